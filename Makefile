@@ -1,0 +1,62 @@
+# Hydra overrides are typed as they are: make train method.style_weight=20 optim.lr=3e-4
+# Upper-case words are make variables, lower-case ones Hydra keys.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# What stands after the goal reaches Hydra whole; upper-case variables are ours.
+OVERRIDES = $(foreach word,$(MAKEOVERRIDES),$(if $(filter $(UPPER),$(firstword $(subst =, ,$(word)))),,$(word)))
+UPPER := PYTHON ARGS
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train stylize bench watch test lint check clean
+
+help: ## this list
+	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## set up .venv, the weights and the sample pictures (train and test do it when needed)
+
+# The lock names no index: pip's own configuration says which one is asked, and uv is told the same.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} is too old or too new: give one of 3.11 to 3.13, as in  make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12")'
+	@echo "setting up .venv (once, a few minutes; about 6 GB with torch's CUDA libraries on Linux)"
+	@$(PYTHON) -m venv .venv
+	@awk '/^[^ #]/ {on = /^uv==/} on' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@index=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true); \
+	index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; else unset UV_DEFAULT_INDEX; fi; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+	@$(BIN)/python -m adain.commands.prepare
+	@touch $@
+
+train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
+	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
+
+stylize: $(READY) ## content=FILE style=FILE [decoder=latest|reference|PATH] [alpha=0..1] [out=FILE]
+	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
+
+bench: $(READY) ## speed, side by side in one run: bench=train
+	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
+
+watch: $(READY) ## the terminal dashboard over the local W&B runs
+	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)
+
+test: $(READY) ## all tests, with coverage of src/
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test ## everything CI runs
+
+lock: ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --all-extras pyproject.toml --output-file requirements.lock
+
+clean: ## remove .venv (the cache of weights and pictures stays)
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""What is shown, kept and guarded while a method trains. Nothing here knows a loss."""

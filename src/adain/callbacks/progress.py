@@ -1,0 +1,36 @@
+"""The progress bar of a run that is counted in steps, not epochs, and lines printed above it."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.utilities import rank_zero_only
+from tqdm.auto import tqdm
+
+
+@rank_zero_only
+def say(line: str) -> None:
+    """One line for the user, once over all processes, without tearing a progress bar."""
+    tqdm.write(line)
+
+
+class StepBar(TQDMProgressBar):
+    """Lightning's bar over all steps of the run, so that it knows the time left. Content and style loss stand behind."""
+
+    @property
+    def total_train_batches(self) -> int | float:
+        """Batches of the whole run."""
+        total = self.trainer.max_steps * self.trainer.accumulate_grad_batches
+        return total if total > 0 else super().total_train_batches
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *args: object) -> None:
+        """Names the bar, and lets a resumed run's estimate begin at its first step."""
+        super().on_train_epoch_start(trainer)
+        bar = self.train_progress_bar
+        bar.set_description("training")
+        bar.initial = bar.n = trainer.global_step * trainer.accumulate_grad_batches
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, int | str | float | dict[str, float]]:
+        """The two losses, short."""
+        found = trainer.callback_metrics
+        return {name: f"{found[f'train/{name}'].item():.2f}" for name in ("content", "style") if f"train/{name}" in found}

@@ -1,0 +1,93 @@
+"""A checkpoint from which the run goes on exactly, whatever ends it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+
+from adain.callbacks.progress import say
+from adain.errors import UserError
+
+
+class LastCheckpoint(pl.Callback):
+    """Writes ``last.ckpt`` every few steps, at the end, and when the run is told to stop.
+
+    SIGTERM and SIGINT (Ctrl-C) let the step in progress end, so the checkpoint is always of a whole step; a second
+    Ctrl-C ends the run at once. Files appear whole or not at all.
+
+    Args:
+        folder: Where ``last.ckpt`` goes.
+        every_n_steps: Optimiser steps between two writes.
+
+    Attributes:
+        received: The signal that ended the run, if one did.
+    """
+
+    def __init__(self, folder: str, every_n_steps: int) -> None:
+        self.path, self.every_n_steps = Path(folder) / "last.ckpt", every_n_steps
+        self.received: signal.Signals | None = None
+        self._saved_at = -1
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listens for the signals."""
+        self._saved_at = trainer.global_step
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._handlers[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = signal.Signals(number)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves when it is time to, and stops if told to."""
+        step = trainer.global_step
+        if self.received is not None:
+            say(f"{self.received.name} at step {step}: writing {self.path} and stopping")
+            trainer.should_stop = True
+        if self.received is not None or step % self.every_n_steps == 0:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves the end."""
+        self._save(trainer)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Gives the signals back."""
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            signal.signal(number, handler)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        if trainer.global_step == self._saved_at:
+            return
+        save_checkpoint(trainer, self.path)
+        self._saved_at = trainer.global_step
+
+
+def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
+    """Writes a checkpoint under another name and moves it into place.
+
+    Raises:
+        UserError: If the disk is full or the folder may not be written. The file that was there stays as it was.
+    """
+    part = path.with_suffix(".part")
+    try:
+        trainer.save_checkpoint(part)  # on every rank: the strategy knows which of them writes
+        if trainer.is_global_zero:
+            part.replace(path)
+    except OSError as error:
+        if trainer.is_global_zero:
+            part.unlink(missing_ok=True)
+        kept = f"the one of an earlier step is still at {path}" if path.exists() else "there is none yet"
+        raise UserError(
+            f"the checkpoint of step {trainer.global_step} could not be written ({error.strerror or error}): {kept}; free "
+            "some disk space and go on with ckpt=last"
+        ) from None

@@ -1,0 +1,135 @@
+"""``summary.json``: what came of a run, for people and scripts that come after it."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import WandbLogger
+
+from adain.callbacks.resumable import LastCheckpoint
+from adain.callbacks.throughput import Throughput, peak_memory_mib
+
+_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb")
+
+
+class RunSummary(pl.Callback):
+    """Writes ``summary.json`` at every validation and at the end, whatever the end is.
+
+    Args:
+        folder: The run's folder.
+        monitor: ``metric`` and ``mode`` (``min`` or ``max``) of what "best" means.
+
+    Attributes:
+        history: For each validation, its step and its metrics.
+        status: ``running``, ``finished``, ``preempted`` or ``failed``.
+    """
+
+    def __init__(self, folder: str, monitor: dict[str, str]) -> None:
+        self.path, self.monitor = Path(folder) / "summary.json", dict(monitor)
+        self.history: list[dict[str, float]] = []
+        self.status, self.error = "running", ""
+        self._start = time.time()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history goes on when the run does."""
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See ``state_dict``."""
+        self.history = state_dict["history"]
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The validation with the best monitored value; empty before the first."""
+        metric, sign = self.monitor["metric"], 1 if self.monitor["mode"] == "min" else -1
+        seen = [row for row in self.history if row["step"] and math.isfinite(row.get(metric, math.nan))]
+        return min(seen, key=lambda row: sign * row[metric]) if seen else {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keeps the figures."""
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        self.history = [row for row in self.history if row["step"] != trainer.global_step]
+        self.history.append({"step": trainer.global_step, **figures})
+        self.write(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The run ended as it should, or was told to stop."""
+        stopped = any(isinstance(c, LastCheckpoint) and c.received for c in trainer.callbacks)  # type: ignore[attr-defined]
+        self.finish(trainer, "preempted" if stopped else "finished")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """The run broke off."""
+        self.error = f"{type(exception).__name__}: {exception}"
+        self.finish(trainer, "preempted" if isinstance(exception, KeyboardInterrupt) else "failed")
+
+    def finish(self, trainer: pl.Trainer, status: str) -> None:
+        """Writes the last word, here and in W&B."""
+        self.status = status
+        self.write(trainer)
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    best = {f"best/{name.removeprefix('val/')}": value for name, value in self.best.items()}
+                    logger.experiment.summary.update({"status": status, **best})
+
+    def write(self, trainer: pl.Trainer) -> None:
+        """Writes ``summary.json``, whole or not at all."""
+        if not trainer.is_global_zero:
+            return
+        speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)  # type: ignore[attr-defined]
+        summary = {
+            "status": self.status,
+            "error": self.error or None,
+            "steps": trainer.global_step,
+            "final": self.history[-1] if self.history else {},
+            "best": self.best,
+            "history": self.history,
+            "train": {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "data/"))},
+            "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
+            "peak_memory_mib": round(peak_memory_mib()),
+            "wall_seconds": round(time.time() - self._start, 1),
+            "precision": trainer.precision,
+            "device": str(trainer.strategy.root_device),
+            "world_size": trainer.world_size,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+            "git_commit": git_commit(),
+        }
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(summary, indent=2) + "\n")
+        part.replace(self.path)
+
+
+def git_commit() -> str | None:
+    """The commit of the code that runs, with ``-dirty`` if it was changed since; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
+
+
+def log_configuration(loggers: list[Any], config: Any) -> None:
+    """The resolved configuration and the git commit, as every logger has a place for them."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.config.update({**config, "git_commit": git_commit()}, allow_val_change=True)
+        else:
+            logger.log_hyperparams({**config, "git_commit": git_commit()})
+
+
+def close_wandb(code: int) -> None:
+    """Ends the W&B run, if there is one, with the exit code: else the next job of a sweep would go on in it."""
+    import sys
+
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish(exit_code=code)

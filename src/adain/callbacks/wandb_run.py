@@ -1,0 +1,32 @@
+"""The W&B run of a training run: one run, one folder, one identity."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytorch_lightning.loggers import WandbLogger
+
+from adain.callbacks.progress import say
+
+def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: Sequence[str]) -> WandbLogger:
+    """A W&B logger that goes offline, and says so, where nobody is logged in.
+
+    Args:
+        folder: The run's folder. The run's identity is derived from it, so a resumed run is the same W&B run.
+        project, name, group, tags: As W&B has them.
+    """
+    import wandb
+
+    offline = os.environ.get("WANDB_MODE", "") in ("offline", "dryrun") or not wandb.api.api_key
+    if offline:
+        os.environ.setdefault("WANDB_SILENT", "true")
+        say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
+    os.environ["WANDB_CONSOLE"] = "off"  # it would swallow the progress bar's carriage returns
+    identity = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:12]
+    return WandbLogger(
+        save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity, resume="allow",
+        offline=offline, log_model=False,
+    )  # fmt: skip

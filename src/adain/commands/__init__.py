@@ -1,0 +1,1 @@
+"""One thin Hydra application per command. Nothing heavy is imported before the configuration is known to be right."""

@@ -1,0 +1,170 @@
+"""What a user typed, held against what is allowed. Only the standard library and OmegaConf are needed for it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+from omegaconf import DictConfig, OmegaConf
+
+from adain.choices import EncoderName, Schedule, StyleReduction
+from adain.errors import UserError
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "method.style_reduction": get_args(StyleReduction),
+    "optim.schedule": get_args(Schedule),
+    "encoder.name": get_args(EncoderName),
+    "monitor.mode": ("min", "max"),
+}
+_WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
+    "method.init": ("random", "least_squares", "reference"),
+    "ckpt": ("last", "best"),
+    "compare_with": ("reference",),
+    "decoder": ("latest", "reference"),
+}
+_LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
+    "optim.lr": (0, False),
+    "optim.lr_decay": (0, True),
+    "optim.warmup_steps": (0, True),
+    "method.content_weight": (0, True),
+    "method.style_weight": (0, True),
+    "method.tv_weight": (0, True),
+    "method.identity_weight": (0, True),
+    "method.start_pictures": (1, True),
+    "method.start_patches": (100, True),
+    "data.batch_size": (1, True),
+    "data.crop": (16, True),
+    "data.resize": (16, True),
+    "data.flip": (0, True),
+    "data.val_size": (16, True),
+    "data.val_pairs": (1, True),
+    "data.num_workers": (0, True),
+    "data.count": (1, True),
+    "data.buffer": (1, True),
+    "data.max_pixels": (1, True),
+    "trainer.max_steps": (1, True),
+    "trainer.val_check_interval": (1, True),
+    "alpha": (0, True),
+}
+_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
+_LIST_OR_ONE = ("data.content", "data.style")
+
+
+def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
+    """Checks a composed configuration.
+
+    Args:
+        config: What the overrides make.
+        overrides: As typed.
+        default: Composes the same groups without changed values; its values say which types are meant.
+
+    Raises:
+        UserError: At the first value that is missing, of another type, or not allowed.
+    """
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise UserError(f"{' and '.join(missing)} must be given: for example {missing[0]}=PATH")
+    typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
+    reference = default() if typed else config
+    for key in typed:
+        _same_type(key, OmegaConf.select(config, key), OmegaConf.select(reference, key, throw_on_missing=False))
+    for key, words in _WORDS.items():
+        _one_of(key, OmegaConf.select(config, key), words)
+    for key, words in _WORDS_OR_PATH.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and value not in words and not Path(str(value)).expanduser().exists():
+            hint = _near(str(value), words)
+            raise UserError(f"{key}={value} is neither {', '.join(words)} nor an existing file{hint}")
+    for key, (least, allowed) in _LEAST.items():
+        value = OmegaConf.select(config, key)
+        if isinstance(value, int | float) and (value < least or (value == least and not allowed)):
+            raise UserError(f"{key}={value} is too small: give {'at least' if allowed else 'more than'} {least}")
+    for key, most in _MOST.items():
+        value = OmegaConf.select(config, key)
+        if isinstance(value, int | float) and value > most:
+            raise UserError(f"{key}={value} is too large: give at most {most}")
+
+
+def _same_type(key: str, value: Any, meant: Any) -> None:
+    if isinstance(meant, bool):
+        fits, kind = isinstance(value, bool), "true or false"
+    elif isinstance(meant, int):
+        fits, kind = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    elif isinstance(meant, float):
+        fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    elif OmegaConf.is_list(meant):
+        fits, kind = OmegaConf.is_list(value), "a list such as [1,2]"
+    elif isinstance(meant, str) and key not in _LIST_OR_ONE:
+        fits, kind = isinstance(value, str | int | float) or value is None, "a word"
+    else:
+        return
+    if key.startswith("trainer.") and isinstance(value, int | float | str) and not isinstance(meant, int | float):
+        return  # devices=[0,1], val_check_interval=0.5, precision=32: Lightning's own arguments take several types
+    if not fits:
+        raise UserError(f"{key}={value} is of the wrong type: give {kind}, such as {key}={_shown(meant)}")
+
+
+def _shown(value: Any) -> str:
+    if OmegaConf.is_list(value):
+        return str(list(value)).replace(" ", "")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_of(key: str, value: Any, words: tuple[str, ...]) -> None:
+    if value is not None and value not in words:
+        raise UserError(f"{key}={value} is not allowed{_near(str(value), words)}; choose one of {', '.join(words)}")
+
+
+def explain(error: Exception, overrides: list[str], default: Callable[[], DictConfig]) -> str:
+    """Hydra's error as one sentence, with the nearest right names.
+
+    Args:
+        error: What Hydra or OmegaConf raised while composing.
+        overrides: As typed.
+        default: Composes the configuration without overrides, to know its keys.
+    """
+    text = str(error)
+    if match := re.search(r"Could not find '([^']+)'.*?Available options in '[^']+':\s*(.*?)(?:Config search|$)", text, re.S):
+        group, _, given = match[1].rpartition("/")
+        options = match[2].split()
+        return f"{group}={given} does not exist{_near(given, options)}; choose one of {', '.join(sorted(options))}"
+    if match := re.search(r"Could not (?:override|append to config|delete from config)\.? '?(?:group )?'?([\w./@]+)'?", text):
+        key = match[1]
+        keys = _keys(default())
+        advice = _near(key, keys) or _near(key.rpartition(".")[2], [k for k in keys if "." not in k])
+        return f"there is no key {key}{advice}; add a new one with +{key}=VALUE"
+    if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
+        return f"there is no key {match[1]}{_near(match[1], _keys(default()))}"
+    first = text.splitlines()[0] if text else type(error).__name__
+    if type(error).__name__ == "OverrideParseException":
+        word = next((o for o in overrides if o in text), " ".join(overrides))
+        return f"{word} cannot be read as key=value ({first}): quote values that hold spaces, commas or brackets"
+    return first
+
+
+def _keys(config: DictConfig) -> list[str]:
+    """Every key of a configuration, dotted, and its groups."""
+    found: list[str] = []
+
+    def visit(node: Any, prefix: str) -> None:
+        for name in node:
+            key = f"{prefix}{name}"
+            if str(name).startswith("_"):
+                continue
+            found.append(key)
+            child = node._get_node(name)
+            if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
+                visit(child, f"{key}.")
+
+    visit(config, "")
+    return [*found, "experiment", "callbacks"]
+
+
+def _near(word: str, words: list[str] | tuple[str, ...]) -> str:
+    """`` (did you mean a or b?)``, or nothing. A last part that matches exactly comes first."""
+    tail = word.rpartition(".")[2]
+    close = [w for w in words if w.rpartition(".")[2] == tail and w != word]
+    close += [w for w in difflib.get_close_matches(word, words, 3, 0.6) if w not in close]
+    return f" (did you mean {' or '.join(close[:3])}?)" if close else ""

@@ -1,0 +1,27 @@
+"""Set-up's last step: the weights and the sample pictures, so that nothing is fetched later."""
+
+from __future__ import annotations
+
+import sys
+
+from adain.data.sample import sample_folder
+from adain.errors import UserError
+from adain.weights import find
+
+
+def main() -> None:
+    """Fetches what is not cached. What cannot be had is said, and asked for again by whoever needs it."""
+    for what, fetch in (
+        ("encoder weights", lambda: find("vgg19_normalised")),
+        ("reference decoder", lambda: find("reference_decoder")),
+        ("sample photographs", lambda: sample_folder("content")),
+        ("sample paintings", lambda: sample_folder("style")),
+    ):
+        try:
+            print(f"{what}: {fetch()}")
+        except UserError as error:
+            print(f"{what}: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""``ckpt=last|best|PATH``: going on with a run means its folder, its configuration and its W&B run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from adain.errors import UserError
+
+
+def rewrite_arguments() -> None:
+    """Puts the interrupted run's own overrides before what was typed, and sends the outputs to its folder.
+
+    So ``make train ckpt=last`` goes on with the newest run whatever experiment it was, and
+    ``make train ckpt=last trainer.max_steps=1000`` lengthens it.
+
+    Raises:
+        UserError: If there is no such checkpoint, or it lies in no run's folder.
+    """
+    typed = sys.argv[1:]
+    given = {key: value for key, _, value in (argument.partition("=") for argument in typed)}
+    wanted = given.get("ckpt", "null")
+    if wanted in ("null", ""):
+        return
+    checkpoint = find_checkpoint(wanted, Path(given.get("logs", "logs")))
+    run = checkpoint.parent.parent
+    overrides = run / ".hydra" / "overrides.yaml"
+    if not overrides.is_file():
+        raise UserError(
+            f"ckpt={wanted} ({checkpoint}) lies in no run's folder, so its configuration is unknown: to start a new run from "
+            f"its decoder use method.init={checkpoint}"
+        )
+    before = [o for o in OmegaConf.load(overrides) if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")]
+    quoted = str(checkpoint).replace("'", "\\'")
+    rest = [argument for argument in typed if not argument.startswith("ckpt=")]
+    sys.argv[1:] = [*before, *rest, f"ckpt='{quoted}'", f"hydra.run.dir='{run}'"]
+
+
+def find_checkpoint(wanted: str, logs: Path) -> Path:
+    """The file that ``last``, ``best`` or a path means.
+
+    Raises:
+        UserError: If it does not exist.
+    """
+    if wanted in ("last", "best"):
+        path = (logs / "latest").resolve() / "checkpoints" / f"{wanted}.ckpt"
+        if not path.is_file():
+            raise UserError(f"ckpt={wanted}: the newest run below {logs} has no {path.name}: train first, or give a path")
+        return path
+    path = Path(wanted.strip("'\"")).expanduser()
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise UserError(f"ckpt={wanted} does not exist: give last, best, a run's folder or a checkpoint")
+    return path.resolve()

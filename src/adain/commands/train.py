@@ -1,0 +1,178 @@
+"""``make train``: from a configuration to a trained decoder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from adain.commands.app import fail, run
+from adain.commands.resume import rewrite_arguments
+from adain.errors import UserError
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+
+def train(config: DictConfig) -> float | None:
+    """Trains as configured.
+
+    Returns:
+        The best monitored value, for a sweeper; None if there was no validation.
+    """
+    import pytorch_lightning as pl  # torch and Lightning are imported from here on
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import instantiate
+
+    from adain.callbacks.run_summary import RunSummary, close_wandb, log_configuration
+    from adain.memory import keep_freed_memory
+
+    quieten()
+    keep_freed_memory()
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    datamodule = instantiate(config.data)
+    method = instantiate(config.method)
+    loggers = list(instantiate(config.logger).values())
+    callbacks = instantiate(config.callbacks)
+    trainer = build_trainer(config, loggers, list(callbacks.values()))
+    if trainer.is_global_zero:
+        point_latest(Path(config.logs), folder)
+        print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
+        log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
+
+    code = 1
+    try:
+        method.to(trainer.strategy.root_device)
+        if config.compare_with is not None and "figures" in callbacks:
+            callbacks["figures"].reference = compare(config.compare_with, method, datamodule)
+        if config.ckpt is None:
+            method.initialise(datamodule.draw)
+            trainer.validate(method, datamodule, verbose=False)
+        trainer.fit(method, datamodule, ckpt_path=config.ckpt)
+        received = callbacks["last"].received if "last" in callbacks else None
+        code = 128 + received if received else 0
+    finally:
+        close_wandb(code)
+    summary: RunSummary | None = callbacks.get("summary")
+    if trainer.is_global_zero:
+        report(folder, callbacks, stopped=code != 0)
+    if code:
+        sys.exit(code)
+    return summary.best.get(config.monitor.metric) if summary else None
+
+
+def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) -> pl.Trainer:
+    """Lightning's Trainer, with ``precision=auto`` settled for the device at hand.
+
+    Raises:
+        UserError: If the machine has not what is asked for.
+    """
+    import torch
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    from adain.precision import fastest_precision
+
+    precision = config.trainer.precision
+    if precision == "auto":
+        on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
+        precision = fastest_precision(torch.device("cuda" if on_gpu else "cpu"))
+    try:
+        trainer: pl.Trainer = instantiate(
+            config.trainer, precision=precision, logger=loggers or False, callbacks=callbacks, _convert_="all"
+        )
+    except InstantiationException as error:
+        if isinstance(error.__cause__, MisconfigurationException | ValueError | TypeError):
+            raise UserError(f"the trainer cannot be set up: {error.__cause__}; check the keys below trainer") from None
+        raise
+    return trainer
+
+
+def compare(source: str, method: Any, datamodule: Any) -> tuple[float, float] | None:
+    """Held-out losses of another decoder, or None, said in a line, where it does not fit or cannot be had."""
+    from adain.callbacks.figures import held_out_losses
+    from adain.callbacks.progress import say
+    from adain.decoder import load_decoder
+
+    try:
+        decoder, encoder = load_decoder(source)
+    except UserError as error:
+        say(f"compare_with={source} is left out: {error}")
+        return None
+    if encoder != method.hparams["encoder"]:
+        say(f"compare_with={source} is left out: it belongs to encoder={encoder}")
+        return None
+    return held_out_losses(method, decoder, datamodule.val_dataloader(), method.device)
+
+
+def point_latest(logs: Path, folder: Path) -> None:
+    """``logs/latest`` points at the newest run."""
+    link, part = logs / "latest", logs / ".latest.part"
+    try:
+        part.unlink(missing_ok=True)
+        part.symlink_to(folder.resolve(), target_is_directory=True)
+        part.replace(link)
+    except OSError as error:  # a file system without links
+        print(f"{link} could not be pointed at this run ({error.strerror})")
+
+
+def report(folder: Path, callbacks: dict[str, Any], stopped: bool) -> None:
+    """The last lines: what came of it, where it is, what to type next."""
+    from adain.callbacks.figures import label
+
+    shown = _relative(folder)
+    if "summary" in callbacks:
+        print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
+        for row in callbacks["summary"].history:
+            print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
+        if "figures" in callbacks and callbacks["figures"].reference is not None:
+            print(f"{'reference decoder':<20}{{:>10.3f}}{{:>10.3f}}".format(*callbacks["figures"].reference))
+    print(f"\nrun           {shown}")
+    print(f"checkpoints   {shown}/checkpoints/  (best.ckpt, last.ckpt)")
+    if "grid" in callbacks and callbacks["grid"].latest is not None:
+        print(f"pictures      {_relative(callbacks['grid'].latest)}")
+    if "skipped" in callbacks and callbacks["skipped"].seen:
+        print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {_relative(callbacks['skipped'].path)}")
+    print(f"next          {'make train ckpt=last' if stopped else 'make stylize content=FILE style=FILE'}")
+
+
+def _relative(path: Path) -> Path:
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def quieten() -> None:
+    """Leaves out what Lightning says at every start and no user of this project can act on."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
+        for child in (name, f"{name}.utilities.rank_zero"):
+            logging.getLogger(child).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*checkpoint when resuming mid-epoch.*",
+        ".*You're resuming from a checkpoint that ended before.*",
+        ".*The number of training batches.*is smaller than the logging interval.*",
+        ".*LeafSpec.*",
+        ".*There is a wandb run already in progress.*",
+        ".*trainer.fit_loop._data_source.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def main() -> None:
+    """The command."""
+    try:
+        rewrite_arguments()
+    except UserError as error:
+        fail(str(error))
+    run("train", train, paths=("ckpt", "method.init", "data.content", "data.style", "data.held_out", "compare_with"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pictures: decoding, sources and the pairing data module. Nothing here knows a model."""

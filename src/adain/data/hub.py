@@ -1,0 +1,144 @@
+"""Data sets of the Hugging Face hub, or any parquet files of the same columns, streamed row by row."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
+
+from PIL import Image
+
+from adain.data.picture import MAX_PIXELS, PictureError, read_picture
+from adain.data.sources import MAX_SUBSTITUTES, IndexedSource, Place, Sample
+from adain.errors import UserError
+
+
+class HubSource:
+    """A streamed data set with a column of pictures: nothing is downloaded before it is needed.
+
+    Each loader worker of each rank reads rows of its own, shuffled within a buffer. On resuming, rows already consumed
+    are passed over undecoded; the order is the same as long as ranks and workers are as many as before.
+
+    Args:
+        path: A data set's name on the hub, or ``"parquet"`` with ``data_files``.
+        split: Which split to read.
+        column: The column that holds the pictures.
+        name: The data set's configuration, if it has several.
+        data_files: Local files, for ``path="parquet"``.
+        revision: A commit of the data set, so that a run can be repeated.
+        buffer: Rows that are shuffled among each other. Larger is better mixed and slower to start.
+        max_pixels: Larger pictures are skipped and counted.
+        min_side: So are pictures whose shorter side is below this.
+        skip: Leading rows left out: the held-out ones.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        split: str = "train",
+        column: str = "image",
+        name: str | None = None,
+        data_files: str | Sequence[str] | None = None,
+        revision: str | None = None,
+        buffer: int = 1000,
+        max_pixels: int = MAX_PIXELS,
+        min_side: int = 16,
+        skip: int = 0,
+    ) -> None:
+        self.given = {
+            "path": path, "split": split, "column": column, "name": name, "data_files": data_files,
+            "revision": revision, "buffer": buffer, "max_pixels": max_pixels, "min_side": min_side,
+        }  # fmt: skip
+        self.path, self.column, self.buffer, self.skip = path, column, buffer, skip
+        self.max_pixels, self.min_side = max_pixels, min_side
+
+    def _rows(self) -> Any:
+        """The data set, pictures still encoded. Loaded in each worker: an open stream cannot be sent to one."""
+        try:
+            import datasets
+        except ImportError:
+            raise UserError("data=hub needs the extra `hub`: pip install 'adain-lightning[hub]'") from None
+        given = {k: self.given[k] for k in ("path", "split", "name", "data_files", "revision")}
+        try:
+            rows: Any = datasets.load_dataset(**given, streaming=True)
+            columns = rows.column_names or list(rows.features or {})
+            if columns and self.column not in columns:
+                raise UserError(
+                    f"the data set {self.path} has no column {self.column!r}: choose one of {', '.join(columns)}"
+                )
+            return rows.cast_column(self.column, datasets.Image(decode=False))
+        except UserError:
+            raise
+        except Exception as error:  # the library raises a different family of errors for every cause
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"the data set {self.path} (split {self.given['split']}) cannot be opened: {reason}; check its name "
+                "and the network, or use data=folders"
+            ) from None
+
+    def open(self, seed: int, place: Place, short_side: int) -> Iterator[Sample]:
+        """See ``Source``."""
+        logical = (place.first + place.worker) % place.workers  # batches are dealt to workers in turn
+        lane, lanes = place.rank * place.workers + logical, place.world * place.workers
+        done = len(range(logical, place.first, place.workers)) * place.batch_size
+        rows = self._rows().skip(self.skip)
+        skipped: list[str] = []
+        found_any = False
+        for turn in itertools.count():
+            shuffled = rows.shuffle(seed=seed + turn, buffer_size=self.buffer)
+            for number, row in enumerate(cast(Iterable[dict[str, Any]], shuffled)):
+                if number % lanes != lane:
+                    continue
+                if done:
+                    done -= 1
+                    continue
+                name = f"{self.path}[{turn}:{number}]"
+                try:
+                    picture = self._decode(row, short_side)
+                except PictureError as error:
+                    skipped.append(f"{name}: {error}")
+                    if len(skipped) >= MAX_SUBSTITUTES:
+                        raise UserError(
+                            f"{len(skipped)} rows of {self.path} in a row held no usable picture, the last being "
+                            f"{skipped[-1]}: check data column {self.column!r}"
+                        ) from None
+                    continue
+                found_any = True
+                yield Sample(name, picture, tuple(skipped))
+                skipped = []
+            if not found_any and not done:
+                raise UserError(
+                    f"the data set {self.path} has fewer than {lanes} usable rows after the {self.skip} held-out ones: "
+                    "lower data.num_workers or data.val_pairs"
+                )
+
+    def _decode(self, row: dict[str, Any], short_side: int) -> Image.Image:
+        cell = row[self.column]
+        if not isinstance(cell, dict) or not (cell.get("bytes") or cell.get("path")):
+            raise PictureError("the row holds no picture")
+        if not cell.get("bytes"):
+            raise PictureError(f"the row only names a file ({cell['path']})")
+        return read_picture(io.BytesIO(cell["bytes"]), short_side, self.max_pixels, self.min_side)
+
+    def split(self, held_out: int) -> tuple[HubSource, IndexedSource]:
+        """See ``Source``: the first rows are held out."""
+        rows = list(itertools.islice(self._rows().skip(self.skip), held_out))
+        if not rows:
+            raise UserError(f"the data set {self.path} (split {self.given['split']}) has no rows")
+        pictures = {f"{self.path}[held-out {index}]": row for index, row in enumerate(rows)}
+        return HubSource(**self.given, skip=self.skip + len(rows)), _Rows(self, pictures)
+
+
+class _Rows(IndexedSource):
+    """A few rows kept in memory, still encoded."""
+
+    def __init__(self, source: HubSource, rows: dict[str, dict[str, Any]]) -> None:
+        self.source, self.rows = source, rows
+        super().__init__(list(rows))
+
+    def read(self, name: str, short_side: int) -> Image.Image:
+        return self.source._decode(self.rows[name], short_side)
+
+    def subset(self, names: Sequence[str]) -> _Rows:
+        return _Rows(self.source, {name: self.rows[name] for name in names})

@@ -1,0 +1,43 @@
+"""The kinds of data a configuration can name, each as a pairing data module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from adain.data.hub import HubSource
+from adain.data.pairs import StyleTransferDataModule
+from adain.data.sample import sample_source
+from adain.data.sources import FolderSource
+from adain.data.synthetic import SyntheticSource
+
+
+def sample(**pairs: Any) -> StyleTransferDataModule:
+    """The sample photographs and paintings. ``pairs``: see ``StyleTransferDataModule``."""
+    return StyleTransferDataModule(sample_source("content"), sample_source("style"), **pairs)
+
+
+def folders(
+    content: str | Sequence[str],
+    style: str | Sequence[str],
+    held_out: str | None,
+    max_pixels: int,
+    min_side: int,
+    **pairs: Any,
+) -> StyleTransferDataModule:
+    """Folders of pictures: see ``FolderSource`` and ``StyleTransferDataModule``."""
+    sources = [FolderSource(roots, max_pixels, min_side, held_out) for roots in (content, style)]
+    return StyleTransferDataModule(*sources, **pairs)
+
+
+def hub(
+    content: dict[str, Any], style: dict[str, Any], buffer: int, max_pixels: int, min_side: int, **pairs: Any
+) -> StyleTransferDataModule:
+    """Streamed data sets: see ``HubSource`` and ``StyleTransferDataModule``."""
+    shared: dict[str, Any] = {"buffer": buffer, "max_pixels": max_pixels, "min_side": min_side}
+    return StyleTransferDataModule(HubSource(**content, **shared), HubSource(**style, **shared), **pairs)
+
+
+def synthetic(count: int, **pairs: Any) -> StyleTransferDataModule:
+    """Made-up pictures: see ``SyntheticSource`` and ``StyleTransferDataModule``."""
+    return StyleTransferDataModule(SyntheticSource("content", count), SyntheticSource("style", count), **pairs)

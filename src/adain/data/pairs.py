@@ -1,0 +1,249 @@
+"""The pairing LightningDataModule: content and style pictures of unequal number in one endless, seeded stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+
+from adain.data.picture import PictureError, resize_short_side, to_tensor, to_unit
+from adain.data.sources import IndexedSource, Place, Source
+from adain.errors import UserError
+
+_CONTENT, _STYLE, _CROP = 0, 1, 2  # stream numbers, so that the three never share random numbers
+
+
+class Batch(TypedDict):
+    """A batch as the model sees it.
+
+    ``content`` and ``style`` are ``N x 3 x H x W``, RGB; uint8 on their way from the workers, float32 in [0, 1] once on
+    the device. ``skipped`` holds a line for every unreadable picture passed over while the batch was made.
+    """
+
+    content: Tensor
+    style: Tensor
+    content_name: list[str]
+    style_name: list[str]
+    skipped: list[str]
+
+
+class Framing(NamedTuple):
+    """How a training picture is framed.
+
+    Attributes:
+        resize: Length of the short side, in pixels, aspect kept.
+        crop: Side of the random square taken from it.
+        flip: Probability of mirroring a content picture left to right. Styles are not mirrored: brush strokes and
+            lettering have a hand.
+    """
+
+    resize: int
+    crop: int
+    flip: float
+
+    def __call__(self, picture: Image.Image, random: np.random.Generator, flip: bool) -> Tensor:
+        """A random crop, ``3 x crop x crop``, uint8."""
+        x = int(random.integers(picture.width - self.crop + 1))
+        y = int(random.integers(picture.height - self.crop + 1))
+        pixels = to_tensor(picture.crop((x, y, x + self.crop, y + self.crop)))
+        return pixels.flip(2) if flip and random.random() < self.flip else pixels
+
+
+class PairStream(IterableDataset[dict[str, Any]]):
+    """Endless pairs of random crops. Pair k of a run is the same whatever the ranks, workers or interruptions.
+
+    Args:
+        content, style: The sources.
+        framing: Resize, crop, flip.
+        seed: Of the whole run.
+        place: Rank, world size, batch size and the batch to begin with; the worker fields are filled in here.
+    """
+
+    def __init__(self, content: Source, style: Source, framing: Framing, seed: int, place: Place) -> None:
+        self.content, self.style, self.framing, self.seed, self.place = content, style, framing, seed, place
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        info = get_worker_info()
+        place = self.place if info is None else self.place._replace(worker=info.id, workers=info.num_workers)
+        short = self.framing.resize
+        contents = self.content.open(_seed(self.seed, _CONTENT), place, short)
+        styles = self.style.open(_seed(self.seed, _STYLE), place, short)
+        for number, content, style in zip(place.numbers(), contents, styles, strict=False):
+            random = np.random.default_rng([self.seed, _CROP, number])
+            yield {
+                "content": self.framing(content.picture, random, flip=True),
+                "style": self.framing(style.picture, random, flip=False),
+                "content_name": content.name,
+                "style_name": style.name,
+                "skipped": [*content.skipped, *style.skipped],
+            }
+
+
+def _seed(seed: int, stream: int) -> int:
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
+
+
+class HeldOutPairs(Dataset[dict[str, Any]]):
+    """Fixed pairs for validation: the i-th content with the i-th style, both lists repeated as needed.
+
+    Args:
+        content, style: Held-out pictures.
+        count: How many pairs.
+        size: Short side, and side of the central square, in pixels.
+    """
+
+    def __init__(self, content: IndexedSource, style: IndexedSource, count: int, size: int) -> None:
+        self.content, self.style, self.size = content, style, size
+        self.names = [(content.names[i % len(content)], style.names[i % len(style)]) for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        content, style = self.names[index]
+        return {
+            "content": self._centre(self.content, content),
+            "style": self._centre(self.style, style),
+            "content_name": content,
+            "style_name": style,
+            "skipped": [],
+        }
+
+    def _centre(self, source: IndexedSource, name: str) -> Tensor:
+        try:
+            picture = source.read(name, self.size)
+        except PictureError as error:
+            raise UserError(f"the held-out picture {name} cannot be read ({error}): remove it from the folder") from None
+        x, y = (picture.width - self.size) // 2, (picture.height - self.size) // 2
+        return to_tensor(picture.crop((x, y, x + self.size, y + self.size)))
+
+
+def collate(samples: list[dict[str, Any]]) -> Batch:
+    """Pictures stacked, names listed."""
+    return Batch(
+        content=torch.stack([sample["content"] for sample in samples]),
+        style=torch.stack([sample["style"] for sample in samples]),
+        content_name=[sample["content_name"] for sample in samples],
+        style_name=[sample["style_name"] for sample in samples],
+        skipped=[line for sample in samples for line in sample["skipped"]],
+    )
+
+
+class StyleTransferDataModule(pl.LightningDataModule):
+    """Pairs a content and a style source for training, and holds fixed pairs out for validation.
+
+    Args:
+        content, style: Sources of any size.
+        batch_size: Pairs per process and step.
+        resize: Short side of training pictures before the crop, in pixels.
+        crop: Side of the random square crop, at most ``resize``.
+        flip: Probability of mirroring a content picture.
+        val_size: Side of the validation squares, in pixels.
+        val_pairs: Validation pairs; also how many pictures of each source are held out at most.
+        num_workers: Loader processes per rank. 0 loads in the training process.
+        seed: Of the order, the pairing, the crops and the flips.
+
+    Raises:
+        UserError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        content: Source,
+        style: Source,
+        batch_size: int,
+        resize: int,
+        crop: int,
+        flip: float,
+        val_size: int,
+        val_pairs: int,
+        num_workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if crop > resize:
+            raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
+        if min(crop, val_size) < 16:
+            raise UserError(f"data.crop={crop} and data.val_size={val_size} must be at least 16 pixels")
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip), val_size, val_pairs
+        self.content, self.style = content, style
+        self._resumed_at = (0, 0)  # pairs over all ranks, optimiser steps
+        self._ready = False
+
+    def setup(self, stage: str | None = None) -> None:
+        """Splits both sources once; every rank comes to the same lists."""
+        if self._ready:
+            return
+        self.train_content, val_content = self.content.split(self.val_pairs)
+        self.train_style, val_style = self.style.split(self.val_pairs)
+        self.held_out = HeldOutPairs(val_content, val_style, self.val_pairs, self.val_size)
+        self._ready = True
+
+    def stream(self, seed: int, place: Place, framing: Framing | None = None) -> PairStream:
+        """The training pairs from one place on."""
+        return PairStream(self.train_content, self.train_style, framing or self.framing, seed, place)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+        """Some training crops outside the stream's order, for starting a decoder.
+
+        Returns:
+            Contents and styles, ``count x 3 x crop x crop`` each, float32 in [0, 1]. The same ones for the same seed.
+        """
+        self.setup()
+        stream = self.stream(_seed(self.seed, 3), Place(batch_size=count))
+        batch = collate([pair for pair, _ in zip(stream, range(count), strict=False)])
+        return to_unit(batch["content"]), to_unit(batch["style"])
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """An endless loader that begins with the first pair not yet trained on."""
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        first = self._resumed_at[0] // (self.batch_size * world)
+        place = Place(rank=rank, world=world, batch_size=self.batch_size, first=first)
+        return self._loader(self.stream(self.seed, place), self.num_workers)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The held-out pairs, in order."""
+        self.setup()
+        return self._loader(self.held_out, 0)
+
+    def _loader(self, dataset: Dataset[dict[str, Any]], workers: int) -> DataLoader[dict[str, Any]]:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            num_workers=workers,
+            collate_fn=collate,
+            persistent_workers=workers > 0,
+            prefetch_factor=2 if workers > 0 else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """uint8 becomes float32 in [0, 1] on the device."""
+        if batch["content"].dtype == torch.uint8:
+            batch["content"], batch["style"] = to_unit(batch["content"]), to_unit(batch["style"])
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where both streams stand: the pairs of all optimiser steps done. Prefetched pairs do not count."""
+        assert self.trainer is not None
+        pairs, step = self._resumed_at
+        per_step = self.batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
+        now = self.trainer.global_step
+        return {"pairs": pairs + (now - step) * per_step, "step": now, "seed": self.seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues both streams where the checkpoint left them."""
+        if state_dict["seed"] != self.seed:
+            raise UserError(
+                f"the checkpoint was trained with seed={state_dict['seed']}, but seed={self.seed} is given: resume with "
+                "the same seed, or start a new run from its decoder with method.init=PATH"
+            )
+        self._resumed_at = (state_dict["pairs"], state_dict["step"])

@@ -1,0 +1,140 @@
+"""Decoding any picture file into one convention: RGB, upright, 8 bits, sRGB where a profile says what it was."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps
+from torch import Tensor
+
+MAX_PIXELS = 89_478_485
+"""Pillow's own limit: a picture above it is taken for a decompression bomb. ``max_pixels`` raises it."""
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+# Between its limit and twice that Pillow only warns; here it is an error of ours, raised by `read_picture`.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class PictureError(ValueError):
+    """A file that is no usable picture. The message is the reason, in a few words, without the file's name."""
+
+
+def read_picture(
+    source: Path | IO[bytes], short_side: int | None = None, max_pixels: int = MAX_PIXELS, min_side: int = 1
+) -> Image.Image:
+    """Decodes a picture.
+
+    EXIF rotation is applied, transparency is laid on white, 16 bits become 8, CMYK and wide-gamut colours become sRGB,
+    and of an animation the first frame is taken.
+
+    Args:
+        source: A file, or an open stream of one.
+        short_side: If given, the picture is resized so that its shorter side has this many pixels, aspect kept.
+            JPEG files are then decoded at the next larger power of two only, which is several times faster.
+        max_pixels: Larger pictures are refused before they are decoded.
+        min_side: So are pictures whose shorter side is below this.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        PictureError: If the file is missing, empty, cut short, no picture, or too large.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        with Image.open(source) as picture:
+            if picture.width * picture.height > max_pixels:
+                raise PictureError(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
+            if min(picture.size) < min_side:
+                raise PictureError(f"{picture.width} x {picture.height} is below min_side={min_side}")
+            if short_side is not None:
+                scale = short_side / min(picture.size)
+                picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
+            rgb = _to_rgb(ImageOps.exif_transpose(picture))
+    except PictureError:
+        raise
+    except Image.DecompressionBombError:
+        raise PictureError(f"more pixels than max_pixels={max_pixels}") from None
+    except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise PictureError(_reason(error)) from None
+    return rgb if short_side is None else resize_short_side(rgb, short_side)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the file does not exist"
+    if isinstance(error, PermissionError):
+        return "the file may not be read"
+    if isinstance(error, IsADirectoryError):
+        return "this is a folder"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "empty or not a picture"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        return _high_depth_to_rgb(picture)
+    if picture.mode == "P" or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if profile := picture.info.get("icc_profile"):
+        picture = _to_srgb(picture, profile)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        picture = picture.convert("RGBA")
+        canvas = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(canvas, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _high_depth_to_rgb(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits, 32 bits or floats: scaled, where Pillow's ``convert`` would clip everything above 255."""
+    grey = np.asarray(picture).astype(np.float64)
+    top = 65535.0 if picture.mode.startswith("I;16") or grey.max() > 255 else 255.0 if grey.max() > 1 else 1.0
+    return Image.fromarray((np.clip(grey / top, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Colours by the embedded profile; a broken profile is ignored, as browsers do."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source) or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
+            return picture
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+    return picture if converted is None else converted
+
+
+def resize_short_side(picture: Image.Image, short_side: int) -> Image.Image:
+    """The picture with its shorter side at ``short_side`` pixels, aspect kept, anti-aliased."""
+    if min(picture.size) == short_side:
+        return picture
+    scale = short_side / min(picture.size)
+    width, height = (max(short_side, round(side * scale)) for side in picture.size)
+    if max(width, height) > 64 * short_side:
+        raise PictureError(f"{picture.width} x {picture.height} is over 64 times longer than wide")
+    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """``3 x H x W``, uint8, of an RGB picture. A quarter of the bytes of floats: worker processes send this."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """float32 in [0, 1] of uint8 pixels."""
+    return pixels.float().div_(255)
+
+
+def to_picture(tensor: Tensor) -> Image.Image:
+    """A Pillow picture of a ``3 x H x W`` tensor in [0, 1]; values outside are clamped."""
+    pixels = tensor.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())

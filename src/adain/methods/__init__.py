@@ -1,0 +1,1 @@
+"""The systems of the paper, one file each, on one interface: ``encode_style`` and ``stylize``."""

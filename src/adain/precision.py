@@ -1,0 +1,34 @@
+"""Which arithmetic is fast here."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+import torch.nn.functional as F
+
+
+def fastest_precision(device: torch.device) -> str:
+    """``bf16-mixed`` where it is faster than ``32-true``, in Lightning's words.
+
+    A GPU is asked. A CPU is measured, in a twentieth of a second: one with AVX-512 or AMX bfloat16 instructions runs a
+    3x3 convolution about twice as fast with them, one without several times slower.
+    """
+    if device.type == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if device.type != "cpu":
+        return "32-true"
+    with torch.no_grad():
+        return "bf16-mixed" if _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32) else "32-true"
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """The fastest of a few convolutions."""
+    features = torch.ones(1, 128, 32, 32, dtype=dtype)
+    weight = torch.ones(128, 128, 3, 3, dtype=dtype)
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        F.conv2d(features, weight, padding=1)
+        best = min(best, time.perf_counter() - start)
+    return best
