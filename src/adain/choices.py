@@ -10,3 +10,4 @@ from typing import Literal
 EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
+Optimiser = Literal["adam", "muon"]

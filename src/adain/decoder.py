@@ -62,7 +62,9 @@ class Decoder(nn.Module):
     def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         if len(widths) != 3 or min(widths) < 1:
-            raise UserError(f"decoder widths are {list(widths)}, but must be three positive numbers: {list(WIDTHS)} is the paper's")
+            raise UserError(
+                f"decoder widths are {list(widths)}, but must be three positive numbers: {list(WIDTHS)} is the paper's"
+            )
         self.widths = tuple(widths)
         self.plan = layers()
         channels = _INPUT

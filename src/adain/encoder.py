@@ -47,6 +47,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.padding, self.ceil_mode = padding, ceil_mode
+        self.shift: Tensor
         self.register_buffer("shift", torch.tensor(shift).view(1, 3, 1, 1), persistent=False)
         for name, (weight, bias) in zip(CONVOLUTIONS, layers, strict=True):
             self.register_buffer(f"weight{name}", weight.detach().clone(), persistent=False)
@@ -91,10 +92,7 @@ class Encoder(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Features at relu4_1, ``N x 512 x ceil(H/8) x ceil(W/8)``."""
-        features = picture
-        for _, features in self.walk(picture):
-            pass
-        return features
+        return self.taps(picture, [BOTTLENECK])[BOTTLENECK]
 
     def taps(self, picture: Tensor, names: Sequence[str] = STYLE_LAYERS) -> dict[str, Tensor]:
         """Features at the named layers (``relu1_1`` to ``relu4_1``, ``pool1`` to ``pool3``), in the network's order."""

@@ -59,7 +59,7 @@ def fit_decoder(
     """
     random = torch.Generator().manual_seed(seed)
     device = next(decoder.parameters()).device
-    chunks = [chunk.to(device) for chunk in pictures.split(_CHUNK)]
+    chunks = [chunk.to(device) for chunk in torch.split(pictures, _CHUNK)]
     bar = tqdm(total=len(chunks) + len(decoder.plan), desc="least squares", unit="layer", disable=not progress)
 
     bar.set_postfix_str("encoding")
@@ -155,5 +155,3 @@ def _fit_width(targets: Tensor, width: int, random: torch.Generator) -> Tensor:
         covariance = covariance - torch.outer(column, column)
         covariance[pivot, pivot] = -1.0  # never again
     return targets[:, sorted(chosen)]
-
-

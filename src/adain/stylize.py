@@ -26,7 +26,9 @@ class Stylizer:
         device: Where to work; a GPU if there is one by default.
     """
 
-    def __init__(self, trained: Trained, encoder_weights: str | None = None, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self, trained: Trained, encoder_weights: str | None = None, device: str | torch.device | None = None
+    ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.decoder = trained.decoder.to(self.device).eval()
         self.encoder = Encoder.load(trained.encoder, encoder_weights).to(self.device)
@@ -71,6 +73,7 @@ class Stylizer:
     def _tensor(self, picture: Image.Image, what: str) -> Tensor:
         if min(picture.size) < _SMALLEST:
             raise UserError(
-                f"the {what} picture is {picture.width} x {picture.height}: give one of at least {_SMALLEST} x {_SMALLEST}"
+                f"the {what} picture is {picture.width} x {picture.height}: "
+                f"give one of at least {_SMALLEST} x {_SMALLEST}"
             )
         return to_unit(to_tensor(picture.convert("RGB"))).unsqueeze(0).to(self.device)

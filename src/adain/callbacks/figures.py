@@ -48,7 +48,9 @@ def label(step: int) -> str:
 
 
 @torch.no_grad()
-def held_out_losses(method: Losses, decoder: nn.Module, loader: DataLoader[Any], device: torch.device) -> tuple[float, float]:
+def held_out_losses(
+    method: Losses, decoder: nn.Module, loader: DataLoader[Any], device: torch.device
+) -> tuple[float, float]:
     """Mean content and style loss of another decoder under a method's own losses.
 
     Args:

@@ -19,7 +19,9 @@ class FiniteLoss(pl.Callback):
     def __init__(self) -> None:
         self._batch: Any = None
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Remembers what the loss will be of."""
         self._batch = batch
 

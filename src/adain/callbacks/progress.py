@@ -30,7 +30,11 @@ class StepBar(TQDMProgressBar):
         bar.set_description("training")
         bar.initial = bar.n = trainer.global_step * trainer.accumulate_grad_batches
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, int | str | float | dict[str, float]]:
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
         """The two losses, short."""
         found = trainer.callback_metrics
-        return {name: f"{found[f'train/{name}'].item():.2f}" for name in ("content", "style") if f"train/{name}" in found}
+        return {
+            name: f"{found[f'train/{name}'].item():.2f}" for name in ("content", "style") if f"train/{name}" in found
+        }

@@ -33,8 +33,8 @@ class LastCheckpoint(pl.Callback):
         self._saved_at = -1
         self._handlers: dict[signal.Signals, Any] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listens for the signals."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listens for the signals, in place of Lightning, which would break off inside a step."""
         self._saved_at = trainer.global_step
         for number in (signal.SIGTERM, signal.SIGINT):
             self._handlers[number] = signal.signal(number, self._receive)

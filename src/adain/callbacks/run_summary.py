@@ -38,13 +38,11 @@ class RunSummary(pl.Callback):
         self.status, self.error = "running", ""
         self._start = time.time()
 
-    def state_dict(self) -> dict[str, Any]:
-        """The history goes on when the run does."""
-        return {"history": self.history}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See ``state_dict``."""
-        self.history = state_dict["history"]
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A resumed run goes on with the history up to its checkpoint."""
+        if trainer.ckpt_path and self.path.is_file():
+            before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]
+            self.history = [row for row in before if row["step"] <= trainer.global_step]
 
     @property
     def best(self) -> dict[str, float]:

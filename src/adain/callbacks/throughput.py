@@ -31,7 +31,9 @@ class Throughput(pl.Callback):
         self.pairs, self.seconds = 0, 0.0
         self._since, self._window_pairs, self._window_seconds = 0.0, 0, 0.0
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Starts the clock; what has passed since the last batch's end was waiting for data, and counts."""
         if not self._since:
             self._since = time.perf_counter()
@@ -44,7 +46,7 @@ class Throughput(pl.Callback):
         pairs, seconds = len(batch["content"]) * trainer.world_size, now - self._since
         self.pairs, self.seconds, self._since = self.pairs + pairs, self.seconds + seconds, now
         self._window_pairs, self._window_seconds = self._window_pairs + pairs, self._window_seconds + seconds
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by a connector
             rate = self._window_pairs / max(self._window_seconds, 1e-9)
             pl_module.log("train/pairs_per_second", rate, batch_size=1)
             pl_module.log("train/peak_memory_mib", peak_memory_mib(), batch_size=1)

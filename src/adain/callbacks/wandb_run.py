@@ -11,12 +11,16 @@ from pytorch_lightning.loggers import WandbLogger
 
 from adain.callbacks.progress import say
 
+
 def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: Sequence[str]) -> WandbLogger:
     """A W&B logger that goes offline, and says so, where nobody is logged in.
 
     Args:
         folder: The run's folder. The run's identity is derived from it, so a resumed run is the same W&B run.
-        project, name, group, tags: As W&B has them.
+        project: As W&B has it, like the rest.
+        name: Shown in the dashboard.
+        group: Of runs that belong together.
+        tags: To filter by.
     """
     import wandb
 

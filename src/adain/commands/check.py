@@ -10,11 +10,12 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.choices import EncoderName, Schedule, StyleReduction
+from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
 from adain.errors import UserError
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "method.style_reduction": get_args(StyleReduction),
+    "optim.optimizer": get_args(Optimiser),
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
@@ -27,6 +28,7 @@ _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
     "optim.lr": (0, False),
+    "optim.bias_lr": (0, False),
     "optim.lr_decay": (0, True),
     "optim.warmup_steps": (0, True),
     "method.content_weight": (0, True),
@@ -126,11 +128,15 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         default: Composes the configuration without overrides, to know its keys.
     """
     text = str(error)
-    if match := re.search(r"Could not find '([^']+)'.*?Available options in '[^']+':\s*(.*?)(?:Config search|$)", text, re.S):
+    if match := re.search(
+        r"Could not find '([^']+)'.*?Available options in '[^']+':\s*(.*?)(?:Config search|$)", text, re.S
+    ):
         group, _, given = match[1].rpartition("/")
         options = match[2].split()
         return f"{group}={given} does not exist{_near(given, options)}; choose one of {', '.join(sorted(options))}"
-    if match := re.search(r"Could not (?:override|append to config|delete from config)\.? '?(?:group )?'?([\w./@]+)'?", text):
+    if match := re.search(
+        r"Could not (?:override|append to config|delete from config)\.? '?(?:group )?'?([\w./@]+)'?", text
+    ):
         key = match[1]
         keys = _keys(default())
         advice = _near(key, keys) or _near(key.rpartition(".")[2], [k for k in keys if "." not in k])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from adain.data.sample import sample_folder
 from adain.errors import UserError
@@ -11,12 +13,13 @@ from adain.weights import find
 
 def main() -> None:
     """Fetches what is not cached. What cannot be had is said, and asked for again by whoever needs it."""
-    for what, fetch in (
+    wanted: list[tuple[str, Callable[[], Path]]] = [
         ("encoder weights", lambda: find("vgg19_normalised")),
         ("reference decoder", lambda: find("reference_decoder")),
         ("sample photographs", lambda: sample_folder("content")),
         ("sample paintings", lambda: sample_folder("style")),
-    ):
+    ]
+    for what, fetch in wanted:
         try:
             print(f"{what}: {fetch()}")
         except UserError as error:

@@ -32,7 +32,11 @@ def rewrite_arguments() -> None:
             f"ckpt={wanted} ({checkpoint}) lies in no run's folder, so its configuration is unknown: to start a new run from "
             f"its decoder use method.init={checkpoint}"
         )
-    before = [o for o in OmegaConf.load(overrides) if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")]
+    before = [
+        o
+        for o in map(str, OmegaConf.load(overrides))
+        if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
+    ]
     quoted = str(checkpoint).replace("'", "\\'")
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
     sys.argv[1:] = [*before, *rest, f"ckpt='{quoted}'", f"hydra.run.dir='{run}'"]
@@ -47,7 +51,9 @@ def find_checkpoint(wanted: str, logs: Path) -> Path:
     if wanted in ("last", "best"):
         path = (logs / "latest").resolve() / "checkpoints" / f"{wanted}.ckpt"
         if not path.is_file():
-            raise UserError(f"ckpt={wanted}: the newest run below {logs} has no {path.name}: train first, or give a path")
+            raise UserError(
+                f"ckpt={wanted}: the newest run below {logs} has no {path.name}: train first, or give a path"
+            )
         return path
     path = Path(wanted.strip("'\"")).expanduser()
     if path.is_dir():

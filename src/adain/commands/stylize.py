@@ -16,7 +16,11 @@ def stylize(config: DictConfig) -> None:
     for key, path in (("content", content), ("style", style)):
         if not path.is_file():
             raise UserError(f"{key}={path} is no file: give a picture")
-    out = Path(config.out).expanduser() if config.out else Path(config.logs) / "stylized" / f"{content.stem}_{style.stem}.png"
+    out = (
+        Path(config.out).expanduser()
+        if config.out
+        else Path(config.logs) / "stylized" / f"{content.stem}_{style.stem}.png"
+    )
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise UserError(f"out={out} has no picture's ending: give .png, .jpg or .webp")
     if out.resolve() in (content.resolve(), style.resolve()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import sys
 import warnings
@@ -47,6 +48,9 @@ def train(config: DictConfig) -> float | None:
 
     code = 1
     try:
+        datamodule.setup()
+        if trainer.is_global_zero:
+            write_pairs(folder / "held_out.csv", datamodule.held_out.names)
         method.to(trainer.strategy.root_device)
         if config.compare_with is not None and "figures" in callbacks:
             callbacks["figures"].reference = compare(config.compare_with, method, datamodule)
@@ -75,7 +79,7 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     import torch
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
-    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     from adain.precision import fastest_precision
 
@@ -122,6 +126,12 @@ def point_latest(logs: Path, folder: Path) -> None:
         print(f"{link} could not be pointed at this run ({error.strerror})")
 
 
+def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
+    """Which held-out pairs every figure and picture of the run is of."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("content", "style"), *names])
+
+
 def report(folder: Path, callbacks: dict[str, Any], stopped: bool) -> None:
     """The last lines: what came of it, where it is, what to type next."""
     from adain.callbacks.figures import label
@@ -138,7 +148,8 @@ def report(folder: Path, callbacks: dict[str, Any], stopped: bool) -> None:
     if "grid" in callbacks and callbacks["grid"].latest is not None:
         print(f"pictures      {_relative(callbacks['grid'].latest)}")
     if "skipped" in callbacks and callbacks["skipped"].seen:
-        print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {_relative(callbacks['skipped'].path)}")
+        listed = _relative(callbacks["skipped"].path)
+        print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
     print(f"next          {'make train ckpt=last' if stopped else 'make stylize content=FILE style=FILE'}")
 
 

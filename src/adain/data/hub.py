@@ -46,7 +46,7 @@ class HubSource:
         min_side: int = 16,
         skip: int = 0,
     ) -> None:
-        self.given = {
+        self.given: dict[str, Any] = {
             "path": path, "split": split, "column": column, "name": name, "data_files": data_files,
             "revision": revision, "buffer": buffer, "max_pixels": max_pixels, "min_side": min_side,
         }  # fmt: skip

@@ -26,8 +26,8 @@ def folders(
     **pairs: Any,
 ) -> StyleTransferDataModule:
     """Folders of pictures: see ``FolderSource`` and ``StyleTransferDataModule``."""
-    sources = [FolderSource(roots, max_pixels, min_side, held_out) for roots in (content, style)]
-    return StyleTransferDataModule(*sources, **pairs)
+    contents, styles = (FolderSource(roots, max_pixels, min_side, held_out) for roots in (content, style))
+    return StyleTransferDataModule(contents, styles, **pairs)
 
 
 def hub(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypedDict
 
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from adain.data.picture import PictureError, resize_short_side, to_tensor, to_unit
+from adain.data.picture import PictureError, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
 from adain.errors import UserError
 
@@ -119,7 +120,9 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
         try:
             picture = source.read(name, self.size)
         except PictureError as error:
-            raise UserError(f"the held-out picture {name} cannot be read ({error}): remove it from the folder") from None
+            raise UserError(
+                f"the held-out picture {name} cannot be read ({error}): remove it from the folder"
+            ) from None
         x, y = (picture.width - self.size) // 2, (picture.height - self.size) // 2
         return to_tensor(picture.crop((x, y, x + self.size, y + self.size)))
 
@@ -133,6 +136,12 @@ def collate(samples: list[dict[str, Any]]) -> Batch:
         style_name=[sample["style_name"] for sample in samples],
         skipped=[line for sample in samples for line in sample["skipped"]],
     )
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C and a scheduler's SIGTERM reach the whole process group: the step in progress still needs its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class StyleTransferDataModule(pl.LightningDataModule):
@@ -223,6 +232,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
             persistent_workers=workers > 0,
             prefetch_factor=2 if workers > 0 else None,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_leave_signals_to_the_parent,
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

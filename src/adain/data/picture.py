@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 MAX_PIXELS = 89_478_485
@@ -74,7 +74,7 @@ def _reason(error: Exception) -> str:
         return "the file may not be read"
     if isinstance(error, IsADirectoryError):
         return "this is a folder"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "empty or not a picture"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 

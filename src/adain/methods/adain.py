@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from adain.choices import EncoderName, Schedule, StyleReduction
+from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
 from adain.data.pairs import Batch
 from adain.decoder import WIDTHS, Decoder, load_decoder
 from adain.encoder import BOTTLENECK, Encoder
@@ -18,6 +18,7 @@ from adain.errors import UserError
 from adain.functional import Statistics, adain, channel_statistics
 from adain.least_squares import fit_decoder
 from adain.losses import content_loss, identity_loss, style_loss, total_variation, weighted_total
+from adain.muon import Muon
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
 """Gives so many content and style crops in [0, 1]: ``StyleTransferDataModule.draw``."""
@@ -40,7 +41,10 @@ class AdaINMethod(pl.LightningModule):
         style_reduction: ``mean`` or ``sum`` over channels; see ``losses.style_loss``.
         tv_weight: Weight of the total variation of the output.
         identity_weight: Weight of the pixel error of reconstructing the content from its own features.
-        lr: Adam's learning rate.
+        optimizer: ``adam``, the paper's, or ``muon``, which needs far fewer steps from a least-squares start.
+        lr: Adam's learning rate, or Muon's relative step (see ``muon.Muon``).
+        bias_lr: Adam's rate for the biases under Muon.
+        momentum: Muon's.
         betas: Adam's decay rates.
         schedule: ``constant``; ``inverse_time``, lr / (1 + lr_decay step); ``linear`` or ``cosine``, to 0 at the end.
         lr_decay: For ``inverse_time``.
@@ -63,7 +67,10 @@ class AdaINMethod(pl.LightningModule):
         style_reduction: StyleReduction = "mean",
         tv_weight: float = 0.0,
         identity_weight: float = 0.0,
+        optimizer: Optimiser = "adam",
         lr: float = 1e-4,
+        bias_lr: float = 1e-3,
+        momentum: float = 0.9,
         betas: tuple[float, float] = (0.9, 0.999),
         schedule: Schedule = "inverse_time",
         lr_decay: float = 5e-5,
@@ -71,7 +78,11 @@ class AdaINMethod(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        for word, value, allowed in (("style_reduction", style_reduction, StyleReduction), ("schedule", schedule, Schedule)):
+        for word, value, allowed in (
+            ("style_reduction", style_reduction, StyleReduction),
+            ("optimizer", optimizer, Optimiser),
+            ("schedule", schedule, Schedule),
+        ):
             if value not in get_args(allowed):
                 raise UserError(f"{word}={value!r} is unknown: choose one of {', '.join(get_args(allowed))}")
         self.encoder = Encoder.load(encoder, encoder_weights)
@@ -107,7 +118,7 @@ class AdaINMethod(pl.LightningModule):
         statistics = self.encode_style(style) if isinstance(style, Tensor) else style
         features = self.encoder(content)
         target = adain(features, statistics)
-        output = self.decoder(torch.lerp(features, target, alpha))
+        output: Tensor = self.decoder(torch.lerp(features, target, alpha))
         # the encoder rounds sizes up to a multiple of 8
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
@@ -133,7 +144,9 @@ class AdaINMethod(pl.LightningModule):
             ("encoder", encoder, self.hparams["encoder"]),
         ):
             if given != wanted:
-                raise UserError(f"method.init={init} has {word} {given}, but {wanted} is configured: give both the same")
+                raise UserError(
+                    f"method.init={init} has {word} {given}, but {wanted} is configured: give both the same"
+                )
         self.decoder.load_state_dict(start.state_dict())
 
     # --- losses -----------------------------------------------------------------------------------------------------
@@ -175,7 +188,9 @@ class AdaINMethod(pl.LightningModule):
         terms, output = self.losses(batch["content"], batch["style"])
         loss = weighted_total(terms, self.weights)
         shown = {f"{stage}/{name.replace('/', '_')}": term.detach() for name, term in terms.items()}
-        shown[f"{stage}/style"] = torch.stack([t.detach() for name, t in terms.items() if name.startswith("style/")]).sum()
+        shown[f"{stage}/style"] = torch.stack(
+            [t.detach() for name, t in terms.items() if name.startswith("style/")]
+        ).sum()
         shown[f"{stage}/loss"] = loss.detach()
         training = stage == "train"
         self.log_dict(shown, on_step=training, on_epoch=not training, sync_dist=not training, batch_size=len(output))
@@ -196,15 +211,23 @@ class AdaINMethod(pl.LightningModule):
     # --- optimiser --------------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam over the decoder, its rate set at every step."""
-        optimiser = torch.optim.Adam(self.decoder.parameters(), lr=self.hparams["lr"], betas=tuple(self.hparams["betas"]))
+        """Adam or Muon over the decoder, its rate set at every step."""
+        hparams, parameters = self.hparams, self.decoder.parameters()
+        optimiser: torch.optim.Optimizer
+        if hparams["optimizer"] == "muon":
+            optimiser = Muon(
+                parameters, hparams["lr"], hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
+            )
+        else:
+            optimiser = torch.optim.Adam(parameters, lr=hparams["lr"], betas=tuple(hparams["betas"]))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _lr_factor(self, step: int) -> float:
         hparams, total = self.hparams, max(1, int(self.trainer.estimated_stepping_batches))
         warmup = min(1.0, (step + 1) / (hparams["warmup_steps"] + 1))
-        return warmup * lr_factor(hparams["schedule"], step, total, hparams["lr_decay"])
+        factor: float = warmup * lr_factor(hparams["schedule"], step, total, hparams["lr_decay"])
+        return factor
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
@@ -215,7 +238,9 @@ class AdaINMethod(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses another method's checkpoint."""
         if (method := checkpoint.get("method")) != "adain":
-            raise UserError(f"the checkpoint is of method {method!r}, but method=adain is given: give the one it belongs to")
+            raise UserError(
+                f"the checkpoint is of method {method!r}, but method=adain is given: give the one it belongs to"
+            )
 
 
 def lr_factor(schedule: Schedule, step: int, total: int, decay: float) -> float:

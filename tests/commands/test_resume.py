@@ -1,0 +1,141 @@
+"""A run that was cut and goes on ends as if it had never been cut: bit for bit, on a CPU, with loader workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from tests.conftest import Run, command, train
+
+SMALL = [
+    "experiment=smoke", "method.init=random", "trainer.max_steps=10", "trainer.val_check_interval=2", "data.num_workers=2",
+    "data.crop=32", "data.resize=40", "data.val_size=32", "logger=csv", "optim=muon", "seed=5",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = train(tmp_path_factory.mktemp("uncut"), *SMALL)
+    assert run.code == 0, run.err
+    return run
+
+
+def start(cwd: Path, *overrides: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "adain.commands.train", *overrides], cwd=cwd, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def same_decoder(a: Run, b: Run) -> bool:
+    one, other = a.decoder(), b.decoder()
+    return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_cut_and_resumed_is_bit_identical(how: signal.Signals, uncut: Run, tmp_path: Path) -> None:
+    """Forgetting the position in the streams, the optimiser, the rate or the seed fails here."""
+    process = start(tmp_path, *SMALL)
+    last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
+    wait_for(last)
+    os.killpg(process.pid, how)  # as a scheduler does: the loader workers hear it too
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == (143 if how == signal.SIGTERM else -9), err
+    cut = Run((tmp_path / "logs" / "latest").resolve(), process.returncode, out, err)
+    step = cut.checkpoint()["global_step"]
+    assert 2 <= step < 10, f"cut at step {step}: too late to show anything"
+    if how == signal.SIGTERM:
+        assert cut.summary["status"] == "preempted"
+        assert cut.summary["steps"] == step
+        assert "make train ckpt=last" in out
+
+    resumed = train(tmp_path, "ckpt=last")
+    assert resumed.code == 0, resumed.err
+    assert resumed.folder == cut.folder
+    assert resumed.summary["status"] == "finished"
+    assert resumed.checkpoint()["global_step"] == 10
+    assert same_decoder(uncut, resumed)
+    assert [row["step"] for row in resumed.summary["history"]] == list(range(0, 11, 2))
+    for name in ("val/loss", "val/content"):
+        assert resumed.summary["final"][name] == uncut.summary["final"][name]
+
+
+def test_ctrl_c_is_as_good(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMALL, "logger=none")
+    wait_for(tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt")
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert Run((tmp_path / "logs" / "latest").resolve(), 130, out, err).summary["status"] == "preempted"
+
+
+def test_a_finished_run_is_lengthened_with_its_own_configuration(uncut: Run) -> None:
+    longer = command("train", "ckpt=best", "trainer.max_steps=11", cwd=uncut.folder.parents[3])
+    assert longer.returncode == 0, longer.stderr
+    assert OmegaConf.load(uncut.folder / ".hydra" / "config.yaml").data.crop == 32
+    assert torch.load(uncut.folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 11
+
+
+def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
+    """The limit on file size stands in for a full disk: the write breaks off in the middle."""
+    script = (
+        "import resource, sys; from adain.callbacks import resumable; real = resumable.save_checkpoint\n"
+        "def second(trainer, path):\n"
+        "    if path.exists(): resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "    real(trainer, path)\n"
+        "resumable.save_checkpoint = second\n"
+        "from adain.commands.train import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *SMALL, "logger=none", "~callbacks.best"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: the checkpoint of step 4 could not be written")
+    assert "Traceback" not in done.stderr
+    run = Run((tmp_path / "logs" / "latest").resolve(), 1, "", "")
+    assert run.checkpoint()["global_step"] == 2
+    assert run.summary["status"] == "failed"
+    assert not list(run.folder.glob("checkpoints/*.part"))
+
+
+def test_a_non_finite_loss_names_step_pictures_and_checkpoint(tmp_path: Path) -> None:
+    run = train(tmp_path, *SMALL, "logger=none", "trainer.val_check_interval=1", "optim=adam", "optim.lr=1e30")
+    assert run.code == 1
+    message = run.err.strip().splitlines()[-1]
+    assert message.startswith("error: the loss is ")
+    assert "content_0" in message
+    assert "last.ckpt" in message
+    assert run.summary["status"] == "failed"
+    assert "Traceback" not in run.err
+
+
+def test_a_checkpoint_of_another_method_is_refused(uncut: Run, tmp_path: Path) -> None:
+    other = uncut.checkpoint() | {"method": "gatys"}
+    folder = tmp_path / "logs" / "runs" / "x" / "y"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {o}" for o in SMALL))
+    torch.save(other, folder / "checkpoints" / "last.ckpt")
+    done = command("train", f"ckpt={folder}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "gatys" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,115 @@
+"""One smoke run, looked at from all sides; and every configuration composed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import Run, train
+
+
+def test_it_ends_well_and_says_where_things_are(smoke: Run) -> None:
+    assert smoke.code == 0, smoke.err
+    for word in ("checkpoints", "pictures", "next          make stylize content=FILE style=FILE"):
+        assert word in smoke.out
+    assert "W&B: nobody is logged in" in smoke.out + smoke.err
+    assert "Traceback" not in smoke.err
+
+
+def test_the_bar_knows_the_number_of_steps(smoke: Run) -> None:
+    assert "6/6" in smoke.err
+    assert "least squares" in smoke.err
+
+
+def test_summary_has_what_the_design_names(smoke: Run) -> None:
+    summary = smoke.summary
+    assert summary["status"] == "finished"
+    assert summary["steps"] == 6
+    assert [row["step"] for row in summary["history"]] == [0, 3, 6]
+    assert summary["best"]["val/loss"] == min(row["val/loss"] for row in summary["history"][1:])
+    for key in ("final", "pairs_per_second", "peak_memory_mib", "versions", "git_commit", "precision"):
+        assert summary[key], key
+    assert {"val/content", "val/style", "val/style_relu1_1", "val/style_relu4_1"} <= set(summary["final"])
+
+
+def test_the_checkpoint_is_plain_and_without_the_encoder(smoke: Run) -> None:
+    checkpoint = smoke.checkpoint()  # weights_only=True
+    assert all(key.startswith("decoder.") for key in checkpoint["state_dict"])
+    assert checkpoint["method"] == "adain"
+    assert checkpoint["hyper_parameters"]["encoder"] == "vgg19_normalised"
+    assert checkpoint["StyleTransferDataModule"]["pairs"] == 12
+
+
+def test_grids_of_the_same_pairs_at_every_validation(smoke: Run) -> None:
+    grids = sorted((smoke.folder / "samples").glob("*.png"))
+    assert [grid.name for grid in grids] == ["step_000000.png", "step_000003.png", "step_000006.png"]
+    first, last = Image.open(grids[0]), Image.open(grids[-1])
+    assert first.size == last.size == (3 * 64 + 2 * 4, 2 * 64 + 4)
+    left = (0, 0, 2 * 64 + 4, first.height)
+    assert first.crop(left).tobytes() == last.crop(left).tobytes(), "content and style stay"
+    assert first.tobytes() != last.tobytes(), "outputs change"
+
+
+def test_csv_beside_wandb(smoke: Run) -> None:
+    with (smoke.folder / "csv" / "version_0" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {
+        "train/loss",
+        "train/content",
+        "train/style_relu3_1",
+        "train/lr",
+        "train/pairs_per_second",
+        "train/peak_memory_mib",
+        "val/loss",
+    } <= set(rows[0])
+    assert sum(bool(row["train/loss"]) for row in rows) == 6
+
+
+def test_wandb_run_reads_back_with_leet(smoke: Run) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(smoke.folder / "wandb")],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    json.loads(text)
+    for word in ("val/style", "train/content", "style_weight", "pictures", "git_commit", "best/"):
+        assert word in text, word
+
+
+def test_held_out_pairs_are_named_in_the_run(smoke: Run) -> None:
+    with (smoke.folder / "held_out.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["content", "style"]
+    assert len(rows) == 3
+
+
+@pytest.mark.parametrize("path", sorted(Path("conf/experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
+    """Each recipe for real, on small made-up pictures where its own would not be at hand."""
+    small = [
+        "trainer.max_steps=1", "trainer.val_check_interval=1", "data.batch_size=1", "data.val_size=32", "data.crop=32",
+        "data.resize=40", "data.val_pairs=1", "data.num_workers=0", "logger=none", "compare_with=null",
+        "trainer.accelerator=cpu",
+    ]  # fmt: skip
+    if path.stem != "quickstart":
+        small.append("data=synthetic")
+    if path.stem in ("quickstart", "overfit", "smoke"):
+        small += ["method.start_pictures=2", "method.start_patches=200"]
+    run = train(tmp_path, f"experiment={path.stem}", *small)
+    assert run.code == 0, run.err
+    assert run.summary["steps"] == 1
+
+
+def test_a_torch_seed_gives_the_same_run(smoke: Run, tmp_path: Path) -> None:
+    again = train(tmp_path, "experiment=smoke", "logger=none", "data.num_workers=0", "compare_with=null")
+    assert again.code == 0, again.err
+    for name, value in smoke.decoder().items():
+        assert torch.equal(value, again.decoder()[name]), name

@@ -1,0 +1,78 @@
+"""Fixtures of the whole suite. Weights and sample pictures come from set-up's cache; no test reaches the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from adain.encoder import Encoder
+
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """The real, verified VGG-19."""
+    return Encoder.load("vgg19_normalised")
+
+
+@pytest.fixture
+def pictures() -> torch.Tensor:
+    """Two smooth random pictures, 2 x 3 x 48 x 40."""
+    generator = torch.Generator().manual_seed(7)
+    coarse = torch.rand(2, 3, 6, 5, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=(48, 40), mode="bicubic").clamp(0, 1)
+
+
+@dataclass
+class Run:
+    """A finished command and the folder it worked in."""
+
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
+        return found
+
+    def checkpoint(self, name: str = "last") -> dict[str, Any]:
+        loaded: dict[str, Any] = torch.load(self.folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        return loaded
+
+    def decoder(self, name: str = "last") -> dict[str, torch.Tensor]:
+        return {key: value for key, value in self.checkpoint(name)["state_dict"].items() if key.startswith("decoder.")}
+
+
+def command(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command as a user runs it: a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", f"adain.commands.{module}", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def train(cwd: Path, *overrides: str) -> Run:
+    """``make train`` in a folder; the run it made."""
+    done = command("train", *overrides, cwd=cwd)
+    return Run((cwd / "logs" / "latest").resolve(), done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One training that many tests look at: ``experiment=smoke`` with W&B offline."""
+    return train(tmp_path_factory.mktemp("smoke"), "experiment=smoke")

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when `datasets` is first imported
+
+import pytest
+from PIL import Image
+
+Colour = tuple[int, int, int] | str
+Save = Callable[..., Path]
+Encode = Callable[..., bytes]
+
+
+def _encode(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _solid(value: int, side: int = 20) -> bytes:
+    return _encode(Image.new("RGB", (side, side), (value, 0, 0)))
+
+
+@pytest.fixture(scope="session")
+def encode() -> Encode:
+    """Bytes of a picture: ``encode(picture, "JPEG", quality=90)``."""
+    return _encode
+
+
+@pytest.fixture(scope="session")
+def solid() -> Callable[..., bytes]:
+    """Bytes of a PNG whose red value is the given number: it can be told apart once decoded."""
+    return _solid
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of readable and broken pictures: ``folder("name", good=5, bad=2)``."""
+
+    def make(name: str = "pictures", good: int = 0, bad: int = 0, colour: Colour | None = None) -> Path:
+        path = tmp_path / name
+        path.mkdir(exist_ok=True)
+        for index in range(good):
+            data = _solid(index) if colour is None else _encode(Image.new("RGB", (20, 20), colour))
+            (path / f"good_{index:02d}.png").write_bytes(data)
+        for index in range(bad):
+            (path / f"bad_{index:02d}.png").write_bytes(b"no picture")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Callable[..., list[str]]:
+    """Writes rows as the hub's data sets have them. A number is a readable picture, other things are cells as such."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+
+    def write(rows: Sequence[object], files: int = 1, column: str = "image") -> list[str]:
+        cells = [{"bytes": _solid(row), "path": f"{row}.png"} if isinstance(row, int) else row for row in rows]
+        names = []
+        share = -(-len(cells) // files)
+        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        for index in range(files):
+            part = cells[index * share : (index + 1) * share]
+            table = pa.table({column: pa.array(part, kind), "label": list(range(len(part)))})
+            names.append(str(tmp_path / f"{column}_{index}.parquet"))
+            pq.write_table(table, names[-1])
+        return names
+
+    return write

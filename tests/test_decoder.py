@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from adain.decoder import Decoder, from_reference, layers, load_decoder
+from adain.errors import UserError
+from adain.weights import find, read_state
+
+
+def reference_network() -> nn.Sequential:
+    """The published decoder, module by module as its file's keys say."""
+
+    def block(channels: int, out: int) -> list[nn.Module]:
+        return [nn.ReflectionPad2d(1), nn.Conv2d(channels, out, 3), nn.ReLU()]
+
+    def up() -> nn.Module:
+        return nn.Upsample(scale_factor=2, mode="nearest")
+
+    modules = [
+        *block(512, 256), up(), *block(256, 256), *block(256, 256), *block(256, 256), *block(256, 128), up(),
+        *block(128, 128), *block(128, 64), up(), *block(64, 64), *block(64, 3)[:2],
+    ]  # fmt: skip
+    network = nn.Sequential(*modules)
+    network.load_state_dict(read_state(find("reference_decoder")))
+    return network
+
+
+def test_equals_the_published_decoder() -> None:
+    features = torch.randn(2, 512, 5, 4).relu()
+    ours = load_decoder("reference").decoder(features)
+    assert ours.shape == (2, 3, 40, 32)
+    torch.testing.assert_close(ours, reference_network()(features), rtol=1e-4, atol=1e-5)
+
+
+def test_the_plan_mirrors_the_encoder() -> None:
+    assert [layer.target for layer in layers()] == [
+        "pool3", "relu3_3", "relu3_2", "relu3_1", "pool2", "relu2_1", "pool1", "relu1_1", "picture",
+    ]  # fmt: skip
+    assert [layer.name for layer in layers() if layer.upsample] == ["conv4_1", "conv3_1", "conv2_1"]
+
+
+def test_its_size_is_the_papers() -> None:
+    assert sum(parameter.numel() for parameter in Decoder().parameters()) == 3_505_219
+
+
+def test_other_widths() -> None:
+    decoder = Decoder([8, 24, 48])
+    assert decoder(torch.rand(1, 512, 3, 3)).shape == (1, 3, 24, 24)
+    assert decoder.conv3_1.weight.shape == (24, 48, 3, 3)
+    with pytest.raises(UserError, match="three positive numbers"):
+        Decoder([8, 16])
+
+
+def test_another_networks_state_is_refused() -> None:
+    with pytest.raises(UserError, match=r"1\.weight"):
+        from_reference({"0.weight": torch.zeros(1)})

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from adain.data.picture import to_tensor, to_unit
+from adain.data.synthetic import SyntheticSource
+from adain.decoder import Decoder
+from adain.encoder import Encoder
+from adain.least_squares import fit_decoder, solve
+
+
+def some_pictures(count: int = 6, size: int = 48) -> torch.Tensor:
+    sources = [SyntheticSource(kind, count) for kind in ("content", "style")]
+    return torch.stack([to_unit(to_tensor(source.read(name, size))) for source in sources for name in source.names])
+
+
+def test_one_layer_against_a_direct_solve() -> None:
+    """numpy's least squares on the stacked ridge system, patches taken by F.unfold."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 5, 7, 6, generator=generator)
+    targets = torch.randn(2 * 7 * 6, 4, generator=generator)
+    everywhere = torch.arange(2 * 7 * 6)
+    weight, bias, error = solve([features], [everywhere], targets, ridge=1e-2)
+
+    patches = F.unfold(F.pad(features, (1, 1, 1, 1), mode="reflect"), 3).permute(0, 2, 1).flatten(0, 1).numpy()
+    a = np.c_[patches, np.ones(len(patches))].astype(np.float64)
+    strength = 1e-2 * np.mean((a[:, :-1] ** 2).sum(0))
+    penalty = np.sqrt(strength) * np.eye(a.shape[1])[:-1]
+    wanted = np.linalg.lstsq(np.r_[a, penalty], np.r_[targets.numpy(), np.zeros((45, 4))], rcond=None)[0]
+    np.testing.assert_allclose(weight.flatten(1).numpy().T, wanted[:-1], atol=1e-5)
+    np.testing.assert_allclose(bias.numpy(), wanted[-1], atol=1e-5)
+    residual = ((a @ wanted - targets.numpy()) ** 2).sum() / ((targets - targets.mean(0)) ** 2).sum().item()
+    assert abs(error - residual) < 1e-4
+
+
+def test_a_known_convolution_is_recovered() -> None:
+    features = torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    truth = torch.nn.Conv2d(3, 6, 3)
+    outputs = truth(F.pad(features, (1, 1, 1, 1), mode="reflect")).detach()
+    chosen = torch.randperm(4 * 144)[:400]
+    weight, bias, error = solve([features], [chosen], outputs.permute(0, 2, 3, 1).flatten(0, 2)[chosen], ridge=1e-9)
+    torch.testing.assert_close(weight, truth.weight.detach(), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(bias, truth.bias.detach(), atol=1e-4, rtol=1e-3)
+    assert error < 1e-6
+
+
+def test_the_fitted_decoder_reconstructs_and_is_the_same_each_time(encoder: Encoder) -> None:
+    pictures = some_pictures()
+    first, second = Decoder([16, 24, 32]), Decoder([16, 24, 32])
+    errors = fit_decoder(first, encoder, pictures, patches=1500, progress=False)
+    fit_decoder(second, encoder, pictures, patches=1500, progress=False)
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name])
+    assert list(errors) == [layer.name for layer in first.plan]
+    with torch.no_grad():
+        restored = first(encoder(pictures))
+    share = F.mse_loss(restored, pictures) / pictures.var()
+    assert share < 0.6, f"{share:.2f} of the variance is not explained; 1.0 is a grey picture"
+
+
+def test_wider_than_the_encoder_works_too(encoder: Encoder) -> None:
+    decoder = Decoder([80, 130, 260])
+    fit_decoder(decoder, encoder, some_pictures(2, 32), patches=400, progress=False)
+    assert all(torch.isfinite(parameter).all() for parameter in decoder.parameters())
+    assert decoder.conv4_1.weight[256:].abs().sum() > 0
