@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -175,7 +174,7 @@ def test_a_url_that_does_not_answer_is_a_fetch_error(tmp_path: Path) -> None:
 def test_an_answer_that_breaks_off_is_a_fetch_error(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda *args, **kwargs: Breaking(error))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: Breaking(error))
     with pytest.raises(FetchError, match=r"a\.pth"):
         download("https://example.invalid/a.pth", tmp_path / "a.pth", SHA)
 
@@ -216,7 +215,7 @@ def test_an_interrupted_unpacking_leaves_no_folder(tmp_path: Path, monkeypatch: 
     def read(self: zipfile.ZipFile, name: str) -> bytes:
         if name == "p/b.JPEG":
             raise KeyboardInterrupt
-        return cast("bytes", whole(self, name))
+        return whole(self, name)
 
     monkeypatch.setattr(zipfile.ZipFile, "read", read)
     with pytest.raises(KeyboardInterrupt):
@@ -268,7 +267,7 @@ def test_without_pip_there_is_a_fetch_error_of_one_line(tmp_path: Path, monkeypa
     stand_in = tmp_path / "python"
     stand_in.write_text("#!/bin/sh\necho 'python: No module named pip' >&2\nexit 1\n")
     stand_in.chmod(0o755)
-    monkeypatch.setattr(fetch.sys, "executable", str(stand_in))
+    monkeypatch.setattr("sys.executable", str(stand_in))
     with pytest.raises(FetchError, match="No module named pip") as caught, archive_file(WHEEL):
         pass
     assert "\n" not in str(caught.value)

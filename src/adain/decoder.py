@@ -144,13 +144,17 @@ def load_decoder(source: str | Path) -> Trained:
     state: Mapping[str, Any] = read_state(path)
     encoder: EncoderName = "vgg19_normalised"
     if "state_dict" in state:
-        encoder = state.get("hyper_parameters", {}).get("encoder", encoder)
+        tensors = state["state_dict"] if isinstance(state["state_dict"], Mapping) else {}
+        encoder = (state.get("hyper_parameters") or {}).get("encoder", encoder)
         prefix, method = "decoder.", state.get("method", "another system")
-        state = {k.removeprefix(prefix): v for k, v in state["state_dict"].items() if k.startswith(prefix)}
+        state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if "conv4_1.weight" not in state:
             raise UserError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of method=adain")
     elif "conv4_1.weight" not in state:
-        state = from_reference(state)
+        try:
+            state = from_reference(state)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
     try:
         decoder = Decoder([state[f"conv{name}.weight"].shape[0] for name in ("2_1", "3_1", "4_1")])
         decoder.load_state_dict(state)

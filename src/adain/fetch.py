@@ -7,13 +7,13 @@ imported. Only the standard library, filelock and pip are used here.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ def download(url: str, target: Path, sha256: str) -> Path:
     try:
         with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer:
             return place(answer, target, sha256)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", error)
         raise FetchError(f"{target.name} from its release: {reason}") from error
 
@@ -132,7 +132,7 @@ def extract_member(archive: Archive, member: str, target: Path, sha256: str) -> 
         FetchError: If the archive cannot be had, or lacks the member.
     """
     with archive_file(archive) as path, tarfile.open(path) as tar:
-        stream = tar.extractfile(member)
+        stream = tar.extractfile(member) if member in tar.getnames() else None
         if stream is None:
             raise FetchError(f"package {archive.package} {archive.version} holds no file {member}")
         return place(stream, target, sha256)

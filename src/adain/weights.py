@@ -73,6 +73,12 @@ def find(name: str, path: str | Path | None = None) -> Path:
     if path is not None:
         return _verified(Path(path).expanduser(), weights, name)
     cached = cache_folder() / weights.file
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {cached.parent} cannot be made ({error.strerror}): set ADAIN_CACHE to another folder"
+        ) from None
     with locked(cached):
         if cached.exists() and sha256_of(cached).startswith(weights.sha256):
             return cached
@@ -124,7 +130,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             "give a file from a source you trust"
         ) from None
     except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError... for broken files
-        raise UserError(f"{path} cannot be read as weights ({str(error).splitlines()[0]}): fetch it again") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} cannot be read as weights ({reason}): it is cut short or no weights file") from None
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
     return state

@@ -48,7 +48,7 @@ def loaded(given: HubSource, count: int, workers: int, first: int = 0) -> list[l
     """Batches of a real loader."""
     place = Place(batch_size=2, first=first)
     stream = PairStream(given, SyntheticSource("style", 4), Framing(16, 16, 0.0), 0, place)
-    loader = DataLoader(stream, 2, num_workers=workers, collate_fn=collate)
+    loader = DataLoader(stream, 2, num_workers=workers, collate_fn=collate, timeout=10 * (workers > 0))
     return [batch["content"][:, 0, 0, 0].tolist() for batch in islice(loader, count)]
 
 

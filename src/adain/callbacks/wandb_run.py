@@ -24,13 +24,14 @@ def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: 
     """
     import wandb
 
-    offline = os.environ.get("WANDB_MODE", "") in ("offline", "dryrun") or not wandb.api.api_key
+    offline = "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False)
     if offline:
         os.environ.setdefault("WANDB_SILENT", "true")
         say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
-    os.environ["WANDB_CONSOLE"] = "off"  # it would swallow the progress bar's carriage returns
+    # W&B's capture would swallow the progress bar's carriage returns
+    os.environ["WANDB_CONSOLE"] = "off"
     identity = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:12]
     return WandbLogger(
         save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity, resume="allow",
-        offline=offline, log_model=False,
+        log_model=False, **({"mode": "offline"} if offline else {}),
     )  # fmt: skip

@@ -7,13 +7,12 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, flag_override
 from omegaconf.errors import OmegaConfBaseException
@@ -21,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from adain.commands.check import check, explain
 from adain.errors import UserError
 
-_PLAIN = re.compile(r"[\w./:@%+~^-]*")
+_WHOLE = re.compile(r"\[.*\]|'.*'|\".*\"", re.S)
 
 
 def conf_folder() -> Path:
@@ -42,22 +41,29 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
+
+    def guarded(given: DictConfig) -> Any:
+        try:
+            return task(given)
+        except Exception as error:
+            if (mistake := _mistake(error)) is None:
+                raise  # a fault of ours: with its traceback
+            fail(mistake)
+
     try:
         if not any(a.startswith("-") for a in arguments):  # --help, --multirun and the like are Hydra's
             preflight(config, overrides)
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)(task)()
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)(guarded)()
     except UserError as error:
         fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        if (cause := _cause(error)) is not None:
-            fail(str(cause))
         fail(explain(error, overrides, lambda: _compose(config, [])))
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Ends the process with one sentence and exit code 1."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
@@ -72,8 +78,11 @@ def preflight(config: str, overrides: list[str]) -> None:
     try:
         given = _compose(config, overrides)
         check(given, overrides, lambda: _compose(config, [o for o in overrides if _is_group(config, o)]))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, overrides, lambda: _compose(config, []))) from None
+    except UserError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null
+        groups = [o for o in overrides if o[:1] not in "+~" and _is_group(config, o)]
+        raise UserError(explain(error, overrides, lambda: _compose(config, groups))) from None
 
 
 def _compose(config: str, overrides: list[str]) -> DictConfig:
@@ -89,23 +98,27 @@ def _compose(config: str, overrides: list[str]) -> DictConfig:
 
 
 def _is_group(config: str, override: str) -> bool:
-    key = OverridesParser.create().parse_override(override).key_or_group
-    return (conf_folder() / key).is_dir()
+    key = override.partition("=")[0]
+    return bool(key) and (conf_folder() / key).is_dir()
 
 
-def _cause(error: BaseException) -> UserError | None:
-    """The user error inside an InstantiationException, if that is what it is."""
+def _mistake(error: BaseException) -> str | None:
+    """The message of the user error that this is, or that caused it."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, UserError):
-            return inner
-        inner = inner.__cause__ or inner.__context__
+            # a loader worker's error arrives with its traceback as text
+            return str(inner).rpartition("UserError: ")[2].strip()
+        if isinstance(inner, ModuleNotFoundError) and not (inner.name or "").startswith("adain"):
+            return f"{str(inner).splitlines()[0]}: install the extra that this choice needs (see pyproject.toml)"
+        inner = inner.__cause__  # not __context__: a fault met while handling a mistake is ours
     return None
 
 
 def _quoted(argument: str, paths: tuple[str, ...]) -> str:
-    """A file name with spaces, commas, brackets or ``=`` quoted for Hydra's grammar. Lists and quotes stay."""
+    """A file name quoted for Hydra's grammar, whatever is in it. ``null``, whole lists and whole quotes stay."""
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in paths or _PLAIN.fullmatch(value) or value[:1] in "[{'\"":
+    if not equals or key.lstrip("+") not in paths or value in ("", "null") or _WHOLE.fullmatch(value):
         return argument
-    return f"{key}='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # Hydra takes a backslash for itself only before a quote
+    return f"{key}='" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"

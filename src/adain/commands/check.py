@@ -53,6 +53,7 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
 _LIST_OR_ONE = ("data.content", "data.style")
+_SEVERAL_TYPES = ("trainer.devices",)  # 2, [0,1] or auto
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
@@ -81,7 +82,7 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
             raise UserError(f"{key}={value} is neither {', '.join(words)} nor an existing file{hint}")
     for key, (least, allowed) in _LEAST.items():
         value = OmegaConf.select(config, key)
-        if isinstance(value, int | float) and (value < least or (value == least and not allowed)):
+        if isinstance(value, int | float) and not (value > least or (value == least and allowed)):
             raise UserError(f"{key}={value} is too small: give {'at least' if allowed else 'more than'} {least}")
     for key, most in _MOST.items():
         value = OmegaConf.select(config, key)
@@ -90,6 +91,8 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
 
 
 def _same_type(key: str, value: Any, meant: Any) -> None:
+    if key in _SEVERAL_TYPES:
+        return
     if isinstance(meant, bool):
         fits, kind = isinstance(value, bool), "true or false"
     elif isinstance(meant, int):
@@ -97,7 +100,7 @@ def _same_type(key: str, value: Any, meant: Any) -> None:
     elif isinstance(meant, float):
         fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
     elif OmegaConf.is_list(meant):
-        fits, kind = OmegaConf.is_list(value), "a list such as [1,2]"
+        fits, kind = OmegaConf.is_list(value), "a list"
     elif isinstance(meant, str) and key not in _LIST_OR_ONE:
         fits, kind = isinstance(value, str | int | float) or value is None, "a word"
     else:
@@ -105,12 +108,14 @@ def _same_type(key: str, value: Any, meant: Any) -> None:
     if key.startswith("trainer.") and isinstance(value, int | float | str) and not isinstance(meant, int | float):
         return  # devices=[0,1], val_check_interval=0.5, precision=32: Lightning's own arguments take several types
     if not fits:
-        raise UserError(f"{key}={value} is of the wrong type: give {kind}, such as {key}={_shown(meant)}")
+        raise UserError(f"{key}={_shown(value)} is of the wrong type: give {kind}, such as {key}={_shown(meant)}")
 
 
 def _shown(value: Any) -> str:
     if OmegaConf.is_list(value):
         return str(list(value)).replace(" ", "")
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -134,15 +139,28 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         group, _, given = match[1].rpartition("/")
         options = match[2].split()
         return f"{group}={given} does not exist{_near(given, options)}; choose one of {', '.join(sorted(options))}"
+    if match := re.search(r"An item is already at '([^']+)'", text):
+        return f"{match[1]} is there already: leave the + out"
     if match := re.search(
         r"Could not (?:override|append to config|delete from config)\.? '?(?:group )?'?([\w./@]+)'?", text
     ):
         key = match[1]
+        if key in ("data.content", "data.style", "data.held_out"):
+            return f"the data chosen has no key {key}: add data=folders"
         keys = _keys(default())
         advice = _near(key, keys) or _near(key.rpartition(".")[2], [k for k in keys if "." not in k])
         return f"there is no key {key}{advice}; add a new one with +{key}=VALUE"
     if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
         return f"there is no key {match[1]}{_near(match[1], _keys(default()))}"
+    if "Config group override must be" in text:
+        word = next((o for o in overrides if o.startswith("=") or o.endswith("=null")), " ".join(overrides))
+        return f"{word} names no choice: give group=NAME, or leave it out"
+    if match := re.search(r"Ambiguous value for argument '(.+)'", text):
+        return f"{match[1]} gives several values: give one, [a,b] for a list, or --multirun to run one after another"
+    if match := re.search(r"Multiple values for ([\w/]+)", text):
+        return f"{match[1]} has a choice already: leave the + out"
+    if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
+        return f"{text.splitlines()[0].rstrip(':')}: {str(error.__cause__).splitlines()[0]}"
     first = text.splitlines()[0] if text else type(error).__name__
     if type(error).__name__ == "OverrideParseException":
         word = next((o for o in overrides if o in text), " ".join(overrides))

@@ -37,9 +37,9 @@ def rewrite_arguments() -> None:
         for o in map(str, OmegaConf.load(overrides))
         if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
     ]
-    quoted = str(checkpoint).replace("'", "\\'")
+    quoted, escaped = (str(path).replace("'", "\\'") for path in (checkpoint, run))
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
-    sys.argv[1:] = [*before, *rest, f"ckpt='{quoted}'", f"hydra.run.dir='{run}'"]
+    sys.argv[1:] = [*before, *rest, f"ckpt='{quoted}'", f"hydra.run.dir='{escaped}'"]
 
 
 def find_checkpoint(wanted: str, logs: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,6 +13,9 @@ from adain.errors import UserError
 
 def stylize(config: DictConfig) -> None:
     """Writes one stylised picture and prints where it is."""
+    for key in ("content", "style", "decoder"):
+        if config[key] is None:
+            raise UserError(f"{key}=null cannot be used: give a file")
     content, style = Path(config.content).expanduser(), Path(config.style).expanduser()
     for key, path in (("content", content), ("style", style)):
         if not path.is_file():
@@ -37,12 +41,14 @@ def stylize(config: DictConfig) -> None:
         except PictureError as error:
             raise UserError(f"{key}={path} cannot be used ({error}): give another picture") from None
     output = Stylizer.load(decoder).stylize(pictures["content"], pictures["style"], config.alpha)
+    part = out.with_name(f".{out.name}.part{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(f".{out.name}.part{out.suffix}")
         output.save(part, quality=95)
         part.replace(out)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise UserError(f"out={out} cannot be written ({error.strerror or error}): give another folder") from None
     print(f"{out}  ({output.width} x {output.height}, decoder {decoder})")
 

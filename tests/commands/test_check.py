@@ -1,0 +1,253 @@
+"""What a user types, held against what is allowed: every right override passes, every wrong one is named."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from adain.commands import app
+from adain.commands.app import conf_folder, preflight
+from adain.errors import UserError
+
+FOLDERS = ["data.content=/a", "data.style=/b"]
+
+
+@functools.cache
+def _default(config: str) -> DictConfig:
+    return _compose(config, [])
+
+
+_compose = app._compose
+
+
+@pytest.fixture(autouse=True)
+def _composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration without overrides, which every answer is held against, is read once for all tests."""
+    monkeypatch.setattr(
+        app, "_compose", lambda config, given: _compose(config, given) if given else copy.deepcopy(_default(config))
+    )
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+def message(*overrides: str, config: str = "train") -> str:
+    with pytest.raises(UserError) as caught:
+        preflight(config, list(overrides))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- what is right --------------------------------------------------------------------------------------------------
+
+GROUPS = ("optim", "encoder", "logger", "trainer", "method", "data")
+TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=str)
+def test_every_file_of_every_group_passes(names: tuple[str | None, ...]) -> None:
+    chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
+    preflight("train", [*chosen, *(FOLDERS if "data=folders" in chosen else [])])
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_every_experiment_passes(name: str) -> None:
+    preflight("train", [f"experiment={name}", *(FOLDERS if name == "finetune" else [])])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method.style_weight=20", "optim.lr=3e-4", "data.batch_size=2", "trainer.max_steps=10", "seed=3"],
+        ["method.widths=[32,64,128]", "optim.betas=[0.5,0.9]", "run.tags=[a,b]", "run.name=5"],
+        ["ckpt=null", "compare_with=null", "method.init=reference", "logs=/tmp/x"],
+        ["trainer.precision=bf16-mixed", "trainer.devices=2", "trainer.gradient_clip_val=1.0"],
+        ["trainer.precision=32", "data.flip=1"],
+        ["trainer.devices=[0]"],
+        ["trainer.devices=auto"],
+        ["+foo=1", "++bar=2", "~callbacks.grid"],
+    ],
+    ids=" ".join,
+)
+def test_right_values_pass(overrides: list[str]) -> None:
+    preflight("train", overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.content=[a,b]", "data.style=/b"],
+        ["data.content=/path/with-1.2/x", "data.style=/b"],
+        [*FOLDERS, "data.held_out=/some/file"],
+    ],
+)
+def test_paths_of_folders_pass(overrides: list[str]) -> None:
+    preflight("train", ["data=folders", *overrides])
+
+
+def test_an_existing_file_passes_for_a_word(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").touch()
+    preflight("train", [f"method.init={tmp_path}/last.ckpt"])
+
+
+# --- what is wrong --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("method.style_wieght=20", "method.style_weight"),
+        ("style_weight=20", "method.style_weight"),
+        ("batch_size=3", "data.batch_size"),
+        ("max_steps=3", "trainer.max_steps"),
+        ("trainer.max_stpes=3", "trainer.max_steps"),
+        ("Method.style_weight=3", "method.style_weight"),
+        ("optm.lr=1", "optim.lr"),
+        ("lr=1", "optim.lr"),
+        ("sede=1", "seed"),
+        ("methd=adain", "method"),
+        ("experimnt=paper", "experiment"),
+        ("~callbacks.gird", "callbacks.grid"),
+    ],
+)
+def test_a_mistyped_key_is_named_with_the_nearest(override: str, near: str) -> None:
+    text = message(override)
+    assert f"no key {override.lstrip('~').partition('=')[0]}" in text
+    assert near in text.partition("did you mean")[2].partition("?")[0].split(" ")
+
+
+def test_the_keys_of_the_chosen_group_are_known() -> None:
+    assert "did you mean data.content" in message("data=folders", "data.contnt=/a", "data.style=/b")
+
+
+def test_picture_folders_without_their_kind_of_data_say_what_to_choose() -> None:
+    assert "data=folders" in message(*FOLDERS)
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("method=adian", "adain"),
+        ("experiment=pape", "paper"),
+        ("data=folder", "folders"),
+        ("logger=wadb", "wandb"),
+        ("encoder=vgg19_normalized", "vgg19_normalised"),
+        ("trainer=cpus", "cpu"),
+    ],
+)
+def test_a_mistyped_option_is_named_with_the_nearest_and_all(override: str, near: str) -> None:
+    text = message(override)
+    assert f"{override} does not exist (did you mean {near}" in text
+    assert ", ".join(choices(override.partition("=")[0])) in text
+
+
+@pytest.mark.parametrize(
+    ("override", "kind"),
+    [
+        ("optim.lr=abc", "a number"),
+        ("method.style_weight=true", "a number"),
+        ("data.batch_size=two", "a whole number"),
+        ("data.batch_size=2.5", "a whole number"),
+        ("trainer.max_steps=abc", "a whole number"),
+        ("seed=abc", "a whole number"),
+        ("method.widths=3", "a list"),
+        ("trainer.enable_progress_bar=3", "true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_the_right_one(override: str, kind: str) -> None:
+    text = message(override)
+    assert text.startswith(f"{override} is of the wrong type: give {kind}")
+    assert f"such as {override.partition('=')[0]}=" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "limit"),
+    [
+        ("optim.lr=0", "more than 0"),
+        ("optim.lr=-1", "more than 0"),
+        ("optim.lr=nan", "more than 0"),
+        ("data.batch_size=0", "at least 1"),
+        ("data.val_pairs=0", "at least 1"),
+        ("data.num_workers=-1", "at least 0"),
+        ("data.flip=2", "at most 1"),
+        ("trainer.max_steps=0", "at least 1"),
+        ("method.style_weight=-1", "at least 0"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str) -> None:
+    text = message(override)
+    assert text.startswith(override)
+    assert text.endswith(f"give {limit}")
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("optim.schedule=cosin", "cosine"),
+        ("method.style_reduction=men", "mean"),
+        ("encoder.name=vgg19_normalized", "vgg19_normalised"),
+        ("monitor.mode=mn", "min"),
+    ],
+)
+def test_a_word_that_is_not_allowed_is_named_with_the_nearest(override: str, near: str) -> None:
+    assert message(override).startswith(f"{override} is not allowed (did you mean {near}")
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [("method.init=randm", "random"), ("ckpt=lst", "last"), ("compare_with=referenc", "reference")],
+)
+def test_neither_a_word_nor_a_file_is_named_with_the_nearest(override: str, near: str) -> None:
+    text = message(override)
+    assert text.startswith(f"{override} is neither")
+    assert f"did you mean {near}" in text
+
+
+def test_missing_picture_folders_are_named() -> None:
+    assert message("data=folders", "data.style=/b") == "data.content must be given: for example data.content=PATH"
+
+
+def test_both_missing_picture_folders_are_named() -> None:
+    assert "data.content and data.style must be given" in message("experiment=finetune")
+
+
+def test_a_base_of_the_data_configurations_is_no_kind_of_data() -> None:
+    assert "pairs" not in message("data=nothing").split("choose one of")[1]
+
+
+@pytest.mark.parametrize("override", ["foo", "method.style_weight=[1,2", "=1"])
+def test_what_is_no_key_and_value_is_named(override: str) -> None:
+    assert override in message(override)
+
+
+@pytest.mark.parametrize("override", ["experiment=null", "callbacks=null"])
+def test_an_empty_group_is_a_users_message(override: str) -> None:
+    assert override in message(override)
+
+
+def test_several_values_say_how_to_sweep() -> None:
+    assert "--multirun" in message("optim.lr=1e-3,1e-4")
+
+
+@pytest.mark.parametrize("override", ["+method.style_weight=3", "+experiment=paper"])
+def test_a_plus_before_what_is_there_already_is_named(override: str) -> None:
+    text = message(override)
+    assert override.lstrip("+").partition("=")[0] in text
+    assert "+" in text
+
+
+def test_the_commands_of_a_picture_are_checked_too() -> None:
+    assert "content and style must be given" in message(config="stylize")
+
+
+def test_checking_leaves_the_arguments_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", "seed=3"])
+    preflight("train", ["seed=4"])
+    assert sys.argv == ["x", "seed=3"]
