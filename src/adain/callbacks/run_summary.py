@@ -14,6 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from adain.callbacks.progress import say
 from adain.callbacks.resumable import LastCheckpoint
 from adain.callbacks.throughput import Throughput, peak_memory_mib
 
@@ -120,6 +121,8 @@ def log_configuration(loggers: list[Any], config: Any) -> None:
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.config.update({**config, "git_commit": git_commit()}, allow_val_change=True)
+            if url := getattr(logger.experiment, "url", None):
+                say(f"W&B: {url}")
         else:
             logger.log_hyperparams({**config, "git_commit": git_commit()})
 

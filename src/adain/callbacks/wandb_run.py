@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
 
@@ -22,16 +23,16 @@ def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: 
         group: Of runs that belong together.
         tags: To filter by.
     """
+    os.environ.setdefault("WANDB_SILENT", "true")  # read once, at W&B's first call
+    os.environ["WANDB_CONSOLE"] = "off"  # its capture would swallow the progress bar's carriage returns
     import wandb
 
-    offline = "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False)
-    if offline:
-        os.environ.setdefault("WANDB_SILENT", "true")
+    mode: dict[str, Any] = {}
+    if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
+        mode["mode"] = "offline"
         say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
-    # W&B's capture would swallow the progress bar's carriage returns
-    os.environ["WANDB_CONSOLE"] = "off"
     identity = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:12]
     return WandbLogger(
         save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity, resume="allow",
-        log_model=False, **({"mode": "offline"} if offline else {}),
+        log_model=False, **mode,
     )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -84,13 +84,13 @@ class HubSource:
         done = len(range(logical, place.first, place.workers)) * place.batch_size
         rows = self._rows().skip(self.skip)
         skipped: list[str] = []
-        found_any = False
         for turn in itertools.count():
-            shuffled = rows.shuffle(seed=seed + turn, buffer_size=self.buffer)
-            for number, row in enumerate(cast(Iterable[dict[str, Any]], shuffled)):
+            usable = False  # whether this pass brought anything, or passed over something it brought before
+            for number, row in enumerate(self._each(rows.shuffle(seed=seed + turn, buffer_size=self.buffer))):
                 if number % lanes != lane:
                     continue
                 if done:
+                    usable = True
                     done -= 1
                     continue
                 name = f"{self.path}[{turn}:{number}]"
@@ -104,14 +104,28 @@ class HubSource:
                             f"{skipped[-1]}: check data column {self.column!r}"
                         ) from None
                     continue
-                found_any = True
-                yield Sample(name, picture, tuple(skipped))
-                skipped = []
-            if not found_any and not done:
+                usable = True
+                missing, lines, skipped = len(skipped), tuple(skipped), []
+                for _ in range(missing + 1):  # a bad row's place is taken by the next good one: rows can be counted
+                    yield Sample(name, picture, lines)
+                    lines = ()
+            if not usable:
                 raise UserError(
                     f"the data set {self.path} has fewer than {lanes} usable rows after the {self.skip} held-out ones: "
                     "lower data.num_workers or data.val_pairs"
                 )
+
+    def _each(self, rows: Any) -> Iterator[dict[str, Any]]:
+        """The rows one by one. ``iter`` leaves them whole, where plain iteration deals files to loader workers."""
+        try:
+            for batch in rows.iter(batch_size=1):
+                yield {self.column: batch[self.column][0]}
+        except Exception as error:  # as many families as in `_rows`: a broken file, a lost connection, ...
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"the data set {self.path} cannot be read on: {reason}; check data column {self.column!r} and the "
+                "network, then resume"
+            ) from None
 
     def _decode(self, row: dict[str, Any], short_side: int) -> Image.Image:
         cell = row[self.column]
@@ -123,7 +137,7 @@ class HubSource:
 
     def split(self, held_out: int) -> tuple[HubSource, IndexedSource]:
         """See ``Source``: the first rows are held out."""
-        rows = list(itertools.islice(self._rows().skip(self.skip), held_out))
+        rows = list(itertools.islice(self._each(self._rows().skip(self.skip)), held_out))
         if not rows:
             raise UserError(f"the data set {self.path} (split {self.given['split']}) has no rows")
         pictures = {f"{self.path}[held-out {index}]": row for index, row in enumerate(rows)}

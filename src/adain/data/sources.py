@@ -132,7 +132,7 @@ class IndexedSource(ABC):
         if len(self) == 1:
             return self, self
         count = max(1, min(held_out, len(self) // 5))
-        ranked = sorted(self.names, key=lambda name: hashlib.sha256(Path(name).name.encode()).digest())
+        ranked = sorted(self.names, key=lambda name: hashlib.sha256(os.fsencode(Path(name).name)).digest())
         chosen = set(ranked[:count])
         return self.subset([name for name in self.names if name not in chosen]), self.subset(ranked[:count])
 
@@ -179,8 +179,9 @@ class FolderSource(IndexedSource):
         path = Path(self.held_out).expanduser()
         if not path.is_file():
             raise UserError(f"data.held_out={path} does not exist: give a text file with one picture name a line")
-        listed = {Path(line.strip()).name for line in path.read_text().splitlines() if line.strip()}
-        chosen = [name for name in self.names if Path(name).name in listed]
+        listed = {Path(line.strip()).parts for line in path.read_text().splitlines() if line.strip()}
+        lengths = {len(parts) for parts in listed}
+        chosen = [name for name in self.names if any(Path(name).parts[-n:] in listed for n in lengths)]
         if not chosen or len(chosen) == len(self):
             raise UserError(
                 f"data.held_out={path} names {len(chosen)} of the {len(self)} pictures below {', '.join(self.roots)}: "
@@ -202,8 +203,12 @@ def _list_pictures(roots: Sequence[str]) -> list[str]:
             raise UserError(f"the picture folder {root} does not exist: check the path")
         if not os.access(root, os.R_OK | os.X_OK):
             raise UserError(f"the picture folder {root} may not be read: check its permissions")
-        before = len(names)
+        before, walked = len(names), set[str]()
         for folder, folders, files in os.walk(root, followlinks=True):
+            if (real := os.path.realpath(folder)) in walked:  # a link back to a folder above, or a second one to it
+                folders.clear()
+                continue
+            walked.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             names += [
                 os.path.join(folder, file)
