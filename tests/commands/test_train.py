@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from adain.methods.adain import AdaINMethod
 from tests.conftest import Run, train
 
 
@@ -113,3 +115,9 @@ def test_a_torch_seed_gives_the_same_run(smoke: Run, tmp_path: Path) -> None:
     assert again.code == 0, again.err
     for name, value in smoke.decoder().items():
         assert torch.equal(value, again.decoder()[name]), name
+
+
+def test_the_smoke_runs_checkpoint_loads_into_lightning(smoke: Run) -> None:
+    loaded = AdaINMethod.load_from_checkpoint(smoke.folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert isinstance(loaded, pl.LightningModule)
+    assert torch.equal(loaded.decoder.conv1_1.bias, smoke.decoder("best")["decoder.conv1_1.bias"])

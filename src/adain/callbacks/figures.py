@@ -24,22 +24,14 @@ class Losses(Protocol):
 
 
 class HeldOutFigures(pl.Callback):
-    """Prints content and style loss of the held-out pairs at every validation.
-
-    Attributes:
-        reference: Content and style loss of the decoder to compare with, if there is one.
-    """
-
-    def __init__(self) -> None:
-        self.reference: tuple[float, float] | None = None
+    """Prints content and style loss of the held-out pairs at every validation."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints the line."""
         found = trainer.callback_metrics
-        line = f"held-out  {label(trainer.global_step)}  content {found['val/content']:6.3f}  style {found['val/style']:6.3f}"
-        if self.reference is not None:
-            line += "    (reference decoder {:.3f}, {:.3f})".format(*self.reference)
-        say(line)
+        say(
+            f"held-out  {label(trainer.global_step)}  content {found['val/content']:6.3f}  style {found['val/style']:6.3f}"
+        )
 
 
 def label(step: int) -> str:

@@ -52,6 +52,7 @@ class LastCheckpoint(pl.Callback):
         if self.received is not None:
             say(f"{self.received.name} at step {step}: writing {self.path} and stopping")
             trainer.should_stop = True
+            trainer.limit_val_batches = 0  # a scheduler kills soon: no last validation
         if self.received is not None or step % self.every_n_steps == 0:
             self._save(trainer)
 

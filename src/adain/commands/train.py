@@ -46,25 +46,25 @@ def train(config: DictConfig) -> float | None:
         print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
         log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
 
-    code = 1
+    code, reference = 1, None
     try:
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
         method.to(trainer.strategy.root_device)
-        if config.compare_with is not None and "figures" in callbacks:
-            callbacks["figures"].reference = compare(config.compare_with, method, datamodule)
         if config.ckpt is None:
             method.initialise(datamodule.draw)
             trainer.validate(method, datamodule, verbose=False)
         trainer.fit(method, datamodule, ckpt_path=config.ckpt)
         received = callbacks["last"].received if "last" in callbacks else None
         code = 128 + received if received else 0
+        if config.compare_with is not None and not received:
+            reference = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
     finally:
         close_wandb(code)
     summary: RunSummary | None = callbacks.get("summary")
     if trainer.is_global_zero:
-        report(folder, callbacks, stopped=code != 0)
+        report(folder, callbacks, reference, stopped=code != 0)
     if code:
         sys.exit(code)
     return summary.best.get(config.monitor.metric) if summary else None
@@ -132,7 +132,7 @@ def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
         csv.writer(file).writerows([("content", "style"), *names])
 
 
-def report(folder: Path, callbacks: dict[str, Any], stopped: bool) -> None:
+def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, stopped: bool) -> None:
     """The last lines: what came of it, where it is, what to type next."""
     from adain.callbacks.figures import label
 
@@ -141,8 +141,8 @@ def report(folder: Path, callbacks: dict[str, Any], stopped: bool) -> None:
         print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
         for row in callbacks["summary"].history:
             print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
-        if "figures" in callbacks and callbacks["figures"].reference is not None:
-            print(f"{'reference decoder':<20}{{:>10.3f}}{{:>10.3f}}".format(*callbacks["figures"].reference))
+        if reference is not None:
+            print(f"{'reference decoder':<20}{{:>10.3f}}{{:>10.3f}}".format(*reference))
     print(f"\nrun           {shown}")
     print(f"checkpoints   {shown}/checkpoints/  (best.ckpt, last.ckpt)")
     if "grid" in callbacks and callbacks["grid"].latest is not None:
