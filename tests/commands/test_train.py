@@ -26,7 +26,7 @@ def test_it_ends_well_and_says_where_things_are(smoke: Run) -> None:
 
 
 def test_the_bar_knows_the_number_of_steps(smoke: Run) -> None:
-    assert "6/6" in smoke.err
+    assert "6/6" in smoke.out
     assert "least squares" in smoke.err
 
 
