@@ -84,7 +84,7 @@ class Decoder(nn.Module):
         x = self.convolution(layer)(F.pad(x, (1, 1, 1, 1), mode="reflect"))
         if layer.target == "picture":
             return x
-        x = F.relu(x)
+        x = F.relu_(x)
         return F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsample else x
 
     def forward(self, features: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ BOTTLENECK = "relu4_1"
 
 _NORMALISED_KEYS = (2, 5, 9, 12, 16, 19, 22, 25, 29)  # positions in the nn.Sequential that was saved
 _TORCHVISION_KEYS = (0, 2, 5, 7, 10, 12, 14, 16, 19)  # positions in torchvision's vgg19().features
+_NCHW = torch.contiguous_format
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -50,7 +51,8 @@ class Encoder(nn.Module):
         self.shift: Tensor
         self.register_buffer("shift", torch.tensor(shift).view(1, 3, 1, 1), persistent=False)
         for name, (weight, bias) in zip(CONVOLUTIONS, layers, strict=True):
-            self.register_buffer(f"weight{name}", weight.detach().clone(), persistent=False)
+            # a folded weight's strides look like channels_last, and every feature map would follow them
+            self.register_buffer(f"weight{name}", weight.detach().clone(memory_format=_NCHW), persistent=False)
             self.register_buffer(f"bias{name}", bias.detach().clone(), persistent=False)
         self.widths = {f"relu{name}": weight.shape[0] for name, (weight, _) in zip(CONVOLUTIONS, layers, strict=True)}
 
@@ -110,5 +112,5 @@ class Encoder(nn.Module):
                 x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
             else:
                 x = F.conv2d(x, weight, bias, padding=1)
-            x = F.relu(x)
+            x = F.relu_(x)  # a convolution does not need its output again, backward either
             yield f"relu{name}", x

@@ -103,7 +103,7 @@ def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     if path.stem != "quickstart":
         small.append("data=synthetic")
-    if path.stem in ("quickstart", "overfit", "smoke"):
+    if path.stem in ("quickstart", "smoke"):
         small += ["method.start_pictures=2", "method.start_patches=200"]
     run = train(tmp_path, f"experiment={path.stem}", *small)
     assert run.code == 0, run.err

@@ -32,7 +32,7 @@ def bench(config: DictConfig) -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precisions = ["32-true"]
-    if config.precisions != "auto":
+    if config.precisions is not None:
         precisions = list(config.precisions)
     elif (fastest := fastest_precision(device)) != "32-true":
         precisions.append(fastest)
@@ -149,8 +149,9 @@ def _ours(size: int, count: int, precision: str, device: Any) -> Turn:
     import torch
 
     from adain.losses import weighted_total
+    from adain.precision import memory_format
 
-    method = _method().to(device)
+    method = _method().to(device, memory_format=memory_format(precision))
     optimiser = torch.optim.Adam(method.decoder.parameters(), lr=1e-4)
     content, style = _pictures(size, count, device)
 
@@ -173,12 +174,13 @@ def _lightning(size: int, count: int, precision: str, device: Any) -> Turn:
 
     from adain.commands.train import quieten
     from adain.data.pairs import Batch
+    from adain.precision import memory_format
 
     quieten()
     content, style = _pictures(size, count, device)
     names = [""] * count
     batch = Batch(content=content, style=style, content_name=names, style_name=names, skipped=[])
-    method = _method()
+    method = _method().to(memory_format=memory_format(precision))
 
     class Clock(pl.Callback):
         def __init__(self) -> None:

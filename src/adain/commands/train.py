@@ -31,6 +31,7 @@ def train(config: DictConfig) -> float | None:
 
     from adain.callbacks.run_summary import RunSummary, close_wandb, log_configuration
     from adain.memory import keep_freed_memory
+    from adain.precision import memory_format
 
     quieten()
     keep_freed_memory()
@@ -51,7 +52,7 @@ def train(config: DictConfig) -> float | None:
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
-        method.to(trainer.strategy.root_device)
+        method.to(trainer.strategy.root_device, memory_format=memory_format(str(trainer.precision)))
         if config.ckpt is None:
             method.initialise(datamodule.draw)
             trainer.validate(method, datamodule, verbose=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
 from adain.data.pairs import Batch
 from adain.decoder import WIDTHS, Decoder, load_decoder
-from adain.encoder import BOTTLENECK, Encoder
+from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.errors import UserError
 from adain.functional import Statistics, adain, channel_statistics
 from adain.least_squares import fit_decoder
@@ -162,13 +162,9 @@ class AdaINMethod(pl.LightningModule):
             ``content``, ``style/relu1_1`` to ``style/relu4_1``, ``tv`` and ``identity`` if weighted; and the decoder's
             output, ``N x 3 x H' x W'``, not clamped.
         """
-        count = len(content)
-        with torch.no_grad():  # one call for both: nothing before the decoder is trained
-            taps = self.encoder.taps(torch.cat([content, style]))
-            wanted = {name: channel_statistics(features[count:]) for name, features in taps.items()}
-            own = taps[BOTTLENECK][:count]
+        with torch.no_grad():  # nothing before the decoder is trained
+            own, wanted = self._encode(content, style)
             target = adain(own, wanted[BOTTLENECK])
-            del taps
         output = self.decoder(target)
         features = self.encoder.taps(output)
         terms = {"content": content_loss(features[BOTTLENECK], target)}
@@ -181,6 +177,18 @@ class AdaINMethod(pl.LightningModule):
             height, width = content.shape[-2:]
             terms["identity"] = identity_loss(self.decoder(own)[..., :height, :width], content)
         return terms, output
+
+    def _encode(self, content: Tensor, style: Tensor) -> tuple[Tensor, dict[str, Statistics]]:
+        """The content's features and the style's statistics. No feature map is kept longer than it is needed.
+
+        A GPU takes both in one call. A CPU's caches hold the feature maps of one better than of two.
+        """
+        joint = content.is_cuda
+        wanted, own = {}, content
+        for name, own in self.encoder.walk(torch.cat([content, style]) if joint else style):
+            if name in STYLE_LAYERS:
+                wanted[name] = channel_statistics(own[len(content) :] if joint else own)
+        return (own[: len(content)] if joint else self.encoder(content)), wanted
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
