@@ -32,7 +32,10 @@ def stylize(config: DictConfig) -> None:
     decoder = _decoder(config.decoder, Path(config.logs))
 
     from adain.data.picture import PictureError, read_picture
+    from adain.memory import keep_freed_memory
     from adain.stylize import Stylizer
+
+    keep_freed_memory()
 
     pictures = {}
     for key, path in (("content", content), ("style", style)):
