@@ -7,8 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 from PIL import Image
-from pytorch_lightning.loggers import WandbLogger
 
+from adain.callbacks.wandb_run import wandb_loggers
 from adain.data.picture import to_picture
 
 _GAP = 4
@@ -62,14 +62,14 @@ class PictureGrid(pl.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.latest = self.folder / f"step_{step:06d}.png"
         grid.save(self.latest)
-        for logger in _wandb_loggers(trainer):
+        for logger in wandb_loggers(trainer):
             logger.log_image("pictures", [grid], step=None, caption=[f"content, style, output at step {step}"])
         if len(self._outputs) > _MOST_COLUMNS:
             self._outputs = {step: column for i, (step, column) in enumerate(self._outputs.items()) if i % 2 == 0}
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Logs the table: a row a pair, a column a validation."""
-        for logger in _wandb_loggers(trainer):
+        for logger in wandb_loggers(trainer):
             import wandb
 
             steps = [step for step, column in self._outputs.items() if len(column) == len(self._rows)]
@@ -79,10 +79,6 @@ class PictureGrid(pl.Callback):
                 for index, (*names, content, style) in enumerate(self._rows)
             ]
             logger.log_table("held-out pairs", columns=columns, data=rows)
-
-
-def _wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)] if trainer.is_global_zero else []
 
 
 def picture_grid(rows: list[list[Image.Image]]) -> Image.Image:

@@ -7,6 +7,7 @@ import math
 import platform
 import subprocess
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pytorch_lightning.loggers import WandbLogger
 from adain.callbacks.progress import say
 from adain.callbacks.resumable import LastCheckpoint
 from adain.callbacks.throughput import Throughput, peak_memory_mib
+from adain.callbacks.wandb_run import wandb_loggers
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb")
 
@@ -73,11 +75,9 @@ class RunSummary(pl.Callback):
         """Writes the last word, here and in W&B."""
         self.status = status
         self.write(trainer)
-        if trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    best = {f"best/{name.removeprefix('val/')}": value for name, value in self.best.items()}
-                    logger.experiment.summary.update({"status": status, **best})
+        best = {f"best/{name.removeprefix('val/')}": value for name, value in self.best.items()}
+        for logger in wandb_loggers(trainer):
+            logger.experiment.summary.update({"status": status, **best})
 
     def write(self, trainer: pl.Trainer) -> None:
         """Writes ``summary.json``, whole or not at all."""
@@ -106,6 +106,7 @@ class RunSummary(pl.Callback):
         part.replace(self.path)
 
 
+@cache  # asked for at every validation; the code that runs is that of the start
 def git_commit() -> str | None:
     """The commit of the code that runs, with ``-dirty`` if it was changed since; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
 from adain.callbacks.progress import say
@@ -36,3 +37,8 @@ def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: 
         save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity, resume="allow",
         log_model=False, **mode,
     )  # fmt: skip
+
+
+def wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
+    """The trainer's W&B loggers; none on ranks that do not write."""
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)] if trainer.is_global_zero else []

@@ -75,13 +75,12 @@ def preflight(config: str, overrides: list[str]) -> None:
     Raises:
         UserError: What is wrong, what is allowed and what to do.
     """
+    groups = [override for override in overrides if _is_group(override)]
     try:
-        given = _compose(config, overrides)
-        check(given, overrides, lambda: _compose(config, [o for o in overrides if _is_group(config, o)]))
+        check(_compose(config, overrides), overrides, lambda: _compose(config, groups))
     except UserError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null
-        groups = [o for o in overrides if o[:1] not in "+~" and _is_group(config, o)]
         raise UserError(explain(error, overrides, lambda: _compose(config, groups))) from None
 
 
@@ -97,7 +96,8 @@ def _compose(config: str, overrides: list[str]) -> DictConfig:
     return composed
 
 
-def _is_group(config: str, override: str) -> bool:
+def _is_group(override: str) -> bool:
+    """Whether an override chooses among a group's files. One with + or ~ before it does not."""
     key = override.partition("=")[0]
     return bool(key) and (conf_folder() / key).is_dir()
 
@@ -107,8 +107,7 @@ def _mistake(error: BaseException) -> str | None:
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, UserError):
-            # a loader worker's error arrives with its traceback as text
-            return str(inner).rpartition("UserError: ")[2].strip()
+            return str(inner)
         if isinstance(inner, ModuleNotFoundError) and not (inner.name or "").startswith("adain"):
             return f"{str(inner).splitlines()[0]}: install the extra that this choice needs (see pyproject.toml)"
         inner = inner.__cause__  # not __context__: a fault met while handling a mistake is ours
@@ -120,5 +119,9 @@ def _quoted(argument: str, paths: tuple[str, ...]) -> str:
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in paths or value in ("", "null") or _WHOLE.fullmatch(value):
         return argument
-    # Hydra takes a backslash for itself only before a quote
-    return f"{key}='" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"
+    return f"{key}={quote(value)}"
+
+
+def quote(value: str) -> str:
+    """A text in Hydra's quotes. Hydra takes a backslash for itself only before a quote."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"

@@ -52,8 +52,7 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "alpha": (0, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
-_LIST_OR_ONE = ("data.content", "data.style")
-_SEVERAL_TYPES = ("trainer.devices",)  # 2, [0,1] or auto
+_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style")  # 2, [0,1] or auto; one folder or a list
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
@@ -101,12 +100,10 @@ def _same_type(key: str, value: Any, meant: Any) -> None:
         fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
     elif OmegaConf.is_list(meant):
         fits, kind = OmegaConf.is_list(value), "a list"
-    elif isinstance(meant, str) and key not in _LIST_OR_ONE:
+    elif isinstance(meant, str):
         fits, kind = isinstance(value, str | int | float) or value is None, "a word"
     else:
         return
-    if key.startswith("trainer.") and isinstance(value, int | float | str) and not isinstance(meant, int | float):
-        return  # devices=[0,1], val_check_interval=0.5, precision=32: Lightning's own arguments take several types
     if not fits:
         raise UserError(f"{key}={_shown(value)} is of the wrong type: give {kind}, such as {key}={_shown(meant)}")
 

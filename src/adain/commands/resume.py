@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from adain.commands.app import quote
 from adain.errors import UserError
 
 
@@ -37,9 +38,8 @@ def rewrite_arguments() -> None:
         for o in map(str, OmegaConf.load(overrides))
         if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
     ]
-    quoted, escaped = (str(path).replace("'", "\\'") for path in (checkpoint, run))
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
-    sys.argv[1:] = [*before, *rest, f"ckpt='{quoted}'", f"hydra.run.dir='{escaped}'"]
+    sys.argv[1:] = [*before, *rest, f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}"]
 
 
 def find_checkpoint(wanted: str, logs: Path) -> Path:
