@@ -1,64 +1,89 @@
-"""The terminal dashboard is opened on a run that is there."""
+"""The terminal dashboard is opened on the runs that are there."""
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adain.commands import watch
 
 
-def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What the command said when it ended with exit code 1."""
+def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    """The exit code."""
     monkeypatch.setattr(sys, "argv", ["watch", *arguments])
     with pytest.raises(SystemExit) as caught:
         watch.main()
-    assert caught.value.code == 1
-    return capsys.readouterr().err
-
-
-def opened(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
-    """What the process becomes."""
-    became: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda program, command: became.append(command))
-    monkeypatch.setattr(sys, "argv", ["watch", *arguments])
-    watch.main()
-    return became[0]
+    return caught.value.code
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """W&B folders of a run and of a sweep's job."""
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "runs" / "a"
-    (folder / "wandb").mkdir(parents=True)
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "latest").symlink_to(folder, target_is_directory=True)
-    return folder
+    made = [
+        tmp_path / "logs" / "runs" / "quickstart" / "t0" / "wandb" / "offline-run-1-a",
+        tmp_path / "logs" / "sweeps" / "lambda" / "t1" / "0" / "wandb" / "run-2-b",
+    ]
+    for folder in made:
+        folder.mkdir(parents=True)
+    return made
 
 
-def test_the_newest_run_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert opened(monkeypatch) == [sys.executable, "-m", "wandb", "leet", str(run / "wandb")]
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What was started in place of the dashboard, which then runs for one look and a half."""
+    started: list[list[str]] = []
+
+    class Dashboard(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, command: list[str], **options: Any) -> None:
+            started.append(command)
+            super().__init__([sys.executable, "-c", "import time; time.sleep(0.3)"], **options)
+
+    monkeypatch.setattr(watch.subprocess, "Popen", Dashboard)
+    monkeypatch.setattr(watch, "_LOOK_EVERY", 0.05)
+    return started
 
 
-def test_a_given_run_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert opened(monkeypatch, f"run={run}")[-1] == str(run / "wandb")
+def test_every_run_and_job_is_shown(
+    runs: list[Path], opened: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert end(monkeypatch) == 0
+    folder = tmp_path / "logs" / "wandb"
+    assert opened == [[sys.executable, "-m", "wandb", "leet", str(folder)]]
+    assert sorted(link.resolve() for link in folder.iterdir()) == sorted(runs)
+
+
+def test_only_a_given_run_is_shown(
+    runs: list[Path], opened: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    end(monkeypatch)
+    end(monkeypatch, f"run={runs[1].parents[1]}")
+    assert [link.resolve() for link in (tmp_path / "logs" / "wandb").iterdir()] == [runs[1]]
+
+
+def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "wandb"
+    assert watch.gather(tmp_path / "logs", folder) == 2
+    later = runs[0].with_name("offline-run-3-c")
+    later.mkdir()
+    runs[1].rmdir()
+    assert watch.gather(tmp_path / "logs", folder) == 2
+    assert {link.name for link in folder.iterdir()} == {"offline-run-1-a", "offline-run-3-c"}
 
 
 def test_an_unknown_key_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert failed(monkeypatch, capsys, "rnu=x").startswith("error: there is no key rnu: make watch takes run=PATH")
+    assert end(monkeypatch, "rnu=x") == 1
+    assert capsys.readouterr().err.startswith("error: there is no key rnu: make watch takes run=PATH")
 
 
 def test_no_run_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert failed(monkeypatch, capsys).startswith("error: logs/latest holds no W&B run: train one with make train")
-
-
-def test_a_run_without_wandb_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert f"{tmp_path} holds no W&B run" in failed(monkeypatch, capsys, f"run={tmp_path}")
+    assert end(monkeypatch) == 1
+    assert capsys.readouterr().err.startswith("error: logs holds no W&B run: train one with make train")
+    assert not (tmp_path / "logs").exists()
