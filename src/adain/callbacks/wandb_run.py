@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
 from adain.callbacks.progress import say
 
+_PATIENCE = 30.0  # seconds that the server has to answer in
+
 
 def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: Sequence[str]) -> WandbLogger:
-    """A W&B logger that goes offline, and says so, where nobody is logged in.
+    """A W&B logger that goes offline, and says so, where nobody is logged in or the server cannot be used.
 
     Args:
         folder: The run's folder. The run's identity is derived from it, so a resumed run is the same W&B run.
@@ -28,15 +30,23 @@ def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: 
     os.environ["WANDB_CONSOLE"] = "off"  # its capture would swallow the progress bar's carriage returns
     import wandb
 
-    mode: dict[str, Any] = {}
-    if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
-        mode["mode"] = "offline"
-        say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
     identity = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:12]
-    return WandbLogger(
-        save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity, resume="allow",
-        log_model=False, **mode,
+    logger = partial(
+        WandbLogger, save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity,
+        resume="allow", log_model=False, settings=wandb.Settings(init_timeout=_PATIENCE),
     )  # fmt: skip
+    if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
+        say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
+        return logger(mode="offline")
+    online = logger()
+    try:
+        _ = online.experiment  # asks the server
+    except wandb.Error as error:  # no network, or a key that is no longer valid: no reason to lose a night's run
+        reason = str(error).splitlines()[0]
+        say(f"W&B: the server cannot be used ({reason}), so the run is kept offline (wandb sync uploads it)")
+        wandb.teardown()  # its service still holds the run's identity
+        return logger(mode="offline")
+    return online
 
 
 def wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
