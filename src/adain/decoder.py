@@ -170,9 +170,13 @@ def load_decoder(source: str | Path) -> Trained:
     return Trained(decoder, encoder)
 
 
+def best_at_hand() -> str:
+    """``shipped`` where the package has a decoder, else ``reference``."""
+    return "shipped" if SHIPPED.is_file() else "reference"
+
+
 def _file_of(source: str | Path) -> Path:
-    if source == "best":
-        source = "shipped" if SHIPPED.is_file() else "reference"
+    source = best_at_hand() if source == "best" else source
     if source == "reference":
         return find("reference_decoder")
     if source == "shipped":

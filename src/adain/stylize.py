@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar, cast, get_args, overload
+from typing import Literal, TypeVar, cast, overload
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from adain.errors import UserError
 from adain.functional import Colours, Statistics, colours, coral, keep_chroma, own_statistics, regions, target
 from adain.memory import available_memory
 from adain.picture_kinds import Picture, to_mask, to_pixels, unit
+from adain.request import check_request
 from adain.tiles import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
 
 P = TypeVar("P", bound=Picture)
@@ -316,33 +317,6 @@ class Stylizer:
         budget = available_memory(self.device) // 2
         window = int((min(budget, _TILE_BYTES) / _BYTES_PER_PIXEL) ** 0.5)
         return max(128, (window - 4 * HALO * CELL) // CELL * CELL)
-
-
-def check_request(
-    styles: int,
-    alpha: float,
-    weights: Sequence[float] | None,
-    masks: int | None,
-    preserve_color: str,
-    extrapolate: bool,
-) -> None:
-    """What can be known of a request before any picture is opened.
-
-    Raises:
-        UserError: If a number is out of its range, or there is not one weight and one mask a style.
-    """
-    if not alpha >= 0 or (alpha > 1 and not extrapolate) or alpha == float("inf"):
-        beyond = "; more than 1 is exaggeration, for which set extrapolate=true" if alpha > 1 else ""
-        raise UserError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")
-    if weights is not None:
-        if len(weights) != styles:
-            raise UserError(f"{len(weights)} weights are given for {styles} styles: give one for each")
-        if not all(0 <= weight < float("inf") for weight in weights) or not sum(weights) > 0:
-            raise UserError(f"weights={list(weights)} cannot be used: give numbers of at least 0, not all of them 0")
-    if masks is not None and masks != styles:
-        raise UserError(f"{masks} masks are given for {styles} styles: give one for each")
-    if preserve_color not in get_args(PreserveColor):
-        raise UserError(f"preserve_color={preserve_color} is unknown: choose {', '.join(get_args(PreserveColor))}")
 
 
 def _chosen(style: Style | None, styles: Sequence[Style] | None) -> Sequence[Style]:
