@@ -3,9 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# What stands after the goal reaches Hydra whole; upper-case variables are ours.
-OVERRIDES = $(foreach word,$(MAKEOVERRIDES),$(if $(filter $(UPPER),$(firstword $(subst =, ,$(word)))),,$(word)))
-UPPER := PYTHON ARGS
+# What stands after the goal reaches Hydra whole, each word in the shell's quotes; upper-case variables are ours.
+OVERRIDES = $(foreach key,$(.VARIABLES),$(if $(filter command line,$(origin $(key))),$(if $(filter $(UPPER),$(key)),,$(call quoted,$(key)))))
+quoted = '$(1)=$(subst ','\'',$(value $(1)))'
+UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train stylize bench watch test lint check clean
@@ -35,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
 
-stylize: $(READY) ## content=FILE style=FILE [decoder=latest|reference|PATH] [alpha=0..1] [out=FILE]
+stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
 
 bench: $(READY) ## speed, side by side in one run: bench=train

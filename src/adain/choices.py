@@ -11,3 +11,6 @@ EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
 Optimiser = Literal["adam", "muon"]
+PreserveColor = Literal["none", "coral", "luminance"]
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+"""Files in a folder that are taken for pictures."""

@@ -130,17 +130,23 @@ class Trained(NamedTuple):
     encoder: EncoderName
 
 
+SHIPPED = Path(__file__).parent / "decoder.safetensors"
+"""A decoder that comes with the package, where it has one."""
+
+
 def load_decoder(source: str | Path) -> Trained:
     """A trained decoder from any file that holds one.
 
     Args:
-        source: ``"reference"`` for the published decoder of the PyTorch port, or the path of a run's checkpoint, of a
-            decoder's state dict (``.pth``, ``.safetensors``), or of a published ``decoder.pth``.
+        source: ``"shipped"`` for the decoder that comes with the package; ``"reference"`` for the published one of the
+            PyTorch port; ``"best"`` for the first of these that there is; or the path of a run's folder (its best
+            checkpoint, else its last), of a checkpoint, of a decoder's state dict (``.pth``, ``.safetensors``), or of a
+            published ``decoder.pth``.
 
     Raises:
         UserError: If there is no such file, or no such decoder in it.
     """
-    path = find("reference_decoder") if source == "reference" else Path(source).expanduser()
+    path = _file_of(source)
     state: Mapping[str, Any] = read_state(path)
     encoder: EncoderName = "vgg19_normalised"
     if "state_dict" in state:
@@ -162,3 +168,32 @@ def load_decoder(source: str | Path) -> Trained:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} holds no AdaIN decoder ({reason}): give a file saved by this project") from None
     return Trained(decoder, encoder)
+
+
+def best_at_hand() -> str:
+    """``shipped`` where the package has a decoder, else ``reference``."""
+    return "shipped" if SHIPPED.is_file() else "reference"
+
+
+def _file_of(source: str | Path) -> Path:
+    source = best_at_hand() if source == "best" else source
+    if source == "reference":
+        return find("reference_decoder")
+    if source == "shipped":
+        if not SHIPPED.is_file():
+            raise UserError("this installation ships no decoder: give decoder=reference, or a file")
+        return SHIPPED
+    path = Path(source).expanduser()
+    return checkpoint_of(path) if path.is_dir() else path
+
+
+def checkpoint_of(run: Path) -> Path:
+    """A run's best checkpoint, or its last if it had no validation.
+
+    Raises:
+        UserError: If the folder has neither.
+    """
+    for name in ("best.ckpt", "last.ckpt"):
+        if (path := run.resolve() / "checkpoints" / name).is_file():
+            return path
+    raise UserError(f"{run} is a folder without checkpoints/best.ckpt or last.ckpt: give a run's folder, or a file")

@@ -92,8 +92,18 @@ class Encoder(nn.Module):
         layers[0] = (weight / torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), bias)
         return cls(layers, _IMAGENET_MEAN, "constant", ceil_mode=False)
 
+    def padded(self, picture: Tensor) -> Tensor:
+        """The picture with its last row and column repeated to a multiple of 8, where pooling would drop them.
+
+        So every pixel has a feature, and a decoder's output covers the picture. With ceil-mode pooling nothing is added.
+        """
+        if self.ceil_mode:
+            return picture
+        height, width = picture.shape[-2:]
+        return F.pad(picture, (0, -width % 8, 0, -height % 8), mode="replicate")
+
     def forward(self, picture: Tensor) -> Tensor:
-        """Features at relu4_1, ``N x 512 x ceil(H/8) x ceil(W/8)``."""
+        """Features at relu4_1, ``N x 512 x H/8 x W/8``, rounded up with ceil-mode pooling, else down."""
         return self.taps(picture, [BOTTLENECK])[BOTTLENECK]
 
     def taps(self, picture: Tensor, names: Sequence[str] = STYLE_LAYERS) -> dict[str, Tensor]:

@@ -1,9 +1,12 @@
-"""Keeping freed memory, so that the CPU does not clear the same pages at every step."""
+"""Memory: how much there is, and keeping what was freed, so that the CPU does not clear the same pages again."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from pathlib import Path
+
+import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc, malloc.h
 
@@ -23,3 +26,26 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that a process may still take on a device: of a GPU, or of the machine and the container it runs in.
+
+    Where the system does not say (it is no Linux), 4 GB are assumed.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return 4_000_000_000
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no such limit, or the word max
+            continue
+    return max(0, free)

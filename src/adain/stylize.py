@@ -1,79 +1,340 @@
-"""The Python face of a trained decoder."""
+"""The Python face of a trained decoder: pictures in the style of others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal, TypeVar, cast, overload
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from adain.data.picture import to_picture, to_tensor, to_unit
+from adain.choices import PreserveColor
 from adain.decoder import Trained, load_decoder
 from adain.encoder import Encoder
 from adain.errors import UserError
-from adain.functional import Statistics, adain, channel_statistics
+from adain.functional import Colours, Statistics, colours, coral, keep_chroma, own_statistics, regions, target
+from adain.memory import available_memory
+from adain.picture_kinds import Picture, to_mask, to_pixels, unit
+from adain.request import check_request
+from adain.tiles import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
 
-_SMALLEST = 16  # pixels: three poolings must leave something to pad
+P = TypeVar("P", bound=Picture)
+Style = Picture | Statistics
+"""A style's picture, or what ``Stylizer.encode_style`` made of it."""
+
+Tile = int | Literal["auto"] | None
+"""Pixels of a tile's side; ``"auto"``: tiles where the whole would not fit into memory; None: always the whole."""
+
+_BYTES_PER_PIXEL = 1200  # at the peak, in conv1_2 and its mirror: two feature maps of 64 channels and a padded copy
+_WHOLE_BYTES = 2_400_000_000  # a CPU gains nothing from larger pieces
+_TILE_BYTES = 1_000_000_000
+_STORE_BYTES = 600_000_000  # features of tiles are kept up to here, and made twice beyond
 
 
 class Stylizer:
     """Turns pictures into pictures with the style of others.
 
+    ``Stylizer.load().stylize(content, style, alpha=0.8)`` is the whole of it. Beneath stand three steps on tensors, for
+    those who want something between them: ``encode``, ``functional.target``, ``decode``.
+
     Args:
         trained: A decoder and its encoder's name.
         encoder_weights: The encoder's weights file; found or fetched if None.
         device: Where to work; a GPU if there is one by default.
+
+    Attributes:
+        encoder, decoder: The networks, in evaluation mode on ``device``.
+        device: Where they are.
+
+    Raises:
+        UserError: If there is no such device.
     """
 
     def __init__(
         self, trained: Trained, encoder_weights: str | None = None, device: str | torch.device | None = None
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _device(device)
         self.decoder = trained.decoder.to(self.device).eval()
         self.encoder = Encoder.load(trained.encoder, encoder_weights).to(self.device)
 
     @classmethod
-    def load(cls, decoder: str | Path = "reference", device: str | torch.device | None = None) -> Stylizer:
-        """From a file, or the published ``"reference"`` decoder: see ``decoder.load_decoder``."""
+    def load(cls, decoder: str | Path = "best", device: str | torch.device | None = None) -> Stylizer:
+        """From ``"best"``, ``"shipped"``, ``"reference"``, a run's folder or a file: see ``decoder.load_decoder``."""
         return cls(load_decoder(decoder), device=device)
 
-    @torch.inference_mode()
-    def encode_style(self, style: Image.Image) -> Statistics:
-        """A style's statistics, to be used for any number of contents.
+    # --- three steps on tensors -------------------------------------------------------------------------------------
 
-        Raises:
-            UserError: If the picture is smaller than 16 pixels.
-        """
-        return channel_statistics(self.encoder(self._tensor(style, "style")))
-
-    @torch.inference_mode()
-    def stylize(self, content: Image.Image, style: Image.Image | Statistics, alpha: float = 1.0) -> Image.Image:
-        """One picture in one style.
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Features at relu4_1.
 
         Args:
-            content: An RGB picture.
-            style: An RGB picture, or what ``encode_style`` made of it.
-            alpha: From 0, the reconstructed content, to 1, the full style.
+            pictures: ``N x 3 x H x W``, RGB in [0, 1], on any device.
 
         Returns:
-            An RGB picture of the content's size.
+            ``N x 512 x ceil(H/8) x ceil(W/8)`` on ``device``.
+        """
+        return cast(Tensor, self.encoder(self.encoder.padded(pictures.to(self.device))))
+
+    @torch.no_grad()
+    def decode(self, features: Tensor, height: int, width: int) -> Tensor:
+        """Pictures of features that may have gone through ``functional.target``.
+
+        Args:
+            features: ``N x 512 x h x w``.
+            height: Of the pictures that were encoded; what the encoder rounded up is cut off.
+            width: Likewise.
+
+        Returns:
+            ``N x 3 x height x width``, clamped to [0, 1], on ``device``.
+        """
+        return cast(Tensor, self.decoder(features.to(self.device))[..., :height, :width].clamp(0, 1))
+
+    @overload
+    def encode_style(self, style: Style) -> Statistics: ...  # type: ignore[overload-overlap]  # a NamedTuple is a tuple
+    @overload
+    def encode_style(self, style: Sequence[Style]) -> list[Statistics]: ...
+    @torch.no_grad()
+    def encode_style(self, style: Style | Sequence[Style]) -> Statistics | list[Statistics]:
+        """A style's statistics, to be used for any number of contents; a list of them for a list of styles.
+
+        Args:
+            style: A picture of any size from 16 x 16, a batch of N pictures, or a list of such. Pictures that are too
+                large for memory are taken in tiles. Statistics are given back as they are.
 
         Raises:
-            UserError: If a picture is smaller than 16 pixels, or alpha is out of its range.
+            UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1].
         """
-        if not 0 <= alpha <= 1:
-            raise UserError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style)")
-        picture = self._tensor(content, "content")
-        statistics = style if isinstance(style, Statistics) else self.encode_style(style)
-        features = self.encoder(picture)
-        output = self.decoder(torch.lerp(features, adain(features, statistics), alpha))
-        return to_picture(output[0, :, : content.height, : content.width])
+        if isinstance(style, Statistics):
+            return Statistics(*(part.to(self.device) for part in style))
+        if isinstance(style, list | tuple):
+            return [self.encode_style(one) for one in style]
+        return self._statistics_of(to_pixels(cast(Picture, style), "style")[0])
 
-    def _tensor(self, picture: Image.Image, what: str) -> Tensor:
-        if min(picture.size) < _SMALLEST:
+    # --- pictures ---------------------------------------------------------------------------------------------------
+
+    @overload
+    def stylize(
+        self,
+        content: P,
+        style: Style | None = None,
+        alpha: float = 1.0,
+        *,
+        styles: Sequence[Style] | None = None,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Picture] | None = None,
+        preserve_color: PreserveColor = "none",
+        extrapolate: bool = False,
+        tile: Tile = "auto",
+    ) -> P: ...
+    @overload
+    def stylize(
+        self,
+        content: Sequence[P],
+        style: Style | None = None,
+        alpha: float = 1.0,
+        *,
+        styles: Sequence[Style] | None = None,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Picture] | None = None,
+        preserve_color: PreserveColor = "none",
+        extrapolate: bool = False,
+        tile: Tile = "auto",
+    ) -> list[P]: ...
+    @torch.no_grad()
+    def stylize(
+        self,
+        content: P | Sequence[P],
+        style: Style | None = None,
+        alpha: float = 1.0,
+        *,
+        styles: Sequence[Style] | None = None,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Picture] | None = None,
+        preserve_color: PreserveColor = "none",
+        extrapolate: bool = False,
+        tile: Tile = "auto",
+    ) -> P | list[P]:
+        """A picture, or several, in one style or several.
+
+        Args:
+            content: A Pillow picture of any mode; an array ``H x W x 3`` or ``N x H x W x 3``; a tensor ``3 x H x W`` or
+                ``N x 3 x H x W``; or a list of such, of any sizes. RGB; uint8, or floats in [0, 1]; 16 x 16 or larger.
+            style: The same kinds, or what ``encode_style`` made of them, for 1 picture or for each of N contents.
+            alpha: From 0, the reconstructed content, to 1, the full style.
+            styles: In place of ``style``: K styles to be mixed, or to be applied each in its mask's region.
+            weights: One a style, at least 0; divided by their sum. Equal if None.
+            masks: One a style: Pillow pictures, or arrays or tensors ``H x W`` (bools, uint8, or floats in [0, 1]); resized
+                to the content. Each style acts on the content's statistics in its mask (weighted by it), as in the
+                paper's figure. Where masks overlap, styles are mixed by ``weight x mask``. Where none is, the content's own
+                pixels stay, and where their sum is below 1 it is the share of the stylised picture.
+            preserve_color: ``coral`` gives the style picture the content's colours first, by its mean and covariance;
+                ``luminance`` takes only the brightness of the result, and each pixel's colour from the content.
+            extrapolate: Lets alpha go beyond 1, which exaggerates the style.
+            tile: See ``Tile``. Tiles of at least 64 pixels, rounded to a multiple of 8. The result is the same to 1e-3.
+
+        Returns:
+            Of the content's size, kind, type and range. A transparent Pillow picture keeps its transparency; its EXIF
+            orientation is applied.
+
+        Raises:
+            UserError: If something is out of its range, of another shape, or of another number.
+
+        Source:
+            Huang & Belongie 2017, sections 7.2 and 7.3.
+        """
+        if isinstance(content, list | tuple):
+            return [
+                self.stylize(
+                    one,
+                    style,
+                    alpha,
+                    styles=styles,
+                    weights=weights,
+                    masks=masks,
+                    preserve_color=preserve_color,
+                    extrapolate=extrapolate,
+                    tile=tile,
+                )
+                for one in content
+            ]
+        chosen = _chosen(style, styles)
+        check_request(len(chosen), alpha, weights, None if masks is None else len(masks), preserve_color, extrapolate)
+        pixels, restore = to_pixels(cast(Picture, content), "content")
+        height, width = pixels.shape[-2:]
+        covers = None
+        if masks is not None:
+            covers = torch.cat([unit(to_mask(mask, (height, width), i)) for i, mask in enumerate(masks, 1)], dim=1)
+        encoded = self._encoded(chosen, pixels, preserve_color)
+        for one in encoded:
+            if len(one.mean) not in (1, len(pixels)):
+                raise UserError(
+                    f"{len(one.mean)} styles are given for {len(pixels)} contents: give one style, or one a content"
+                )
+        side = self._tile_side(tile, height * width)
+        together = side is None and (tile is None or self._fits(len(pixels) * height * width))
+        output = torch.empty_like(pixels, memory_format=torch.preserve_format)
+        for rows in [slice(None)] if together else [slice(i, i + 1) for i in range(len(pixels))]:
+            part = [Statistics(*(p if len(p) == 1 else p[rows] for p in one)) for one in encoded]
+            self._render(pixels[rows], output[rows], part, weights, covers, alpha, preserve_color == "luminance", side)
+        return cast(P, restore(output))
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _encoded(self, chosen: Sequence[Style], pixels: Tensor, preserve_color: PreserveColor) -> list[Statistics]:
+        """Every style's statistics, their colours changed to the content's first if they are to be."""
+        if preserve_color != "coral":
+            return self.encode_style(chosen)
+        if any(isinstance(style, Statistics) for style in chosen):
             raise UserError(
-                f"the {what} picture is {picture.width} x {picture.height}: "
-                f"give one of at least {_SMALLEST} x {_SMALLEST}"
+                "preserve_color=coral changes the style picture, which encoded styles have no more: give the pictures"
             )
-        return to_unit(to_tensor(picture.convert("RGB"))).unsqueeze(0).to(self.device)
+        wanted = colours(pixels)
+        return [self._statistics_of(to_pixels(cast(Picture, style), "style")[0], wanted) for style in chosen]
+
+    def _statistics_of(self, style: Tensor, recolour: Colours | None = None) -> Statistics:
+        """Statistics of N style pictures, in tiles where they are large, with other colours if given."""
+        change: Callable[[Tensor], Tensor] | None = None
+        if recolour is not None:
+            wanted, own = recolour, colours(style)
+
+            def change(window: Tensor) -> Tensor:
+                there, here = (Colours(*(part.to(window.device) for part in one)) for one in (wanted, own))
+                return coral(window, there, here)
+
+        side = self._tile_side("auto", len(style) * style.shape[-2] * style.shape[-1])
+        picture, moments = whole(*style.shape[-2:]), Moments()
+        for box in boxes(picture, side):
+            moments.add(self._features(style, box, picture, change))
+        return Statistics(*(part.to(self.device) for part in moments.statistics()))
+
+    def _features(
+        self, pixels: Tensor, box: Box, picture: Box, change: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """The features of a box, as they are in the whole picture."""
+        window = box.grown(picture)
+        part = unit(window.of_pixels(pixels), self.device)
+        return box.of(self.encode(part if change is None else change(part)), window)
+
+    def _render(
+        self,
+        pixels: Tensor,
+        output: Tensor,
+        styles: Sequence[Statistics],
+        weights: Sequence[float] | None,
+        covers: Tensor | None,
+        alpha: float,
+        luminance: bool,
+        side: int | None,
+    ) -> None:
+        """Writes the stylised ``pixels`` into ``output``, box by box."""
+        picture = whole(*pixels.shape[-2:])
+        tiles = boxes(picture, side)
+        shares = None if covers is None else regions(cells_of_masks(covers), weights).to(self.device)
+        kept: Tensor | None = None
+        if len(tiles) == 1:
+            kept = self._features(pixels, picture, picture)
+            own = own_statistics(kept, shares)
+        else:
+            size = picture.bottom * picture.right
+            if len(pixels) * size * 2048 <= _STORE_BYTES:
+                kept = torch.empty(len(pixels), 512, picture.bottom, picture.right, device=self.device)
+            moments = [Moments() for _ in styles] if shares is not None else [Moments()]
+            for box in tiles:
+                features = self._features(pixels, box, picture)
+                for k, moment in enumerate(moments):
+                    moment.add(features, None if shares is None else box.of(shares)[:, k : k + 1])
+                if kept is not None:
+                    box.of(kept).copy_(features)
+            own = [Statistics(*(part.to(self.device) for part in moment.statistics())) for moment in moments]
+        for box in tiles:
+            window = box.grown(picture)
+            features = self._features(pixels, window, picture) if kept is None else window.of(kept)
+            aim = target(features, styles, weights, None if shares is None else window.of(shares), alpha, own)
+            del features
+            content = unit(box.of_pixels(pixels), self.device)
+            made = box.of_pixels(self.decode(aim, *window.of_pixels(pixels).shape[-2:]), window)
+            if luminance:
+                made = keep_chroma(made, content)
+            if covers is not None:
+                cover = regions(box.of_pixels(covers).to(self.device), weights).sum(1, keepdim=True)
+                made = torch.lerp(content, made, cover)
+            box.of_pixels(output).copy_(made if output.is_floating_point() else made.mul(255).round_())
+
+    def _fits(self, pixels: int) -> bool:
+        budget = available_memory(self.device) // 2
+        return pixels * _BYTES_PER_PIXEL <= (min(budget, _WHOLE_BYTES) if self.device.type == "cpu" else budget)
+
+    def _tile_side(self, tile: Tile, pixels: int) -> int | None:
+        """The side of a tile for so many pixels; None for the whole at once."""
+        if tile is None or (tile == "auto" and self._fits(pixels)):
+            return None
+        if tile != "auto":
+            if isinstance(tile, bool) or not isinstance(tile, int) or tile < 64:
+                raise UserError(f"tile={tile} cannot be used: give auto, or 64 pixels or more")
+            return tile // CELL * CELL
+        budget = available_memory(self.device) // 2
+        window = int((min(budget, _TILE_BYTES) / _BYTES_PER_PIXEL) ** 0.5)
+        return max(128, (window - 4 * HALO * CELL) // CELL * CELL)
+
+
+def _chosen(style: Style | None, styles: Sequence[Style] | None) -> Sequence[Style]:
+    if isinstance(style, list) or type(style) is tuple:
+        raise UserError("style is a list: give styles=[..] to mix several, or one at a time")
+    if (style is None) == (styles is None):
+        raise UserError("give either style, or styles to mix several")
+    chosen = [style] if style is not None else list(styles or ())
+    if not chosen:
+        raise UserError("styles is empty: give at least one")
+    return chosen
+
+
+def _device(wanted: str | torch.device | None) -> torch.device:
+    try:
+        device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch says AssertionError where it has no CUDA
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device={wanted} cannot be used here ({reason}): give cpu, or leave it out") from None
+    return device

@@ -115,10 +115,18 @@ def _mistake(error: BaseException) -> str | None:
 
 
 def _quoted(argument: str, paths: tuple[str, ...]) -> str:
-    """A file name quoted for Hydra's grammar, whatever is in it. ``null``, whole lists and whole quotes stay."""
+    """A file name quoted for Hydra's grammar, whatever is in it; in a list, every one that has no quotes of its own.
+
+    ``null`` and whole quotes stay. A file that is called like a list is a file.
+    """
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in paths or value in ("", "null") or _WHOLE.fullmatch(value):
+    if not equals or key.lstrip("+") not in paths or value in ("", "null"):
         return argument
+    if _WHOLE.fullmatch(value) and not Path(value).exists():
+        words = value[1:-1].split(",")
+        if value[0] != "[" or any(word.strip()[:1] in ("'", '"', "[", "") for word in words):
+            return argument
+        return f"{key}=[{','.join(quote(word.strip()) for word in words)}]"
     return f"{key}={quote(value)}"
 
 

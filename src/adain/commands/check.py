@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
+from adain.choices import EncoderName, Optimiser, PreserveColor, Schedule, StyleReduction
 from adain.errors import UserError
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -19,12 +19,16 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
+    "pairing": ("all", "zip"),
+    "preserve_color": (*get_args(PreserveColor), "true", "false"),
+    "format": ("png", "jpg", "jpeg", "webp"),
+    "grid": ("alpha", "corners"),
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
     "ckpt": ("last", "best"),
     "compare_with": ("reference",),
-    "decoder": ("latest", "reference"),
+    "decoder": ("latest", "best", "shipped", "reference"),
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
     "optim.lr": (0, False),
@@ -50,6 +54,8 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "trainer.max_steps": (1, True),
     "trainer.val_check_interval": (1, True),
     "alpha": (0, True),
+    "max_pixels": (256, True),
+    "cell": (16, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
 _SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style")  # 2, [0,1] or auto; one folder or a list
@@ -85,8 +91,10 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
             raise UserError(f"{key}={value} is too small: give {'at least' if allowed else 'more than'} {least}")
     for key, most in _MOST.items():
         value = OmegaConf.select(config, key)
-        if isinstance(value, int | float) and value > most:
-            raise UserError(f"{key}={value} is too large: give at most {most}")
+        beyond = OmegaConf.select(config, "extrapolate") if key == "alpha" else None
+        if isinstance(value, int | float) and value > most and not beyond:
+            advice = ", or set extrapolate=true as well" if beyond is False else ""
+            raise UserError(f"{key}={value} is too large: give at most {most}{advice}")
 
 
 def _same_type(key: str, value: Any, meant: Any) -> None:
@@ -117,8 +125,10 @@ def _shown(value: Any) -> str:
 
 
 def _one_of(key: str, value: Any, words: tuple[str, ...]) -> None:
-    if value is not None and value not in words:
-        raise UserError(f"{key}={value} is not allowed{_near(str(value), words)}; choose one of {', '.join(words)}")
+    if value is not None and _shown(value) not in words:
+        raise UserError(
+            f"{key}={_shown(value)} is not allowed{_near(str(value), words)}; choose one of {', '.join(words)}"
+        )
 
 
 def explain(error: Exception, overrides: list[str], default: Callable[[], DictConfig]) -> str:

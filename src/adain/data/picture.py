@@ -12,10 +12,10 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from adain.choices import EXTENSIONS as EXTENSIONS
+
 MAX_PIXELS = 89_478_485
 """Pillow's own limit: a picture above it is taken for a decompression bomb. ``max_pixels`` raises it."""
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 # Between its limit and twice that Pillow only warns; here it is an error of ours, raised by `read_picture`.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -26,7 +26,11 @@ class PictureError(ValueError):
 
 
 def read_picture(
-    source: Path | IO[bytes], short_side: int | None = None, max_pixels: int = MAX_PIXELS, min_side: int = 1
+    source: Path | IO[bytes],
+    short_side: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int = 1,
+    keep_alpha: bool = False,
 ) -> Image.Image:
     """Decodes a picture.
 
@@ -39,9 +43,10 @@ def read_picture(
             JPEG files are then decoded at the next larger power of two only, which is several times faster.
         max_pixels: Larger pictures are refused before they are decoded.
         min_side: So are pictures whose shorter side is below this.
+        keep_alpha: Keep transparency in place of laying it on white.
 
     Returns:
-        An RGB picture.
+        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent.
 
     Raises:
         PictureError: If the file is missing, empty, cut short, no picture, or too large.
@@ -57,7 +62,7 @@ def read_picture(
             if short_side is not None:
                 scale = short_side / min(picture.size)
                 picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
-            rgb = _to_rgb(ImageOps.exif_transpose(picture))
+            rgb = to_rgb(ImageOps.exif_transpose(picture), keep_alpha)
     except PictureError:
         raise
     except Image.DecompressionBombError:
@@ -79,7 +84,8 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
+    """A picture of any mode as RGB in sRGB; see ``read_picture``. The file's orientation is not applied."""
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         return _high_depth_to_rgb(picture)
     if picture.mode == "P" or "transparency" in picture.info:
@@ -88,6 +94,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         picture = _to_srgb(picture, profile)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         picture = picture.convert("RGBA")
+        if keep_alpha and picture.getchannel("A").getextrema()[0] != 255:
+            return picture
         canvas = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(canvas, picture).convert("RGB")
     return picture.convert("RGB")

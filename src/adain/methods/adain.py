@@ -15,7 +15,7 @@ from adain.data.pairs import Batch
 from adain.decoder import WIDTHS, Decoder, load_decoder
 from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.errors import UserError
-from adain.functional import Statistics, adain, channel_statistics
+from adain.functional import Statistics, adain, channel_statistics, target
 from adain.least_squares import fit_decoder
 from adain.losses import content_loss, identity_loss, style_loss, total_variation, weighted_total
 from adain.muon import Muon
@@ -102,7 +102,7 @@ class AdaINMethod(pl.LightningModule):
         Args:
             style: ``N x 3 x H x W``, RGB in [0, 1].
         """
-        return channel_statistics(self.encoder(style))
+        return channel_statistics(self.encoder(self.encoder.padded(style)))
 
     def stylize(self, content: Tensor, style: Tensor | Statistics, alpha: float = 1.0) -> Tensor:
         """Pictures with the content of one and the style of another.
@@ -116,9 +116,8 @@ class AdaINMethod(pl.LightningModule):
             ``N x 3 x H x W``, clamped to [0, 1]: always the content's size.
         """
         statistics = self.encode_style(style) if isinstance(style, Tensor) else style
-        features = self.encoder(content)
-        target = adain(features, statistics)
-        output: Tensor = self.decoder(torch.lerp(features, target, alpha))
+        features = self.encoder(self.encoder.padded(content))
+        output: Tensor = self.decoder(target(features, [statistics], alpha=alpha))
         # the encoder rounds sizes up to a multiple of 8
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
@@ -164,10 +163,10 @@ class AdaINMethod(pl.LightningModule):
         """
         with torch.no_grad():  # nothing before the decoder is trained
             own, wanted = self._encode(content, style)
-            target = adain(own, wanted[BOTTLENECK])
-        output = self.decoder(target)
+            aim = adain(own, wanted[BOTTLENECK])
+        output = self.decoder(aim)
         features = self.encoder.taps(output)
-        terms = {"content": content_loss(features[BOTTLENECK], target)}
+        terms = {"content": content_loss(features[BOTTLENECK], aim)}
         for name, statistics in wanted.items():
             found = channel_statistics(features[name])
             terms[f"style/{name}"] = style_loss(found, statistics, self.hparams["style_reduction"])

@@ -1,0 +1,31 @@
+"""Which decoder a word means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adain.errors import UserError
+
+
+def choose_decoder(wanted: str, logs: Path) -> str:
+    """What ``load_decoder`` takes, and what is printed: ``shipped``, ``reference`` or a path.
+
+    Args:
+        wanted: ``latest`` is the newest run's best checkpoint, and ``best`` where nothing was trained yet, which is said;
+            ``best`` is ``shipped`` where the package has a decoder, else ``reference``; other words are themselves.
+        logs: The folder of the runs.
+    """
+    from adain.decoder import best_at_hand, checkpoint_of
+
+    if wanted == "best":
+        return best_at_hand()
+    if wanted != "latest":
+        return wanted
+    try:
+        path = checkpoint_of(logs / "latest")
+    except UserError:
+        chosen = best_at_hand()
+        called = "published reference" if chosen == "reference" else chosen
+        print(f"no trained decoder below {logs} yet: using the {called} decoder")
+        return chosen
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,86 @@
+"""Pictures of many results side by side: a sweep of alpha, and the plane between two to four styles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_STEPS = 5
+_GAP = 6
+_LINE = 18
+
+Cell = tuple[Image.Image, str] | None
+"""A picture with the words above it."""
+
+
+def alpha_grid(content: Image.Image, style: Image.Image, stylized: Callable[[float], Image.Image]) -> Image.Image:
+    """Content, the results from alpha 0 to 1, and the style, in a row.
+
+    Args:
+        content: Its size is each cell's.
+        style: Shown in full at the end.
+        stylized: Gives the result for an alpha.
+    """
+    results = [(stylized(alpha), f"alpha {alpha:g}") for alpha in ALPHAS]
+    return _paste([[(content, "content"), *results, (_fitted(style, content.size), "style")]], content.size)
+
+
+def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
+    """Mixing weights by row and column: a line between two styles, a triangle of three, a square of four.
+
+    Args:
+        styles: 2 to 4.
+    """
+    share = [step / (_STEPS - 1) for step in range(_STEPS)]
+    if styles == 2:
+        return [[(1 - x, x) for x in share]]
+    if styles == 3:
+        return [[(1 - x - y, x, y) if x + y <= 1 else None for x in share] for y in share]
+    return [[((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y) for x in share] for y in share]
+
+
+def corner_grid(
+    content: Image.Image, styles: Sequence[Image.Image], stylized: Callable[[tuple[float, ...]], Image.Image]
+) -> Image.Image:
+    """The results between styles, each style's picture beside its corner.
+
+    Args:
+        content: Its size is each cell's.
+        styles: 2 to 4: left and right; top left, top right, bottom left; and bottom right.
+        stylized: Gives the result for weights.
+    """
+    plane = corner_weights(len(styles))
+    beside = [(_fitted(style, content.size), f"style {number}") for number, style in enumerate(styles, 1)]
+    rows: list[list[Cell]] = []
+    for index, row in enumerate(plane):
+        cells: list[Cell] = [
+            None if w is None else (stylized(w), " ".join(f"{share:.2f}".lstrip("0") for share in w)) for w in row
+        ]
+        left = beside[0] if index == 0 else beside[2] if index == len(plane) - 1 else None
+        right = beside[1] if index == 0 else beside[3] if len(styles) == 4 and index == len(plane) - 1 else None
+        rows.append([left, *cells, right])
+    return _paste(rows, content.size)
+
+
+def _fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The whole picture in the middle of a white cell."""
+    scale = min(size[0] / picture.width, size[1] / picture.height)
+    inner = picture.convert("RGB").resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    cell = Image.new("RGB", size, "white")
+    cell.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    return cell
+
+
+def _paste(rows: Sequence[Sequence[Cell]], size: tuple[int, int]) -> Image.Image:
+    width, height = size[0] + _GAP, size[1] + _GAP + _LINE
+    sheet = Image.new("RGB", (width * max(map(len, rows)) + _GAP, height * len(rows) + _GAP), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            if cell is not None:
+                corner = _GAP + x * width, _GAP + y * height
+                pen.text(corner, cell[1], fill="black", font=font)
+                sheet.paste(cell[0].convert("RGB"), (corner[0], corner[1] + _LINE))
+    return sheet

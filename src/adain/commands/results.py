@@ -1,0 +1,165 @@
+"""Where results go and what they are called; writing one without ever leaving half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from adain.commands.found import Found
+from adain.errors import UserError
+
+ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
+"""File endings by the word for ``format``."""
+
+_WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
+_LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}  # pixels of a side that the formats can hold
+
+
+class Job(NamedTuple):
+    """One result to be made.
+
+    Attributes:
+        content: Its content.
+        styles: Its style, or those it mixes.
+        out: Its file.
+    """
+
+    content: Found
+    styles: tuple[Found, ...]
+    out: Path
+
+
+def plan(
+    pairs: Sequence[tuple[Found, tuple[Found, ...]]],
+    out: str | None,
+    format: str | None,
+    default: Path,
+    suffix: str = "",
+) -> list[Job]:
+    """Gives each content with its styles a file.
+
+    A result is named ``<content>_<style>``, or ``<content>_<style>+<style>`` of a mix, in the content's sub-folder. Where
+    two would be the same (``a.jpg`` and ``a.png``), their endings become part of the names, and after that a number.
+
+    Args:
+        pairs: Contents with their styles.
+        out: As typed: a file for one result, or a folder.
+        format: As typed: a key of ``ENDINGS``; by default the ending of ``out``, or png.
+        default: The folder, if ``out`` is not given.
+        suffix: Put behind each name.
+
+    Raises:
+        UserError: If ``out`` fits neither, or contradicts ``format``.
+    """
+    if out is not None and is_file_name(out, len(pairs)):
+        path = Path(out).expanduser()
+        if path.suffix.lower() not in _WRITABLE:
+            raise UserError(f"out={out} has no picture's ending: give .png, .jpg or .webp, or a folder (ending in /)")
+        ending = path.suffix.lower().replace(".jpeg", ".jpg")
+        if format is not None and ENDINGS[format] != ending:
+            raise UserError(f"out={out} and format={format} contradict each other: leave one of them out")
+        if len(pairs) > 1:
+            raise UserError(f"out={out} is one file, but {len(pairs)} pictures are asked for: give a folder")
+        return [Job(*pairs[0], path)]
+    folder = Path(out).expanduser() if out is not None else default
+    ending = ENDINGS[format or "png"]
+    names = [_name(content, styles, suffix, ending, plain=True) for content, styles in pairs]
+    names = [
+        name if unique else _name(content, styles, suffix, ending, plain=False)
+        for name, unique, (content, styles) in zip(names, _unique(names), pairs, strict=True)
+    ]
+    taken: Counter[str] = Counter()
+    jobs = []
+    for name, (content, styles) in zip(names, pairs, strict=True):
+        chosen = name
+        while taken[str(chosen).casefold()]:
+            taken[str(name).casefold()] += 1
+            chosen = name.with_stem(f"{name.stem}_{taken[str(name).casefold()]}")
+        taken[str(chosen).casefold()] += 1
+        jobs.append(Job(content, styles, folder / chosen))
+    return jobs
+
+
+def is_file_name(out: str, results: int) -> bool:
+    """Whether ``out`` is meant as a file: it has an ending and is no folder, or no picture's folder among several."""
+    path = Path(out).expanduser()
+    if out.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
+        return False
+    return results == 1 or path.suffix.lower() in _WRITABLE
+
+
+def _name(content: Found, styles: tuple[Found, ...], suffix: str, ending: str, plain: bool) -> Path:
+    def called(found: Found) -> str:
+        return found.name.stem if plain else found.name.name.replace(".", "_")
+
+    return content.name.parent / f"{called(content)}_{'+'.join(map(called, styles))}{suffix}{ending}"
+
+
+def _unique(names: Sequence[Path]) -> list[bool]:
+    counts = Counter(str(name).casefold() for name in names)  # casefold: file systems that know no upper case
+    return [counts[str(name).casefold()] == 1 for name in names]
+
+
+def check_places(jobs: Sequence[Job], folder: Path, inputs: Iterable[Found]) -> None:
+    """What can be known about writing before there is anything to write.
+
+    Raises:
+        UserError: If a result would replace an input or lie among them, or its folder cannot be written to.
+    """
+    inputs = list(inputs)
+    files = {found.path.resolve(): found.path for found in inputs}
+    for job in jobs:
+        if job.out.resolve() in files:
+            raise UserError(f"out={job.out} would overwrite an input: give another name")
+    for found in inputs:
+        if found.root is not None and folder.resolve() == found.root.resolve():
+            raise UserError(f"out={folder} is the folder of the inputs: give another, or results would become inputs")
+    for place in dict.fromkeys(job.out.parent for job in jobs):
+        existing = place
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        if not existing.is_dir():
+            raise UserError(f"out={place} cannot be written ({existing} is a file): give another folder")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise UserError(f"out={place} cannot be written ({existing} is not writable): give another folder")
+
+
+def save(picture: Image.Image, out: Path, profile: bytes | None = None) -> None:
+    """Writes a picture beside its place and moves it there whole.
+
+    Args:
+        picture: RGB, or RGBA, which JPEG cannot hold: it is then laid on white.
+        out: The file; its ending says the format.
+        profile: The colour profile that its pixels are in, if the content had one.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    ending = out.suffix.lower()
+    if (longest := max(picture.size)) > _LONGEST.get(ending, longest):
+        raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
+    options: dict[str, Any] = {"quality": 95}
+    if ending in (".jpg", ".jpeg"):
+        options["subsampling"] = 0  # full colour resolution: strokes are small and saturated
+        if picture.mode == "RGBA":
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    if profile is not None and profile[16:20] == b"RGB ":
+        options["icc_profile"] = profile[:24] + bytes(12) + profile[36:]  # without the time it was made
+    part = out.with_name(f".{out.name[-100:]}.{os.getpid()}.part{out.suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(part, **options)
+        part.replace(out)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"out={out} cannot be written ({getattr(error, 'strerror', None) or error}): give another folder"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
