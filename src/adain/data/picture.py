@@ -12,10 +12,10 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from adain.data.endings import EXTENSIONS as EXTENSIONS
+
 MAX_PIXELS = 89_478_485
 """Pillow's own limit: a picture above it is taken for a decompression bomb. ``max_pixels`` raises it."""
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 # Between its limit and twice that Pillow only warns; here it is an error of ours, raised by `read_picture`.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
