@@ -254,7 +254,9 @@ def stylise(
 
     Args:
         jobs: What is to be made, in any order; read lazily.
-        reader, painter, manifest: The stages.
+        reader: The first stage.
+        painter: The second.
+        manifest: Where finished pictures are committed.
         bar: Is moved one step a job.
         shared: What all rows of the manifest have in common.
         batch_size: Pictures of one size that go through the networks together.
@@ -270,13 +272,14 @@ def stylise(
         write_part(manifest.out, made.job.output, encode(picture, made.job.output, quality))
         manifest.commit(made.row(**shared))
 
+    collate: Any = _as_it_is  # typed for batches, which this loader does not make
     loader = DataLoader(
         reader,
-        sampler=requests(jobs, cached_styles),  # type: ignore[arg-type]  # any iterable: it is not indexed
+        sampler=requests(jobs, cached_styles),  # any iterable will do: it is not indexed
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        collate_fn=_as_it_is,
+        collate_fn=collate,
         worker_init_fn=_leave_interrupts_to_the_parent,
     )
     reads = iter(loader)  # worker processes are forked before there are threads
@@ -340,8 +343,10 @@ def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: tq
 
 
 def requests(jobs: Iterable[Job], cached_styles: int) -> Iterator[Request]:
-    """Asks for a style only when the model does not have it: what it has is known when a request is made, because
-    answers come in the order of requests. The least recently used style is forgotten."""
+    """Asks for a style only when the model does not have it, and lets it forget the least recently used one.
+
+    What the model will have by then is known when a request is made: answers come in the order of requests.
+    """
     recent: OrderedDict[int, None] = OrderedDict()
     for job in jobs:
         held = job.style in recent

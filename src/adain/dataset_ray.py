@@ -52,9 +52,15 @@ def stylise(
     """Makes the pictures of the jobs on a Ray cluster. See ``dataset.stylise``.
 
     Args:
-        jobs, reader, manifest, bar, shared, batch_size, cached_styles, quality: As there; each actor keeps its own
-            styles.
+        jobs: As there.
+        reader: As there.
+        manifest: As there.
+        bar: As there.
+        shared: As there, with ``alpha``.
         decoder: As ``Stylizer.load`` takes it, on every node.
+        batch_size: As there.
+        cached_styles: As there, in each actor.
+        quality: As there.
         address: Of a running cluster, or ``auto``; None starts Ray on this machine.
         cpus: Of this machine, for Ray to use; None for all. Not with an address.
         actors: Copies of the networks; None for one on each GPU, or a single one without.
@@ -73,7 +79,7 @@ def stylise(
                 num_cpus=None if address else cpus,
                 include_dashboard=None if address else False,
                 log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
             )
         except (ConnectionError, ValueError) as error:
             reason = str(error).splitlines()[0]
@@ -83,9 +89,10 @@ def stylise(
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
+        blocks: list[Any] = [ray.put(table) for table in _tables(jobs)]
         rows = (
-            ray.data.from_arrow_refs([ray.put(table) for table in _tables(jobs)])
-            .map(_read, fn_kwargs={"reader": reader})
+            ray.data.from_arrow_refs(blocks)
+            .map(functools.partial(_read, reader=reader))
             .map_batches(
                 _Paint,
                 fn_constructor_args=(decoder, float(shared["alpha"]), reader, cached_styles, batch_size),
@@ -94,7 +101,7 @@ def stylise(
                 compute=ray.data.ActorPoolStrategy(size=actors or gpus or 1),
                 num_gpus=1 if gpus else 0,
             )
-            .map(_save, fn_kwargs={"out": manifest.out.resolve(), "quality": quality})
+            .map(functools.partial(_save, out=manifest.out.resolve(), quality=quality))
             .iter_rows()
         )
         return sum(_commit(row, manifest, shared, bar) for row in rows)

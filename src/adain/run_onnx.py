@@ -14,18 +14,18 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def read(path):
+def read(path: str) -> np.ndarray:
     """A picture as 1 x 3 x H x W float32, RGB in [0, 1]."""
     picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     return (np.asarray(picture, dtype=np.float32) / 255).transpose(2, 0, 1)[None]
 
 
-def save(pixels, path):
+def save(pixels: np.ndarray, path: str) -> None:
     """Writes 1 x 3 x H x W float32 in [0, 1]."""
     Image.fromarray((pixels[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(path)
 
 
-def main():
+def main() -> None:
     """Encodes the style once, then transfers it. The statistics can be kept and used for any number of contents."""
     if len(sys.argv) not in (4, 5):
         sys.exit("usage: python run_onnx.py CONTENT STYLE OUT [ALPHA]")

@@ -30,7 +30,7 @@ class StyleEncoder(nn.Module):
         Returns:
             Two tensors of ``N x 512 x 1 x 1``.
         """
-        return channel_statistics(self.encoder(picture))
+        return channel_statistics(self.encoder(_padded(picture, self.encoder)))
 
 
 class Transfer(nn.Module):
@@ -45,7 +45,8 @@ class Transfer(nn.Module):
 
         Args:
             picture: ``N x 3 x H x W``, RGB in [0, 1], H and W at least 16.
-            mean, std: ``N x 512 x 1 x 1``, as ``StyleEncoder`` gives them.
+            mean: ``N x 512 x 1 x 1``, as ``StyleEncoder`` gives it.
+            std: The same.
             alpha: A single number from 0, the reconstructed content, to 1, the full style.
 
         Returns:
@@ -55,8 +56,14 @@ class Transfer(nn.Module):
             Huang & Belongie 2017, equations 8 and 14.
         """
         height, width = picture.shape[2:]
-        if not self.encoder.ceil_mode:  # pooling would drop the last rows and columns, and the output be too small
-            picture = F.pad(picture, (0, -width % 8, 0, -height % 8), mode="replicate")
-        features = self.encoder(picture)
+        features = self.encoder(_padded(picture, self.encoder))
         output: Tensor = self.decoder(torch.lerp(features, adain(features, Statistics(mean, std)), alpha))
         return output[:, :, :height, :width].clamp(0, 1)
+
+
+def _padded(picture: Tensor, encoder: Encoder) -> Tensor:
+    """Repeats the last row and column up to a multiple of 8 where pooling would drop them and the output be too small."""
+    if encoder.ceil_mode:
+        return picture
+    height, width = picture.shape[2:]
+    return F.pad(picture, (0, -width % 8, 0, -height % 8), mode="replicate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from itertools import chain
@@ -15,6 +16,7 @@ from adain.commands.app import run
 from adain.commands.decoders import find_decoder
 from adain.errors import UserError
 
+_PATHS = ("content", "style", "out", "decoder")
 _FORMATS = ("keep", "jpg", "png", "webp")
 _ENGINES = ("local", "ray")
 _OPTIONAL = ("size", "crop", "style_size", "batch_size", "workers", "ray.cpus", "ray.actors")
@@ -35,10 +37,8 @@ def stylize_dataset(config: DictConfig) -> None:
         raise UserError(
             f"styles_per_picture={config.styles_per_picture} is more than the {len(names)} pictures in style={style}"
         )
-    plan = Plan(
-        content, len(names), config.seed, config.styles_per_picture, config.format, config.shard, config.shards
-    )
-    every, total = plan.count()  # also finds names that would collide
+    plan = Plan(content, len(names), config.seed, config.styles_per_picture, config.format, config.shard, config.shards)
+    every, total = plan.survey()  # also finds names that would collide
     if every == 0:
         raise UserError(f"content={content} holds no picture: give a folder of pictures")
     decoder = find_decoder(config.decoder, Path(config.logs))
@@ -80,37 +80,41 @@ def _make(
     from adain.dataset import Painter, Reader, stylise
     from adain.memory import keep_freed_memory
 
-    folders = (Path(str(config[key])).expanduser().resolve() for key in ("content", "style"))
-    reader = Reader(*folders, names, config.size, config.crop, config.style_size, config.max_pixels)
+    content, style = (Path(str(config[key])).expanduser().resolve() for key in ("content", "style"))
+    reader = Reader(content, style, names, config.size, config.crop, config.style_size, config.max_pixels)
+    batch_size = config.batch_size or (8 if _gpu() else 1)
+    local = config.engine == "local"
+    if local:
+        keep_freed_memory()
+        painter = Painter(decoder, config.alpha)
     with tqdm(total=total, initial=before, unit="picture", desc="stylising", smoothing=0.05) as bar:
-        if config.engine == "ray":
+        if not local:
             from adain import dataset_ray
 
-            given = None if decoder == "reference" else str(Path(decoder).expanduser().resolve())
+            path = Path(decoder).expanduser()
             return dataset_ray.stylise(
                 jobs,
                 reader,
                 manifest,
                 bar,
                 shared,
-                given or decoder,
-                config.batch_size or (8 if _gpu() else 1),
+                str(path.resolve()) if path.exists() else decoder,
+                batch_size,
                 config.cached_styles,
                 config.quality,
                 config.ray.address,
                 config.ray.cpus,
                 config.ray.actors,
             )
-        keep_freed_memory()
         workers = config.workers if config.workers is not None else min(8, os.cpu_count() or 1) if _gpu() else 1
         return stylise(
             jobs,
             reader,
-            Painter(decoder, config.alpha),
+            painter,
             manifest,
             bar,
             shared,
-            config.batch_size or (8 if _gpu() else 1),
+            batch_size,
             workers,
             config.cached_styles,
             config.quality,
@@ -160,9 +164,7 @@ def _check(config: DictConfig, content: Path, style: Path, out: Path) -> None:
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             raise UserError(f"{key}={value} is not allowed: give null or a whole number of at least {least}")
     if config.crop is not None and (config.size is None or config.crop > config.size):
-        raise UserError(
-            f"crop={config.crop} needs contents at least as large: give size={config.crop} or more with it"
-        )
+        raise UserError(f"crop={config.crop} needs contents at least as large: give size={config.crop} or more with it")
 
 
 def _check_ray() -> None:
@@ -180,30 +182,30 @@ def _report(config: DictConfig, manifest: Any, made: int, before: int, seconds: 
     speed = f"  ({made / seconds:.1f} pictures per second)" if made else ""
     print(f"\nmade          {made} pictures{there}{speed}")
     if manifest.skipped:
-        print(f"passed over   {len(manifest.skipped)} unreadable pictures, listed in {manifest.unreadable_path}")
+        count = len(manifest.skipped)
+        print(f"passed over   {count} unreadable picture{'s'[: count > 1]}, listed in {manifest.unreadable_path}")
     print(f"pictures      {out}/")
     print(f"manifest      {manifest.path}")
     if made + before == 0:
         raise UserError(f"no picture of content={config.content} could be read: see {manifest.unreadable_path}")
     following = config.shard + 1
     if following < config.shards:
-        others = [a for a in sys.argv[1:] if not a.startswith("shard=")]
-        print(f"next          make stylize-dataset {' '.join(map(_shell, others))} shard={following}")
+        typed = (a.partition("=") for a in sys.argv[1:] if not a.startswith("shard="))
+        words = [f"{key}={config[key] if key in _PATHS else value}" for key, _, value in typed]
+        print(f"next          make stylize-dataset {' '.join(map(_shell, words))} shard={following}")
     elif config.shards > 1:
         print(f"next          the other shards, 0 to {config.shards - 2}, if they are not done")
     else:
-        print(f"next          make doctor data.content={_shell(str(out))}")
+        print(f"next          head -n 3 {_shell(str(manifest.path))}   (what came from what)")
 
 
 def _shell(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
+    return shlex.quote(word).replace("$", "$$")  # make takes a single $ for itself
 
 
 def main() -> None:
     """The command."""
-    run("stylize_dataset", stylize_dataset, paths=("content", "style", "out", "decoder"))
+    run("stylize_dataset", stylize_dataset, paths=_PATHS)
 
 
 if __name__ == "__main__":

@@ -182,8 +182,8 @@ class Manifest:
         with self.path.open("rb") as file:
             for line in file:
                 try:
-                    output = json.loads(line)["output"] if line.endswith(b"\n") else None
-                    there = output is not None and (self.out / output).stat().st_size > 0
+                    output: str = json.loads(line)["output"]
+                    there = line.endswith(b"\n") and (self.out / output).stat().st_size > 0
                 except (ValueError, TypeError, KeyError, OSError):
                     continue
                 if there:

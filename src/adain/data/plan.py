@@ -69,7 +69,7 @@ class Plan(NamedTuple):
                     for copy, (output, style) in enumerate(pairs, start=1):
                         yield Job(content, style, copy, output)
 
-    def count(self) -> tuple[int, int]:
+    def survey(self) -> tuple[int, int]:
         """How many contents there are in all, and how many jobs in this shard.
 
         Raises:
@@ -113,10 +113,12 @@ class Plan(NamedTuple):
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Every folder below ``root`` that holds pictures, ``root`` first: its relative name, empty or ending in ``/``, and
-    the names of its picture files, in order.
+    """Every folder below ``root`` that holds pictures, ``root`` first, one at a time.
 
     Hidden files and folders are passed over. Links are followed, but no folder is entered twice.
+
+    Yields:
+        The folder's relative name, empty or ending in ``/``, and the names of its picture files, in order.
 
     Raises:
         UserError: If a folder cannot be read.
