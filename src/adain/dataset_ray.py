@@ -81,9 +81,10 @@ def stylise(
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (ConnectionError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"ray.address={address} cannot be used ({reason}): start Ray there, or give null") from None
+        except Exception as error:  # Ray raises plain ones too
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            where = f"cannot be reached at ray.address={address}" if address else "cannot be started on this machine"
+            raise UserError(f"Ray {where} ({reason}): try again, or give engine=local") from None
     try:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         logging.getLogger("ray.data").setLevel(logging.ERROR)
