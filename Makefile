@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize bench watch test lint check clean
+.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -38,6 +38,12 @@ train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment
 
 stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
+
+stylize-dataset: $(READY) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
+	@$(BIN)/python -m adain.commands.stylize_dataset $(OVERRIDES)
+
+export: $(READY) ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
+	@$(BIN)/python -m adain.commands.export $(OVERRIDES)
 
 bench: $(READY) ## speed, side by side in one run: bench=train
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)

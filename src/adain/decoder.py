@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -149,6 +149,8 @@ def load_decoder(source: str | Path) -> Trained:
     path = _file_of(source)
     state: Mapping[str, Any] = read_state(path)
     encoder: EncoderName = "vgg19_normalised"
+    if path.suffix == ".safetensors":
+        encoder = _noted_encoder(path) or encoder
     if "state_dict" in state:
         tensors = state["state_dict"] if isinstance(state["state_dict"], Mapping) else {}
         encoder = (state.get("hyper_parameters") or {}).get("encoder", encoder)
@@ -197,3 +199,14 @@ def checkpoint_of(run: Path) -> Path:
         if (path := run.resolve() / "checkpoints" / name).is_file():
             return path
     raise UserError(f"{run} is a folder without checkpoints/best.ckpt or last.ckpt: give a run's folder, or a file")
+
+
+def _noted_encoder(path: Path) -> EncoderName | None:
+    """The encoder that an exported file names in its metadata."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        name: EncoderName | None = (file.metadata() or {}).get("encoder")
+    if name is not None and name not in get_args(EncoderName):
+        raise UserError(f"{path} belongs to the encoder {name!r}, which is unknown: it may be of a newer version")
+    return name

@@ -7,14 +7,19 @@ from pathlib import Path
 from adain.errors import UserError
 
 
-def choose_decoder(wanted: str, logs: Path) -> str:
+def choose_decoder(wanted: str | None, logs: Path) -> str:
     """What ``load_decoder`` takes, and what is printed: ``shipped``, ``reference`` or a path.
 
     Args:
         wanted: ``latest`` is the newest run's best checkpoint, and ``best`` where nothing was trained yet, which is said;
             ``best`` is ``shipped`` where the package has a decoder, else ``reference``; other words are themselves.
         logs: The folder of the runs.
+
+    Raises:
+        UserError: If the decoder is null.
     """
+    if wanted is None:
+        raise UserError("decoder=null cannot be used: give latest, best, shipped, reference, or a path")
     from adain.decoder import best_at_hand, checkpoint_of
 
     if wanted == "best":

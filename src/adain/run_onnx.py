@@ -1,0 +1,45 @@
+"""Runs an exported style transfer without torch: numpy, onnxruntime and pillow are all it needs.
+
+python run_onnx.py content.jpg style.jpg out.png [alpha]
+
+The two graphs are looked for beside this file, or in the folder that the environment variable MODELS names.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+
+def read(path: str) -> np.ndarray:
+    """A picture as 1 x 3 x H x W float32, RGB in [0, 1]."""
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    return (np.asarray(picture, dtype=np.float32) / 255).transpose(2, 0, 1)[None]
+
+
+def save(pixels: np.ndarray, path: str) -> None:
+    """Writes 1 x 3 x H x W float32 in [0, 1]."""
+    Image.fromarray((pixels[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(path)
+
+
+def main() -> None:
+    """Encodes the style once, then transfers it. The statistics can be kept and used for any number of contents."""
+    if len(sys.argv) not in (4, 5):
+        sys.exit("usage: python run_onnx.py CONTENT STYLE OUT [ALPHA]")
+    content, style, out = sys.argv[1:4]
+    alpha = np.array(float(sys.argv[4]) if len(sys.argv) == 5 else 1.0, dtype=np.float32)
+    models = Path(os.environ.get("MODELS") or Path(__file__).parent)
+    style_encoder = onnxruntime.InferenceSession(models / "style_encoder.onnx", providers=["CPUExecutionProvider"])
+    transfer = onnxruntime.InferenceSession(models / "transfer.onnx", providers=["CPUExecutionProvider"])
+    mean, std = style_encoder.run(None, {"picture": read(style)})
+    picture = read(content)
+    (stylized,) = transfer.run(None, {"picture": picture, "mean": mean, "std": std, "alpha": alpha})
+    save(stylized, out)
+    print(f"{out}  ({picture.shape[3]} x {picture.shape[2]})")
+
+
+if __name__ == "__main__":
+    main()
