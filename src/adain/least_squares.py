@@ -112,7 +112,8 @@ def _fit_normalisation(normalise: nn.Module, convolution: nn.Conv2d, inputs: lis
     variance = (square / count - mean.square()).clamp_min(0)
     assert isinstance(normalise, nn.BatchNorm2d | nn.InstanceNorm2d)
     if isinstance(normalise, nn.BatchNorm2d):
-        assert normalise.running_mean is not None and normalise.running_var is not None
+        assert normalise.running_mean is not None
+        assert normalise.running_var is not None
         normalise.running_mean.copy_(mean)
         normalise.running_var.copy_(variance)
     normalise.weight.copy_((variance + normalise.eps).sqrt())

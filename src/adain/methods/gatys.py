@@ -19,7 +19,7 @@ from adain.losses import content_loss, gram_loss, style_loss, total_variation, w
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.optimise import check_words
 
-STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 3.0, "statistics": 10.0}
+STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 30.0, "statistics": 10.0}
 """Beside a content weight of 1. For the statistics AdaIN's lambda; for the Gram matrices chosen by eye at 256 px."""
 
 _SMALLEST = 16  # pixels on the coarsest scale
@@ -211,7 +211,7 @@ class Gatys:
 
         for iteration in range(iterations):
             before = pixels.detach().clone()
-            optimiser.step(closure)
+            optimiser.step(closure)  # type: ignore[no-untyped-call]
             if not all(map(math.isfinite, first.values())):
                 raise UserError(f"the loss is no number at iteration {iteration}: lower style_weight or tv_weight")
             with torch.no_grad():

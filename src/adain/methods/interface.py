@@ -58,10 +58,14 @@ class Method(Protocol[Style]):
     """
 
     @property
-    def method(self) -> MethodName: ...
+    def method(self) -> MethodName:
+        """See above."""
+        ...
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """See above."""
+        ...
 
     def encode_style(self, style: Tensor) -> Style:
         """All that is kept of a style, to be used for any number of contents.

@@ -67,13 +67,15 @@ def load_method(
     if "state_dict" not in state:  # a decoder alone
         if name not in (None, "adain"):
             raise UserError(f"{checkpoint} is no checkpoint of method={name}: make one with {_RECIPE[str(name)]}")
-        return _plain(checkpoint, given).to(place)
+        plain: Method[Any] = _plain(checkpoint, given).to(place)
+        return plain
     found = str(state.get("method", "another system"))
     if name is not None and found != name:
         raise UserError(f"{checkpoint} is a checkpoint of method={found}, but method={name} is given: give the same")
     if found not in _TRAINED:
         raise UserError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
-    return _trained(found, checkpoint, state, given).to(place)
+    trained: Method[Any] = _trained(found, checkpoint, state, given).to(place)
+    return trained
 
 
 def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: dict[str, Any]) -> Any:

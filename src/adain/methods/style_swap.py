@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -149,8 +150,8 @@ class StyleSwap(TrainedMethod):
         if init == "least_squares":
             fit_decoder(self.decoder, self.encoder, torch.cat(draw(count)), self.hparams["start_patches"])
             return
-        state = read_state(init).get("state_dict", {})  # type: ignore[arg-type]
-        own = {key.removeprefix("decoder."): value for key, value in dict(state).items()}
+        state: dict[str, Any] = read_state(Path(init).expanduser())
+        own = {key.removeprefix("decoder."): value for key, value in state.get("state_dict", {}).items()}
         try:
             self.decoder.load_state_dict(own)
         except RuntimeError:
