@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from adain.choices import Norm
 from adain.decoder import Decoder, from_reference, layers, load_decoder
 from adain.errors import UserError
 from adain.weights import find, read_state
@@ -39,6 +40,33 @@ def test_the_plan_mirrors_the_encoder() -> None:
         "pool3", "relu3_3", "relu3_2", "relu3_1", "pool2", "relu2_1", "pool1", "relu1_1", "picture",
     ]  # fmt: skip
     assert [layer.name for layer in layers() if layer.upsample] == ["conv4_1", "conv3_1", "conv2_1"]
+
+
+def test_the_inverse_network_of_style_swap_mirrors_relu3_1() -> None:
+    assert [layer.target for layer in layers("relu3_1")] == ["pool2", "relu2_1", "pool1", "relu1_1", "picture"]
+    inverse = Decoder([64, 128], start="relu3_1")
+    assert inverse(torch.rand(1, 256, 5, 4)).shape == (1, 3, 20, 16)
+    with pytest.raises(UserError, match="two positive numbers"):
+        Decoder(start="relu3_1")
+
+
+@pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("instance", nn.InstanceNorm2d)])
+def test_normalisation_stands_before_every_hidden_relu(norm: Norm, kind: type[nn.Module]) -> None:
+    decoder = Decoder([4, 6, 8], norm=norm)
+    found = [decoder.normalisation(layer) for layer in decoder.plan]
+    assert all(isinstance(module, kind) for module in found[:-1])
+    assert found[-1] is None
+    with torch.no_grad():
+        hidden = decoder.apply_layer(decoder.plan[1], torch.rand(3, 8, 6, 6) * 9 + 5)
+    assert hidden.mean(dim=(0, 2, 3)).max() < 0.6, "a rectified normal variable has a mean of 0.4"
+    assert not decoder.plain
+
+
+def test_two_copies_come_in_side_by_side() -> None:
+    decoder = Decoder([4, 6, 8], copies=2)
+    assert decoder(torch.rand(1, 1024, 3, 3)).shape == (1, 3, 24, 24)
+    assert not decoder.plain
+    assert Decoder([4, 6, 8]).plain
 
 
 def test_its_size_is_the_papers() -> None:

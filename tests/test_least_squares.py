@@ -65,3 +65,43 @@ def test_wider_than_the_encoder_works_too(encoder: Encoder) -> None:
     fit_decoder(decoder, encoder, some_pictures(2, 32), patches=400, progress=False)
     assert all(torch.isfinite(parameter).all() for parameter in decoder.parameters())
     assert decoder.conv4_1.weight[256:].abs().sum() > 0
+
+
+def test_the_inverse_of_relu3_1_reconstructs(encoder: Encoder) -> None:
+    pictures = some_pictures()
+    inverse = Decoder([32, 48], start="relu3_1")
+    fit_decoder(inverse, encoder, pictures, patches=1500, progress=False)
+    with torch.no_grad():
+        restored = inverse(encoder.taps(pictures, ["relu3_1"])["relu3_1"])
+    share = F.mse_loss(restored, pictures) / pictures.var()
+    assert share < 0.4, f"{share:.2f} of the variance is not explained"
+
+
+def test_batch_normalisation_starts_where_the_plain_decoder_does(encoder: Encoder) -> None:
+    pictures = some_pictures(3, 32)
+    plain, normalised = Decoder([8, 12, 16]), Decoder([8, 12, 16], norm="batch").eval()
+    fit_decoder(plain, encoder, pictures, patches=600, progress=False)
+    fit_decoder(normalised, encoder, pictures, patches=600, progress=False)
+    with torch.no_grad():
+        features = encoder(pictures)
+        torch.testing.assert_close(normalised(features), plain(features), atol=2e-3, rtol=1e-2)
+
+
+def test_instance_normalisation_starts_near_the_pictures(encoder: Encoder) -> None:
+    pictures = some_pictures()
+    decoder = Decoder([16, 24, 32], norm="instance")
+    fit_decoder(decoder, encoder, pictures, patches=1500, progress=False)
+    with torch.no_grad():
+        restored = decoder(encoder(pictures))
+    assert F.mse_loss(restored, pictures) < pictures.var()
+
+
+def test_two_inputs_start_from_the_contents_alone(encoder: Encoder) -> None:
+    pictures = some_pictures(3, 32)
+    plain, double = Decoder([8, 12, 16]), Decoder([8, 12, 16], copies=2)
+    fit_decoder(plain, encoder, pictures, patches=600, progress=False)
+    fit_decoder(double, encoder, pictures, patches=600, progress=False)
+    with torch.no_grad():
+        features = encoder(pictures)
+        given = torch.cat([features, torch.rand_like(features)], 1)
+        torch.testing.assert_close(double(given), plain(features), atol=1e-4, rtol=1e-4)

@@ -111,6 +111,14 @@ def test_layers_of_another_shape_are_no_decoder(decoder: Decoder, tmp_path: Path
         load_decoder(tmp_path / "other.pth")
 
 
+@pytest.mark.parametrize("ablation", [{"transfer": "concat"}, {"norm": "batch"}, {"norm": "instance"}])
+def test_an_ablation_is_no_plain_decoder(ablation: dict[str, str], decoder: Decoder, tmp_path: Path) -> None:
+    torch.save(checkpoint(decoder, hyper_parameters=ablation), tmp_path / "best.ckpt")
+    ((key, value),) = ablation.items()
+    with pytest.raises(UserError, match=rf"best\.ckpt is of an ablation \({key}={value}\)"):
+        load_decoder(tmp_path / "best.ckpt")
+
+
 def test_random_bytes_are_no_decoder(tmp_path: Path) -> None:
     (tmp_path / "random.pth").write_bytes(torch.randint(256, (5000,), dtype=torch.uint8).numpy().tobytes())
     with pytest.raises(UserError, match=r"random\.pth"):

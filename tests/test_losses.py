@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from adain.functional import Statistics
-from adain.losses import content_loss, identity_loss, style_loss, total_variation, weighted_total
+from adain.functional import Statistics, gram
+from adain.losses import content_loss, gram_loss, identity_loss, style_loss, total_variation, weighted_total
 
 
 def random_statistics() -> Statistics:
@@ -43,6 +43,17 @@ def test_mean_and_deviation_count_separately() -> None:
     assert style_loss(a, Statistics(a.mean + 2, a.std), "mean").item() == pytest.approx(4)
     assert style_loss(a, Statistics(a.mean, a.std + 3), "mean").item() == pytest.approx(9)
     assert style_loss(Statistics(a.std, a.mean), a, "mean").item() == pytest.approx(2)
+
+
+def test_gram_loss_is_equation_4_of_gatys_for_pictures_of_one_size() -> None:
+    """``E = sum_ij (G - A)^2 / (4 N^2 M^2)`` with G and A summed over M positions."""
+    x, y = (np.random.default_rng(seed).normal(size=(2, 5, 4, 6)) for seed in (0, 1))
+    wanted = 0.0
+    for sample in range(2):
+        f, p = x[sample].reshape(5, 24), y[sample].reshape(5, 24)
+        wanted += np.square(np.einsum("ik,jk->ij", f, f) - np.einsum("ik,jk->ij", p, p)).sum() / (4 * 25 * 24**2)
+    found = gram_loss(*(gram(torch.from_numpy(array).float()) for array in (x, y)))
+    assert found.item() == pytest.approx(wanted / 2, rel=1e-5)
 
 
 def test_total_variation_of_stripes() -> None:

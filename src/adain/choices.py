@@ -14,3 +14,8 @@ Optimiser = Literal["adam", "muon"]
 PreserveColor = Literal["none", "coral", "luminance"]
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 """Files in a folder that are taken for pictures."""
+MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]
+Transfer = Literal["adain", "concat"]
+Norm = Literal["none", "batch", "instance"]
+StyleMeasure = Literal["gram", "statistics"]
+PixelOptimiser = Literal["lbfgs", "adam"]

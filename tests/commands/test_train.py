@@ -13,8 +13,12 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
+from adain.methods.load import load_method
 from tests.conftest import Run, train
+
+ABLATIONS = {"concat": {"transfer": "concat"}, "bn_decoder": {"norm": "batch"}, "in_decoder": {"norm": "instance"}}
 
 
 def test_it_ends_well_and_says_where_things_are(smoke: Run) -> None:
@@ -103,11 +107,38 @@ def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     if path.stem != "quickstart":
         small.append("data=synthetic")
-    if path.stem in ("quickstart", "smoke"):
+    if path.stem in ("quickstart", "smoke", "style_swap", *ABLATIONS):
         small += ["method.start_pictures=2", "method.start_patches=200"]
+    if path.stem == "texture_network":
+        to_picture(torch.rand(3, 40, 40)).save(tmp_path / "style.png")
+        small += [f"method.style={tmp_path}/style.png", "method.width=4", "method.blocks=1"]
     run = train(tmp_path, f"experiment={path.stem}", *small)
     assert run.code == 0, run.err
     assert run.summary["steps"] == 1
+    loaded = load_method(None, run.folder / "checkpoints" / "best.ckpt", "cpu")
+    picture = torch.rand(1, 3, 33, 36)
+    assert loaded.stylize(picture, loaded.encode_style(picture)).shape == picture.shape
+    if path.stem in ABLATIONS:
+        assert ABLATIONS[path.stem].items() <= run.checkpoint()["hyper_parameters"].items()
+
+
+def test_a_method_takes_its_own_recipe_and_shows_its_one_style(tmp_path: Path) -> None:
+    to_picture(torch.rand(3, 40, 40)).save(tmp_path / "style.png")
+    run = train(
+        tmp_path, "method=texture_network", f"method.style={tmp_path}/style.png", "data=synthetic", "data.val_size=32",
+        "data.crop=32", "data.resize=40", "data.val_pairs=2", "data.num_workers=0", "trainer.max_steps=2",
+        "trainer.val_check_interval=1", "method.width=4", "method.blocks=1", "logger=none", "trainer.accelerator=cpu",
+        "compare_with=reference",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert run.folder.parent.name == "texture_network"
+    with (run.folder / "held_out.csv").open() as file:
+        assert {Path(style).name for _, style in list(csv.reader(file))[1:]} == {"style.png"}
+    assert "compare_with=reference is left out" in run.out + run.err
+    assert "make stylize method=texture_network content=FILE" in run.out
+    again = train(tmp_path, "ckpt=last", "trainer.max_steps=3")
+    assert again.code == 0, again.err
+    assert again.summary["steps"] == 3
 
 
 def test_a_torch_seed_gives_the_same_run(smoke: Run, tmp_path: Path) -> None:
