@@ -11,3 +11,8 @@ EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
 Optimiser = Literal["adam", "muon"]
+LpipsNetwork = Literal["alexnet", "vgg16"]
+MetricName = Literal[
+    "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips", "lpips_vgg16",
+    "ssim", "cfsd", "colour_distance", "frechet_vgg19", "fid", "artfid",
+]  # fmt: skip

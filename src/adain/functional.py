@@ -62,3 +62,21 @@ def adain(content: Tensor, style: Statistics) -> Tensor:
     own = channel_statistics(content)
     scale = style.std / own.std
     return (content * scale + (style.mean - own.mean * scale)).to(content.dtype)
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix of each sample's channels, averaged over positions: ``G = F F' / (H W)``.
+
+    Args:
+        features: ``N x C x H x W``, any floating dtype.
+
+    Returns:
+        ``N x C x C`` in float32. The average, in place of the sum, lets pictures of different sizes be compared.
+
+    Source:
+        Gatys et al. 2016, equation 3, divided by ``M = H W``.
+    """
+    flat = features.float().flatten(2)
+    # the division first: a sum over a large feature map of VGG-19 loses digits, and under autocast overflows
+    with torch.autocast(flat.device.type, enabled=False):
+        return (flat / flat.shape[2]) @ flat.transpose(1, 2)

@@ -48,6 +48,22 @@ def style_loss(output: Statistics, style: Statistics, reduction: StyleReduction)
     return per_sample.mean() if reduction == "mean" else per_sample.sum(1).mean()
 
 
+def gram_loss(output: Tensor, style: Tensor) -> Tensor:
+    """Squared distance between two Gram matrices at one layer: ``sum (G - A)^2 / (4 C^2)``, averaged over samples.
+
+    Args:
+        output: ``N x C x C``, ``functional.gram`` of the output picture's features.
+        style: ``N`` or 1 ``x C x C``, of the style picture's.
+
+    Returns:
+        Scalar in float32.
+
+    Source:
+        Gatys et al. 2016, equation 4, where both pictures have M positions; ours differ, so M is in ``gram``.
+    """
+    return (output - style).square().mean() / 4
+
+
 def total_variation(picture: Tensor) -> Tensor:
     """Mean squared difference between neighbouring pixels, vertically plus horizontally.
 
