@@ -8,7 +8,7 @@ OVERRIDES = $(foreach word,$(MAKEOVERRIDES),$(if $(filter $(UPPER),$(firstword $
 UPPER := PYTHON ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize bench watch test lint check clean
+.PHONY: help setup train stylize evaluate bench watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -37,6 +37,9 @@ train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment
 
 stylize: $(READY) ## content=FILE style=FILE [decoder=latest|reference|PATH] [alpha=0..1] [out=FILE]
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
+
+evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
+	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
 
 bench: $(READY) ## speed, side by side in one run: bench=train
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)

@@ -19,12 +19,15 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
+    "pairing": ("auto", "all", "zip"),
+    "device": ("auto", "cpu", "cuda"),
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
     "ckpt": ("last", "best"),
     "compare_with": ("reference",),
     "decoder": ("latest", "reference"),
+    "against": ("latest", "reference"),
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
     "optim.lr": (0, False),
@@ -50,9 +53,19 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "trainer.max_steps": (1, True),
     "trainer.val_check_interval": (1, True),
     "alpha": (0, True),
+    "size": (32, True),
+    "batch_size": (1, True),
+    "bootstrap": (100, True),
+    "page_pairs": (1, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
-_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style")  # 2, [0,1] or auto; one folder or a list
+_SEVERAL_TYPES = (
+    "trainer.devices",
+    "data.content",
+    "data.style",
+    "metrics",
+    "pairs",
+)  # 2, [0,1] or auto; one or a list
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:

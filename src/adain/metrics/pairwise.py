@@ -23,6 +23,9 @@ See = Callable[[Tensor], Features]
 """Gives VGG-19's features of pictures: a ``Sight``, shared by the metrics of one evaluation."""
 
 
+_WINDOW_HALF = 5  # of SSIM's 11 pixels
+
+
 class PairMetric(Metric):
     """A mean over pairs of one figure a pair.
 
@@ -187,11 +190,16 @@ class Ssim(PairMetric):
     higher_is_better = True
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        values = structural_similarity_index_measure(
-            output.float(), content.float(), gaussian_kernel=True, sigma=1.5, data_range=1.0, reduction="none"
+        if min(output.shape[-2:]) <= 2 * _WINDOW_HALF:
+            raise UserError(
+                f"SSIM needs pictures of more than {2 * _WINDOW_HALF} pixels, but they are {tuple(output.shape)}"
+            )
+        found = structural_similarity_index_measure(
+            output.float(), content.float(), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
         )
-        assert isinstance(values, Tensor)
-        return values.reshape(-1)
+        # whole windows only, as Wang et al. have it; torchmetrics' own mean counts mirrored borders too
+        inside = found[1][..., _WINDOW_HALF:-_WINDOW_HALF, _WINDOW_HALF:-_WINDOW_HALF]
+        return inside.flatten(1).mean(1)
 
 
 class LpipsDistance(PairMetric):
