@@ -11,6 +11,11 @@ EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
 Optimiser = Literal["adam", "muon"]
+MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]
+Transfer = Literal["adain", "concat"]
+Norm = Literal["none", "batch", "instance"]
+StyleMeasure = Literal["gram", "statistics"]
+PixelOptimiser = Literal["lbfgs", "adam"]
 LpipsNetwork = Literal["alexnet", "vgg16"]
 MetricName = Literal[
     "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips", "lpips_vgg16",

@@ -1,4 +1,4 @@
-"""The decoder: the encoder's mirror, from relu4_1 features to a picture."""
+"""The decoder: the encoder's mirror, from relu4_1 (or relu3_1) features to a picture."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.choices import EncoderName
-from adain.encoder import CONVOLUTIONS
+from adain.choices import EncoderName, Norm
+from adain.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.errors import UserError
 from adain.weights import find, read_state
 
 WIDTHS = (64, 128, 256)
 """Hidden channels at full, half and quarter resolution: the encoder's."""
 
-_INPUT = 512  # relu4_1
+_CHANNELS = {"relu3_1": 256, "relu4_1": 512}  # of the layers a decoder may begin at
 _REFERENCE_KEYS = (1, 5, 8, 11, 14, 18, 21, 25, 28)  # positions in the nn.Sequential of published decoder files
 
 
@@ -35,10 +35,14 @@ class Layer(NamedTuple):
     upsample: bool
 
 
-def layers() -> list[Layer]:
-    """The decoder's plan, derived from the encoder's: deepest first."""
+def layers(start: str = BOTTLENECK) -> list[Layer]:
+    """The decoder's plan, derived from the encoder's: deepest first.
+
+    Args:
+        start: The encoder's layer whose features are decoded.
+    """
     plan = []
-    for index in range(len(CONVOLUTIONS) - 1, 0, -1):
+    for index in range(CONVOLUTIONS.index(start.removeprefix("relu")), 0, -1):
         own, below = CONVOLUTIONS[index], CONVOLUTIONS[index - 1]
         pooled = own[0] != below[0]
         plan.append(Layer(f"conv{own}", f"pool{below[0]}" if pooled else f"relu{below}", pooled))
@@ -47,31 +51,47 @@ def layers() -> list[Layer]:
 
 
 class Decoder(nn.Module):
-    """Nine 3x3 convolutions with reflection padding and ReLU, three nearest x2 up-samplings, no normalisation.
+    """3x3 convolutions with reflection padding and ReLU, nearest x2 up-samplings: the encoder backwards.
 
-    There is no activation after the last convolution: the picture is RGB around [0, 1] and is clamped by whoever
-    shows it, so that gradients do not vanish at black and white.
+    The paper's has nine convolutions from relu4_1 and no normalisation. There is no activation after the last
+    convolution: the picture is RGB around [0, 1] and is clamped by whoever shows it, so that gradients do not vanish at
+    black and white.
 
     Args:
-        widths: Hidden channels at full, half and quarter resolution. Input is always relu4_1's 512.
+        widths: Hidden channels at full, half and quarter resolution; from relu3_1 there is no quarter.
+        start: The encoder's layer that is decoded: ``relu4_1``, or style swap's ``relu3_1``.
+        copies: How many maps of that layer come in, one behind the other: 2 for content and style side by side.
+        norm: Normalisation before every hidden ReLU: the paper's ablations.
 
     Source:
-        Huang & Belongie 2017, section 6.1 and the authors' code.
+        Huang & Belongie 2017, section 6.1 and the authors' code; the ablations in section 7.1.
     """
 
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(
+        self, widths: Sequence[int] = WIDTHS, start: str = BOTTLENECK, copies: int = 1, norm: Norm = "none"
+    ) -> None:
         super().__init__()
-        if len(widths) != 3 or min(widths) < 1:
+        self.plan = layers(start)
+        depth = sum(layer.upsample for layer in self.plan)
+        if len(widths) != depth or min(widths) < 1:
             raise UserError(
-                f"decoder widths are {list(widths)}, but must be three positive numbers: {list(WIDTHS)} is the paper's"
+                f"decoder widths are {list(widths)}, but must be {('two', 'three')[depth - 2]} positive numbers: "
+                f"{list(WIDTHS[:depth])} is the paper's"
             )
-        self.widths = tuple(widths)
-        self.plan = layers()
-        channels = _INPUT
+        self.widths, self.start, self.copies, self.norm = tuple(widths), start, copies, norm
+        channels = copies * _CHANNELS[start]
         for layer in self.plan:
             out = 3 if layer.target == "picture" else widths[_block(layer.target) - 1]
             setattr(self, layer.name, nn.Conv2d(channels, out, 3))
+            if norm != "none" and layer.target != "picture":
+                kind = nn.BatchNorm2d if norm == "batch" else nn.InstanceNorm2d
+                setattr(self, layer.name.replace("conv", "norm"), kind(out, affine=True))
             channels = out
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is the paper's decoder, of any width, and none of its ablations or another system's."""
+        return self.start == BOTTLENECK and self.copies == 1 and self.norm == "none"
 
     def convolution(self, layer: Layer) -> nn.Conv2d:
         """The module of one layer of ``plan``."""
@@ -79,11 +99,18 @@ class Decoder(nn.Module):
         assert isinstance(module, nn.Conv2d)
         return module
 
+    def normalisation(self, layer: Layer) -> nn.Module | None:
+        """What normalises one layer's output, if anything does."""
+        module: nn.Module | None = getattr(self, layer.name.replace("conv", "norm"), None)
+        return module
+
     def apply_layer(self, layer: Layer, x: Tensor) -> Tensor:
         """One step of ``forward``: pad, convolve, rectify, and double in size where the plan says so."""
         x = self.convolution(layer)(F.pad(x, (1, 1, 1, 1), mode="reflect"))
         if layer.target == "picture":
             return x
+        if (normalise := self.normalisation(layer)) is not None:
+            x = normalise(x)
         x = F.relu_(x)
         return F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsample else x
 
@@ -91,10 +118,10 @@ class Decoder(nn.Module):
         """Pictures from features.
 
         Args:
-            features: ``N x 512 x h x w``, h and w at least 2.
+            features: ``N x 512 x h x w`` from relu4_1, h and w at least 2; twice as many channels for two copies.
 
         Returns:
-            ``N x 3 x 8h x 8w``: up to 7 pixels larger than the picture that was encoded.
+            ``N x 3 x 8h x 8w``: up to 7 pixels larger than the picture that was encoded. From relu3_1, 4h x 4w.
         """
         for layer in self.plan:
             features = self.apply_layer(layer, features)
@@ -138,15 +165,18 @@ def load_decoder(source: str | Path) -> Trained:
             decoder's state dict (``.pth``, ``.safetensors``), or of a published ``decoder.pth``.
 
     Raises:
-        UserError: If there is no such file, or no such decoder in it.
+        UserError: If there is no such file, or no such decoder in it, or an ablation's: ``methods.load`` takes those.
     """
     path = find("reference_decoder") if source == "reference" else Path(source).expanduser()
     state: Mapping[str, Any] = read_state(path)
     encoder: EncoderName = "vgg19_normalised"
     if "state_dict" in state:
         tensors = state["state_dict"] if isinstance(state["state_dict"], Mapping) else {}
-        encoder = (state.get("hyper_parameters") or {}).get("encoder", encoder)
+        hparams = state.get("hyper_parameters") or {}
+        encoder = hparams.get("encoder", encoder)
         prefix, method = "decoder.", state.get("method", "another system")
+        if method == "adain":
+            _refuse_ablation(path, hparams)
         state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if "conv4_1.weight" not in state:
             raise UserError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of method=adain")
@@ -162,3 +192,13 @@ def load_decoder(source: str | Path) -> Trained:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} holds no AdaIN decoder ({reason}): give a file saved by this project") from None
     return Trained(decoder, encoder)
+
+
+def _refuse_ablation(path: Path, hparams: Mapping[str, Any]) -> None:
+    changed = {"transfer": "adain", "norm": "none"}
+    found = [f"{key}={hparams[key]}" for key, plain in changed.items() if hparams.get(key, plain) != plain]
+    if found:
+        raise UserError(
+            f"{path} is of an ablation ({', '.join(found)}), but the plain decoder is needed here: give one trained with "
+            "method=adain alone; adain.methods.load takes ablations"
+        )

@@ -15,6 +15,9 @@ relu3_2, relu3_1, pool2, relu2_1, pool1, relu1_1, picture.
 Least squares predicts the mean of what may have been there, so pictures are soft, but colours and composition are right
 and a few hundred gradient steps at a small rate finish the work.
 
+A decoder of two inputs, content and style side by side, starts from the content alone. One with normalisation gets the
+statistics of its convolutions' outputs as scale and shift, so that it starts as near as it can to what was fitted.
+
 A decoder of another width gets other targets. Narrower: the channels that together explain most of the activations'
 variance (pivoted Cholesky factorisation of their covariance, a greedy choice). Wider: all channels, then rectified random
 mixtures of them.
@@ -24,11 +27,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from adain.decoder import Decoder
-from adain.encoder import BOTTLENECK, Encoder
+from adain.encoder import Encoder
 
 _CHUNK = 8  # pictures at a time
 
@@ -58,6 +61,8 @@ def fit_decoder(
         For each layer, by name, the squared error of its fit as a share of its target's variance.
     """
     random = torch.Generator().manual_seed(seed)
+    training = decoder.training
+    decoder.eval()  # batch normalisation as it will be used
     device = next(decoder.parameters()).device
     chunks = [chunk.to(device) for chunk in torch.split(pictures, _CHUNK)]
     bar = tqdm(total=len(chunks) + len(decoder.plan), desc="least squares", unit="layer", disable=not progress)
@@ -67,8 +72,8 @@ def fit_decoder(
     targets: dict[str, list[Tensor]] = {layer.name: [] for layer in decoder.plan}
     current: list[Tensor] = []
     for chunk in chunks:
-        layers = {"picture": chunk, **encoder.taps(chunk, [*(layer.target for layer in decoder.plan), BOTTLENECK])}
-        current.append(layers[BOTTLENECK])
+        layers = {"picture": chunk, **encoder.taps(chunk, [*(layer.target for layer in decoder.plan), decoder.start])}
+        current.append(layers[decoder.start])
         for layer in decoder.plan:
             chosen = _choose(layers[layer.target], patches * len(chunk) // len(pictures), random)
             positions[layer.name].append(chosen)
@@ -81,12 +86,38 @@ def fit_decoder(
         convolution = decoder.convolution(layer)
         wanted = _fit_width(torch.cat(targets.pop(layer.name)), convolution.out_channels, random)
         weight, bias, errors[layer.name] = solve(current, positions.pop(layer.name), wanted, ridge)
-        convolution.weight.copy_(weight)
+        convolution.weight.zero_()[:, : weight.shape[1]] = weight  # inputs beyond the content's begin at zero
         convolution.bias.copy_(bias)  # type: ignore[union-attr]  # the decoder's convolutions have one
+        if layer is decoder.plan[0]:
+            current = [torch.cat([x] * decoder.copies, 1) for x in current]
+        if (normalise := decoder.normalisation(layer)) is not None:
+            _fit_normalisation(normalise, convolution, current)
         current = [decoder.apply_layer(layer, x) for x in current]
         bar.update()
     bar.close()
+    decoder.train(training)
     return errors
+
+
+def _fit_normalisation(normalise: nn.Module, convolution: nn.Conv2d, inputs: list[Tensor]) -> None:
+    """Scale and shift that undo the normalisation, exactly for a batch of all pictures and on average for one."""
+    total = square = torch.zeros((), dtype=torch.float64)
+    count = 0
+    for x in inputs:
+        outputs = convolution(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        total = total + outputs.sum((0, 2, 3), dtype=torch.float64).cpu()
+        square = square + outputs.square().sum((0, 2, 3), dtype=torch.float64).cpu()
+        count += outputs.numel() // outputs.shape[1]
+    mean = total / count
+    variance = (square / count - mean.square()).clamp_min(0)
+    assert isinstance(normalise, nn.BatchNorm2d | nn.InstanceNorm2d)
+    if isinstance(normalise, nn.BatchNorm2d):
+        assert normalise.running_mean is not None
+        assert normalise.running_var is not None
+        normalise.running_mean.copy_(mean)
+        normalise.running_var.copy_(variance)
+    normalise.weight.copy_((variance + normalise.eps).sqrt())
+    normalise.bias.copy_(mean)
 
 
 def solve(inputs: list[Tensor], positions: list[Tensor], targets: Tensor, ridge: float) -> tuple[Tensor, Tensor, float]:

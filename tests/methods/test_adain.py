@@ -13,7 +13,8 @@ from adain.data.picture import read_picture, to_tensor, to_unit
 from adain.data.sample import sample_folder
 from adain.decoder import Decoder, load_decoder
 from adain.errors import UserError
-from adain.methods.adain import AdaINMethod, lr_factor
+from adain.methods.adain import AdaINMethod
+from adain.methods.optimise import lr_factor
 from tests.test_decoder import reference_network
 from tests.test_encoder import _RELUS, published_network
 

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.commands.check import check, explain
+from adain.commands.check import check, check_recipe, explain
 from adain.errors import UserError
 
 _WHOLE = re.compile(r"\[.*\]|'.*'|\".*\"", re.S)
@@ -77,7 +77,9 @@ def preflight(config: str, overrides: list[str]) -> None:
     """
     groups = [override for override in overrides if _is_group(override)]
     try:
-        check(_compose(config, overrides), overrides, lambda: _compose(config, groups))
+        composed = _compose(config, overrides)
+        check_recipe(composed, dict(HydraConfig.get().runtime.choices), conf_folder(), overrides)
+        check(composed, overrides, lambda: _compose(config, groups))
     except UserError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null

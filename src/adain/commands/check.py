@@ -10,11 +10,28 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
+from adain.choices import (
+    EncoderName,
+    MethodName,
+    Norm,
+    Optimiser,
+    PixelOptimiser,
+    Schedule,
+    StyleMeasure,
+    StyleReduction,
+    Transfer,
+)
 from adain.errors import UserError
+from adain.methods.interface import CAPABILITIES, require
 
 _WORDS: dict[str, tuple[str, ...]] = {
+    "method": get_args(MethodName),
     "method.style_reduction": get_args(StyleReduction),
+    "method.transfer": get_args(Transfer),
+    "method.norm": get_args(Norm),
+    "method.measure": get_args(StyleMeasure),
+    "gatys.measure": get_args(StyleMeasure),
+    "gatys.optimizer": get_args(PixelOptimiser),
     "optim.optimizer": get_args(Optimiser),
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
@@ -24,6 +41,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
+    "gatys.initial": ("content", "noise"),
     "ckpt": ("last", "best"),
     "compare_with": ("reference",),
     "decoder": ("latest", "reference"),
@@ -40,6 +58,19 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "method.identity_weight": (0, True),
     "method.start_pictures": (1, True),
     "method.start_patches": (100, True),
+    "method.patch_size": (1, True),
+    "method.stride": (1, True),
+    "method.style_size": (16, True),
+    "method.width": (1, True),
+    "method.blocks": (1, True),
+    "gatys.iterations": (1, True),
+    "gatys.scales": (1, True),
+    "gatys.content_weight": (0, True),
+    "gatys.style_weight": (0, True),
+    "gatys.tv_weight": (0, True),
+    "gatys.lr": (0, False),
+    "style_swap.patch_size": (1, True),
+    "style_swap.stride": (1, True),
     "data.batch_size": (1, True),
     "data.crop": (16, True),
     "data.resize": (16, True),
@@ -59,13 +90,9 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "page_pairs": (1, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
-_SEVERAL_TYPES = (
-    "trainer.devices",
-    "data.content",
-    "data.style",
-    "metrics",
-    "pairs",
-)  # 2, [0,1] or auto; one or a list
+_FILES = ("method.style",)
+# 2, [0,1] or auto; one folder or a list; a word or a list; a number or a file
+_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style", "metrics", "pairs")
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
@@ -86,7 +113,8 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
     for key in typed:
         _same_type(key, OmegaConf.select(config, key), OmegaConf.select(reference, key, throw_on_missing=False))
     for key, words in _WORDS.items():
-        _one_of(key, OmegaConf.select(config, key), words)
+        if not OmegaConf.is_config(value := OmegaConf.select(config, key)):
+            _one_of(key, value, words)
     for key, words in _WORDS_OR_PATH.items():
         value = OmegaConf.select(config, key)
         if value is not None and value not in words and not Path(str(value)).expanduser().exists():
@@ -96,10 +124,45 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
         value = OmegaConf.select(config, key)
         if isinstance(value, int | float) and not (value > least or (value == least and allowed)):
             raise UserError(f"{key}={value} is too small: give {'at least' if allowed else 'more than'} {least}")
+    for key in _FILES:
+        value = OmegaConf.select(config, key)
+        if value is not None and not Path(str(value)).expanduser().is_file():
+            raise UserError(f"{key}={value} is no file: give a picture")
+    for section in ("method", "style_swap"):
+        size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
+        if size is not None and stride is not None and stride > size:
+            raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
     for key, most in _MOST.items():
         value = OmegaConf.select(config, key)
         if isinstance(value, int | float) and value > most:
             raise UserError(f"{key}={value} is too large: give at most {most}")
+
+
+def check_recipe(config: DictConfig, chosen: dict[str, str], conf: Path, overrides: list[str]) -> None:
+    """Refuses a recipe made for another method: it sets keys that the chosen one does not have.
+
+    Args:
+        config: What the overrides make.
+        chosen: The file chosen of each group.
+        conf: The folder of the configuration.
+        overrides: As typed: a key with a plus before it is meant.
+
+    Raises:
+        UserError: With the recipes of the chosen method.
+    """
+    if not OmegaConf.is_config(config.get("method")) or "experiment" not in chosen:
+        return
+    name: str | None = chosen["method"]
+    own = {o.lstrip("+").partition("=")[0] for o in overrides if o.startswith("+")}
+    while name is not None:
+        file: Any = OmegaConf.load(conf / "method" / f"{name}.yaml")
+        own |= {f"method.{key}" for key in file}
+        name = next((base for base in file.get("defaults", []) if base != "_self_"), None)
+    if extra := sorted({f"method.{key}" for key in config.method} - own):
+        raise UserError(
+            f"experiment={chosen['experiment']} sets {extra[0]}, which method={chosen['method']} does not have: use "
+            f"experiment={chosen['method']}, or another recipe"
+        )
 
 
 def _same_type(key: str, value: Any, meant: Any) -> None:
@@ -148,6 +211,11 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
     ):
         group, _, given = match[1].rpartition("/")
         options = match[2].split()
+        if group == "method" and given in CAPABILITIES:
+            try:
+                require(given, "trained")
+            except UserError as answer:
+                return str(answer)
         return f"{group}={given} does not exist{_near(given, options)}; choose one of {', '.join(sorted(options))}"
     if match := re.search(r"An item is already at '([^']+)'", text):
         return f"{match[1]} is there already: leave the + out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from adain.choices import MetricName
 from adain.commands.app import run
 from adain.errors import UserError
+from adain.methods.interface import CAPABILITIES, known_method
 
 if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
@@ -31,8 +33,9 @@ def evaluate(config: DictConfig) -> None:
         return
     earlier = _earlier(config.against)
     pairs = _pairs(config)
-    checkpoint = None if config.outputs is not None else _checkpoint(config.decoder, Path(config.logs))
-    other = None if config.against is None or earlier else _checkpoint(config.against, Path(config.logs))
+    made = pairs[0].output_path is None and CAPABILITIES[known_method(config.method)].trained
+    checkpoint = _checkpoint(config.decoder, config) if made else None
+    other = None if config.against is None or earlier else _checkpoint(config.against, config)
 
     from adain.evaluation.run import check_readable
     from adain.memory import keep_freed_memory
@@ -102,25 +105,28 @@ def _pairs(config: DictConfig) -> list[Pair]:
         pairs = cross(contents, styles, "zip" if config.pairing == "zip" else "all")
         if count is not None:
             pairs = sample(pairs, count, config.seed)
-    if config.outputs is None:
-        return [pair._replace(output_path=None) for pair in pairs]
-    if all(pair.output_path for pair in pairs):
-        return pairs
-    return with_outputs(pairs, Path(config.outputs).expanduser())
+    if config.outputs is not None:
+        return with_outputs(pairs, Path(config.outputs).expanduser())
+    if any(pair.output_path for pair in pairs) and not all(pair.output_path for pair in pairs):
+        raise UserError(f"pairs={config.pairs} has outputs in some rows only: give one in every row or in none")
+    return pairs
 
 
-def _checkpoint(wanted: str, logs: Path) -> str:
-    """A path, or ``reference``: also what ``latest`` comes to where nothing was trained yet.
+def _checkpoint(wanted: str, config: DictConfig) -> str:
+    """A path, or ``reference``: also what ``latest`` comes to where no AdaIN decoder was trained yet.
 
     Raises:
         UserError: If there is no such file.
     """
+    logs = Path(config.logs)
     if wanted == "reference":
         return wanted
     path = logs / "latest" if wanted == "latest" else Path(wanted).expanduser()
     for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt") if path.is_dir() else ():
         if (path / name).is_file():
             return str((path / name).resolve())
+    if wanted == "latest" and config.method != "adain":
+        raise UserError(f"no method={config.method} was trained below {logs} yet: train one, or give decoder=PATH")
     if wanted == "latest":
         print(f"no trained decoder below {logs} yet: using the published reference decoder")
         return "reference"
@@ -168,17 +174,20 @@ def _evaluate(
     encoder = Encoder.load(config.encoder.name, config.encoder.weights).to(device)
     names = list(get_args(MetricName)) if config.metrics == "all" else list(config.metrics)
     panel = build_panel(names, encoder, dict(config.weights), device)
-    of = _name(config, checkpoint)
+    finished = [pair.output_path for pair in pairs if pair.output_path]
+    of = _name(config, checkpoint, finished)
     settings: dict[str, Any] = {
         "of": of,
         "sha256": sha256_of(Path(checkpoint))[:16] if checkpoint and checkpoint != "reference" else None,
         "size": config.size, "crop": config.crop, "encoder": config.encoder.name,
-        "alpha": config.alpha if checkpoint else None,
+        "outputs": digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in finished]),
+        "alpha": None if finished else config.alpha,
+        "options": OmegaConf.to_container(config[config.method]) if config.get(config.method) else {},
         "metrics": [*panel.pair, *panel.sets],
     }  # fmt: skip
-    identity = digest([settings, [(p.content, p.style, str(p.output_path)) for p in pairs], str(checkpoint)])
+    identity = digest([settings, [(str(p.content_path.resolve()), str(p.style_path.resolve())) for p in pairs]])
     wanted = config.out if out == "config" else None
-    label = "".join(c if c.isalnum() or c in "-." else "_" for c in of)[-60:].strip("_.")
+    label = re.sub(r"[^\w.-]+", "_", of)[-60:].strip("_.")
     folder = (
         Path(wanted).expanduser() if wanted else Path(config.logs) / "evaluate" / f"{label}_{config.size}_{identity}"
     )
@@ -190,7 +199,7 @@ def _evaluate(
         if rank == 0 and (done := len(store.rows())):
             print(f"{done} of {len(pairs)} pairs are there already")
         gallery = Gallery(encoder, Frame(config.size, config.crop), device)
-        system = None if checkpoint is None and config.outputs else _maker(config, checkpoint, device)
+        system = None if finished else _maker(config, checkpoint, device)
         try:
             measure(pairs, store, panel, gallery, system, config.alpha, config.batch_size, world, config.save_outputs)
         except KeyboardInterrupt:
@@ -223,10 +232,12 @@ def _evaluate(
     return folder
 
 
-def _name(config: DictConfig, checkpoint: str | None) -> str:
+def _name(config: DictConfig, checkpoint: str | None, finished: list[Path]) -> str:
     """What is evaluated, for people."""
+    if finished:
+        return f"outputs {config.outputs or finished[0].parent}"
     if checkpoint is None:
-        return f"outputs {config.outputs}" if config.outputs else f"{config.method}"
+        return str(config.method)
     path = Path(checkpoint)
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
@@ -237,13 +248,10 @@ def _maker(config: DictConfig, checkpoint: str | None, device: Any) -> Callable[
     """Loads the system when the first output is needed."""
 
     def load() -> System:
-        from adain.decoder import load_decoder
-        from adain.methods.adain import AdaINMethod
+        from adain.methods.load import load_method
 
-        decoder, encoder = load_decoder(checkpoint or "reference")
-        method = AdaINMethod(encoder=encoder, widths=decoder.widths)
-        method.decoder.load_state_dict(decoder.state_dict())
-        return method.to(device).eval()
+        system: System = load_method(config.method, checkpoint, device, **(config.get(config.method) or {}))
+        return system
 
     return load
 

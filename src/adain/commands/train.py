@@ -30,6 +30,7 @@ def train(config: DictConfig) -> float | None:
     from hydra.utils import instantiate
 
     from adain.callbacks.run_summary import RunSummary, close_wandb, log_configuration
+    from adain.data.sources import FolderSource
     from adain.memory import keep_freed_memory
     from adain.precision import memory_format
 
@@ -38,6 +39,8 @@ def train(config: DictConfig) -> float | None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = instantiate(config.data)
+    if (one := OmegaConf.select(config, "method.style")) is not None:
+        datamodule.style = FolderSource(one)  # a network of one style is shown beside that, not beside others
     method = instantiate(config.method)
     loggers = list(instantiate(config.logger).values())
     callbacks = instantiate(config.callbacks)
@@ -65,7 +68,7 @@ def train(config: DictConfig) -> float | None:
         close_wandb(code)
     summary: RunSummary | None = callbacks.get("summary")
     if trainer.is_global_zero:
-        report(folder, callbacks, reference, stopped=code != 0)
+        report(folder, callbacks, reference, method.method, stopped=code != 0)
     if code:
         sys.exit(code)
     return summary.best.get(config.monitor.metric) if summary else None
@@ -110,6 +113,9 @@ def compare(source: str, method: Any, datamodule: Any) -> tuple[float, float] | 
     except UserError as error:
         say(f"compare_with={source} is left out: {error}")
         return None
+    if method.method != "adain" or method.hparams["transfer"] != "adain":
+        say(f"compare_with={source} is left out: it decodes what AdaIN makes, not what this method does")
+        return None
     if encoder != method.hparams["encoder"]:
         say(f"compare_with={source} is left out: it belongs to encoder={encoder}")
         return None
@@ -133,7 +139,9 @@ def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
         csv.writer(file).writerows([("content", "style"), *names])
 
 
-def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, stopped: bool) -> None:
+def report(
+    folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, method: str, stopped: bool
+) -> None:
     """The last lines: what came of it, where it is, what to type next."""
     from adain.callbacks.figures import label
 
@@ -151,7 +159,9 @@ def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, floa
     if "skipped" in callbacks and callbacks["skipped"].seen:
         listed = _relative(callbacks["skipped"].path)
         print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
-    print(f"next          {'make train ckpt=last' if stopped else 'make stylize content=FILE style=FILE'}")
+    inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
+    other = "" if method == "adain" else f"method={method} "
+    print(f"next          {'make train ckpt=last' if stopped else f'make stylize {other}{inputs}'}")
 
 
 def _relative(path: Path) -> Path:
@@ -177,13 +187,26 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
+def choose_recipe() -> None:
+    """A method with a recipe of its own takes that one where no experiment is typed: the default is AdaIN's."""
+    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+    name = given.get("method")
+    if name in ("style_swap", "texture_network") and not any(key.lstrip("+~") == "experiment" for key in given):
+        sys.argv.append(f"experiment={name}")
+
+
 def main() -> None:
     """The command."""
     try:
         rewrite_arguments()
     except UserError as error:
         fail(str(error))
-    run("train", train, paths=("ckpt", "method.init", "data.content", "data.style", "data.held_out", "compare_with"))
+    choose_recipe()
+    run(
+        "train",
+        train,
+        paths=("ckpt", "method.init", "method.style", "data.content", "data.style", "data.held_out", "compare_with"),
+    )
 
 
 if __name__ == "__main__":

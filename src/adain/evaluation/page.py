@@ -23,7 +23,7 @@ body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;paddi
 table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}th{position:sticky;top:0;background:#f4f4f4}
 button{all:unset;cursor:pointer;font-weight:600}button:hover,button:focus-visible{text-decoration:underline}
-img{display:block;border-radius:3px}td.names{text-align:left;font-size:12px;color:#555;max-width:14rem;overflow-wrap:anywhere}
+img{display:block;border-radius:3px}td.names{text-align:left;font-size:12px;color:#555;min-width:9rem;overflow-wrap:anywhere}
 .wide{overflow-x:auto}.note{color:#555}th[aria-sort=ascending] button:after{content:" \\2191"}
 th[aria-sort=descending] button:after{content:" \\2193"}
 @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}th{background:#262626}th,td{border-color:#444}
@@ -108,7 +108,7 @@ def write_page(
     )
     notes = [f"{name} left out: {reason}" for name, reason in results["left_out"].items()]
     notes += [*results["notes"], f"Interval: {results['interval']}."]
-    head = "".join(f"<th><button>{name}</button></th>" for name in names)
+    head = "".join(f"<th><button>{name.replace('_', ' ')}</button></th>" for name in names)
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>{html.escape(title)}</h1>'
@@ -125,7 +125,7 @@ def write_page(
 
 
 def _cell(source: str, text: str) -> str:
-    return f'<td><img src="{source}" alt="{html.escape(text)}" width="{_SIDE}" loading="lazy"></td>'
+    return f'<td><img src="{source}" alt="{html.escape(text)}" width="{_SIDE}"></td>'
 
 
 def _ends(metric: Mapping[str, Any]) -> str:

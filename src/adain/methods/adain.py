@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
+import torch.nn.functional as F
 from torch import Tensor
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
-from adain.data.pairs import Batch
+from adain.choices import EncoderName, MethodName, Norm, Optimiser, Schedule, StyleReduction, Transfer
 from adain.decoder import WIDTHS, Decoder, load_decoder
 from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.errors import UserError
 from adain.functional import Statistics, adain, channel_statistics
 from adain.least_squares import fit_decoder
-from adain.losses import content_loss, identity_loss, style_loss, total_variation, weighted_total
-from adain.muon import Muon
-
-Draw = Callable[[int], tuple[Tensor, Tensor]]
-"""Gives so many content and style crops in [0, 1]: ``StyleTransferDataModule.draw``."""
+from adain.losses import content_loss, identity_loss, style_loss, total_variation
+from adain.methods.interface import CAPABILITIES, Capabilities, require
+from adain.methods.optimise import Draw, TrainedMethod, check_words
 
 
-class AdaINMethod(pl.LightningModule):
+class StyleFeatures(NamedTuple):
+    """A style as its features at relu4_1, ``N x 512 x h x w``: what the concatenating ablation needs."""
+
+    features: Tensor
+
+
+class AdaINMethod(TrainedMethod):
     """``T(c, s) = g((1 - alpha) f(c) + alpha AdaIN(f(c), f(s)))`` with encoder f and decoder g.
 
-    The decoder minimises ``content_weight L_c + style_weight L_s`` and the optional terms. All arguments are plain
+    The decoder minimises ``content_weight L_c + style_weight L_s`` and the optional terms. So do the ablations: the AdaIN
+    output stays the target of their content loss, which makes their losses comparable. All arguments are plain
     values, so a checkpoint loads under torch's ``weights_only``. It holds the decoder, not the encoder.
 
     Args:
         encoder: ``vgg19_normalised`` or ``vgg19_torchvision``.
         encoder_weights: Its weights file; found or fetched if None.
+        transfer: ``adain``, or ``concat``, an ablation: the decoder is given both features side by side.
+        norm: Normalisation in the decoder, ``none`` or one of the ablations ``batch`` and ``instance``.
         widths: The decoder's hidden channels at full, half and quarter resolution.
         init: How the decoder starts: ``random``, ``least_squares``, ``reference``, or a checkpoint's path.
         start_pictures: Pictures of each kind for the least-squares start.
@@ -41,23 +46,20 @@ class AdaINMethod(pl.LightningModule):
         style_reduction: ``mean`` or ``sum`` over channels; see ``losses.style_loss``.
         tv_weight: Weight of the total variation of the output.
         identity_weight: Weight of the pixel error of reconstructing the content from its own features.
-        optimizer: ``adam``, the paper's, or ``muon``, which needs far fewer steps from a least-squares start.
-        lr: Adam's learning rate, or Muon's relative step (see ``muon.Muon``).
-        bias_lr: Adam's rate for the biases under Muon.
-        momentum: Muon's.
-        betas: Adam's decay rates.
-        schedule: ``constant``; ``inverse_time``, lr / (1 + lr_decay step); ``linear`` or ``cosine``, to 0 at the end.
-        lr_decay: For ``inverse_time``.
-        warmup_steps: Steps of linear warm-up before any schedule.
+        optimizer, lr, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See ``optimise.TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
     """
 
+    method: MethodName = "adain"
+
     def __init__(
         self,
         encoder: EncoderName = "vgg19_normalised",
         encoder_weights: str | None = None,
+        transfer: Transfer = "adain",
+        norm: Norm = "none",
         widths: Sequence[int] = WIDTHS,
         init: str = "random",
         start_pictures: int = 80,
@@ -78,15 +80,9 @@ class AdaINMethod(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        for word, value, allowed in (
-            ("style_reduction", style_reduction, StyleReduction),
-            ("optimizer", optimizer, Optimiser),
-            ("schedule", schedule, Schedule),
-        ):
-            if value not in get_args(allowed):
-                raise UserError(f"{word}={value!r} is unknown: choose one of {', '.join(get_args(allowed))}")
+        check_words(transfer=(transfer, Transfer), norm=(norm, Norm), style_reduction=(style_reduction, StyleReduction))
         self.encoder = Encoder.load(encoder, encoder_weights)
-        self.decoder = Decoder(widths)
+        self.decoder = Decoder(widths, copies=2 if transfer == "concat" else 1, norm=norm)
         self.weights = {
             "content": content_weight,
             "style": style_weight,
@@ -96,29 +92,43 @@ class AdaINMethod(pl.LightningModule):
 
     # --- the system -------------------------------------------------------------------------------------------------
 
-    def encode_style(self, style: Tensor) -> Statistics:
-        """All that is kept of a style: its statistics at relu4_1.
+    @property
+    def capabilities(self) -> Capabilities:
+        """Concatenation has no statistics to blend or mix."""
+        concat = self.hparams["transfer"] == "concat"
+        return Capabilities(trained=True, any_style=True) if concat else CAPABILITIES["adain"]
+
+    @torch.inference_mode()
+    def encode_style(self, style: Tensor) -> Statistics | StyleFeatures:
+        """All that is kept of a style: its statistics at relu4_1, or for ``concat`` its features.
 
         Args:
             style: ``N x 3 x H x W``, RGB in [0, 1].
         """
-        return channel_statistics(self.encoder(style))
+        features = self.encoder(style)
+        return StyleFeatures(features) if self.hparams["transfer"] == "concat" else channel_statistics(features)
 
-    def stylize(self, content: Tensor, style: Tensor | Statistics, alpha: float = 1.0) -> Tensor:
+    @torch.inference_mode()
+    def stylize(self, content: Tensor, style: Tensor | Statistics | StyleFeatures, alpha: float = 1.0) -> Tensor:
         """Pictures with the content of one and the style of another.
 
         Args:
             content: ``N x 3 x H x W``, RGB in [0, 1], H and W at least 9.
             style: Pictures, ``N`` or 1 of any size, or what ``encode_style`` made of them.
-            alpha: 0 reconstructs the content, 1 is the full style.
+            alpha: 0 reconstructs the content, 1 is the full style. ``concat`` has 1 alone.
 
         Returns:
             ``N x 3 x H x W``, clamped to [0, 1]: always the content's size.
         """
-        statistics = self.encode_style(style) if isinstance(style, Tensor) else style
-        features = self.encoder(content)
-        target = adain(features, statistics)
-        output: Tensor = self.decoder(torch.lerp(features, target, alpha))
+        if alpha != 1:
+            require("adain", "alpha", self.capabilities)
+        encoded = self.encode_style(style) if isinstance(style, Tensor) else style
+        own = self.encoder(content)
+        if isinstance(encoded, StyleFeatures):
+            features = side_by_side(own, encoded.features)
+        else:
+            features = torch.lerp(own, adain(own, encoded), alpha)
+        output: Tensor = self.decoder(features)
         # the encoder rounds sizes up to a multiple of 8
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
@@ -138,6 +148,10 @@ class AdaINMethod(pl.LightningModule):
             pictures = torch.cat(draw(count))
             fit_decoder(self.decoder, self.encoder, pictures, self.hparams["start_patches"])
             return
+        if not self.decoder.plain:
+            raise UserError(
+                f"method.init={init} is for the plain decoder, but an ablation is configured: give random or least_squares"
+            )
         start, encoder = load_decoder(init)
         for word, given, wanted in (
             ("widths", list(start.widths), list(self.decoder.widths)),
@@ -163,9 +177,10 @@ class AdaINMethod(pl.LightningModule):
             output, ``N x 3 x H' x W'``, not clamped.
         """
         with torch.no_grad():  # nothing before the decoder is trained
-            own, wanted = self._encode(content, style)
+            own, wanted, other = self._encode(content, style)
             target = adain(own, wanted[BOTTLENECK])
-        output = self.decoder(target)
+            given = side_by_side(own, other) if self.hparams["transfer"] == "concat" else target
+        output = self.decoder(given)
         features = self.encoder.taps(output)
         terms = {"content": content_loss(features[BOTTLENECK], target)}
         for name, statistics in wanted.items():
@@ -175,96 +190,34 @@ class AdaINMethod(pl.LightningModule):
             terms["tv"] = total_variation(output)
         if self.weights["identity"]:
             height, width = content.shape[-2:]
-            terms["identity"] = identity_loss(self.decoder(own)[..., :height, :width], content)
+            same = torch.cat([own] * self.decoder.copies, 1)
+            terms["identity"] = identity_loss(self.decoder(same)[..., :height, :width], content)
         return terms, output
 
-    def _encode(self, content: Tensor, style: Tensor) -> tuple[Tensor, dict[str, Statistics]]:
-        """The content's features and the style's statistics. No feature map is kept longer than it is needed.
+    def _encode(self, content: Tensor, style: Tensor) -> tuple[Tensor, dict[str, Statistics], Tensor]:
+        """The content's features, the style's statistics and its deepest features. No other map is kept longer than needed.
 
         A GPU takes both in one call. A CPU's caches hold the feature maps of one better than of two.
         """
         joint = content.is_cuda
-        wanted, own = {}, content
-        for name, own in self.encoder.walk(torch.cat([content, style]) if joint else style):
+        wanted, both = {}, content
+        for name, both in self.encoder.walk(torch.cat([content, style]) if joint else style):
             if name in STYLE_LAYERS:
-                wanted[name] = channel_statistics(own[len(content) :] if joint else own)
-        return (own[: len(content)] if joint else self.encoder(content)), wanted
-
-    # --- steps ------------------------------------------------------------------------------------------------------
-
-    def _step(self, batch: Batch, stage: str) -> dict[str, Tensor]:
-        terms, output = self.losses(batch["content"], batch["style"])
-        loss = weighted_total(terms, self.weights)
-        shown = {f"{stage}/{name.replace('/', '_')}": term.detach() for name, term in terms.items()}
-        shown[f"{stage}/style"] = torch.stack(
-            [t.detach() for name, t in terms.items() if name.startswith("style/")]
-        ).sum()
-        shown[f"{stage}/loss"] = loss.detach()
-        training = stage == "train"
-        self.log_dict(shown, on_step=training, on_epoch=not training, sync_dist=not training, batch_size=len(output))
-        return {"loss": loss, "output": output.detach(), **shown}
-
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One step on a batch; see ``losses``."""
-        return self._step(batch, "train")
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The same losses on held-out pairs, and the pictures for whoever shows them."""
-        return self._step(batch, "val")
-
-    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """As ``validation_step``."""
-        return self._step(batch, "test")
-
-    # --- optimiser --------------------------------------------------------------------------------------------------
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam or Muon over the decoder, its rate set at every step."""
-        hparams, parameters = self.hparams, self.decoder.parameters()
-        optimiser: torch.optim.Optimizer
-        if hparams["optimizer"] == "muon":
-            optimiser = Muon(
-                parameters, hparams["lr"], hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
-            )
-        else:
-            optimiser = torch.optim.Adam(parameters, lr=hparams["lr"], betas=tuple(hparams["betas"]))
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _lr_factor(self, step: int) -> float:
-        hparams, total = self.hparams, max(1, int(self.trainer.estimated_stepping_batches))
-        warmup = min(1.0, (step + 1) / (hparams["warmup_steps"] + 1))
-        factor: float = warmup * lr_factor(hparams["schedule"], step, total, hparams["lr_decay"])
-        return factor
-
-    # --- checkpoints ------------------------------------------------------------------------------------------------
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Says whose checkpoint it is."""
-        checkpoint["method"] = "adain"
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses another method's checkpoint."""
-        if (method := checkpoint.get("method")) != "adain":
-            raise UserError(
-                f"the checkpoint is of method {method!r}, but method=adain is given: give the one it belongs to"
-            )
+                wanted[name] = channel_statistics(both[len(content) :] if joint else both)
+        own, other = (both[: len(content)], both[len(content) :]) if joint else (self.encoder(content), both)
+        return own, wanted, other
 
 
-def lr_factor(schedule: Schedule, step: int, total: int, decay: float) -> float:
-    """The learning rate at a step as a share of the first.
+def side_by_side(content: Tensor, style: Tensor) -> Tensor:
+    """Features of content and style one behind the other, the style's resized to the content's places.
 
     Args:
-        schedule: See ``AdaINMethod``.
-        step: From 0.
-        total: Steps of the whole run.
-        decay: For ``inverse_time``; the paper's 5e-5.
+        content: ``N x C x h x w``.
+        style: ``N`` or 1 ``x C x h' x w'``.
+
+    Returns:
+        ``N x 2C x h x w``.
     """
-    left = max(0.0, 1 - step / total)
-    if schedule == "inverse_time":
-        return 1 / (1 + decay * step)
-    if schedule == "linear":
-        return left
-    if schedule == "cosine":
-        return float(0.5 - 0.5 * torch.cos(torch.tensor(torch.pi * left)))
-    return 1.0
+    if style.shape[-2:] != content.shape[-2:]:
+        style = F.interpolate(style, content.shape[-2:], mode="bilinear", antialias=True)
+    return torch.cat([content, style.expand_as(content)], 1)

@@ -1,0 +1,130 @@
+"""Any of the four systems, ready to use, by its name or from its checkpoint."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
+from adain.decoder import load_decoder
+from adain.encoder import Encoder
+from adain.errors import UserError
+from adain.methods.adain import AdaINMethod
+from adain.methods.gatys import Gatys
+from adain.methods.interface import Method, known_method, require
+from adain.methods.optimise import TrainedMethod
+from adain.methods.style_swap import StyleSwap, check_patches
+from adain.methods.texture_network import TextureNetwork
+from adain.weights import read_state
+
+_TRAINED: dict[str, type[TrainedMethod]] = {
+    "adain": AdaINMethod,
+    "texture_network": TextureNetwork,
+    "style_swap": StyleSwap,
+}
+_RECIPE = {
+    "texture_network": "make train experiment=texture_network method.style=FILE",
+    "style_swap": "make train experiment=style_swap",
+}
+
+
+def load_method(
+    name: str | None = None,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    **options: Any,
+) -> Method[Any]:
+    """A system in evaluation mode on a device, whatever kind it is.
+
+    Args:
+        name: ``adain``, ``gatys``, ``texture_network`` or ``style_swap``. None: what the checkpoint is of.
+        checkpoint: A run's checkpoint, of an ablation too. For ``adain`` also ``reference``, the default, or any file
+            that ``decoder.load_decoder`` takes. ``gatys`` has none.
+        device: A GPU if there is one by default.
+        options: Of the system when it is used, the keys of its section in ``conf/systems/all.yaml``; all take
+            ``encoder_weights``, and gatys takes ``encoder`` too. None leaves what the checkpoint says.
+
+    Raises:
+        UserError: If there is no such system, file or option, or the file is another system's.
+    """
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if name is not None:
+        name = known_method(name)
+    if name == "gatys":
+        if checkpoint is not None:
+            require("gatys", "trained")
+        return _gatys(place, options)
+    given = {key: value for key, value in options.items() if value is not None}
+    if checkpoint is None:
+        if name in _RECIPE:
+            raise UserError(f"method={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
+        checkpoint = "reference"
+    state: dict[str, Any] = {} if checkpoint == "reference" else read_state(Path(checkpoint).expanduser())
+    if "state_dict" not in state:  # a decoder alone
+        if name not in (None, "adain"):
+            raise UserError(f"{checkpoint} is no checkpoint of method={name}: make one with {_RECIPE[str(name)]}")
+        plain: Method[Any] = _plain(checkpoint, given).to(place)
+        return plain
+    found = str(state.get("method", "another system"))
+    if name is not None and found != name:
+        raise UserError(f"{checkpoint} is a checkpoint of method={found}, but method={name} is given: give the same")
+    if found not in _TRAINED:
+        raise UserError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
+    trained: Method[Any] = _trained(found, checkpoint, state, given).to(place)
+    return trained
+
+
+def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: dict[str, Any]) -> Any:
+    """A LightningModule with the checkpoint's arguments and weights."""
+    kind = _TRAINED[name]
+    allowed = {"adain": set(), "texture_network": set(), "style_swap": {"patch_size", "stride"}}[name]
+    _known(name, given, allowed | {"encoder_weights"})
+    hparams = {**(state.get("hyper_parameters") or {}), "encoder_weights": None, **given}
+    if name == "style_swap" and {"patch_size", "stride"} & set(given):
+        check_patches(hparams["patch_size"], hparams["stride"])
+    try:
+        method = kind(**hparams)
+        method.load_state_dict(state["state_dict"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{checkpoint} is no whole checkpoint of method={name} ({reason}): train one anew") from None
+    return method.eval().requires_grad_(False)
+
+
+def _plain(checkpoint: str | Path, given: dict[str, Any]) -> Any:
+    """AdaIN around a decoder that came without a configuration."""
+    _known("adain", given, {"encoder_weights"})
+    decoder, encoder = load_decoder(checkpoint)
+    method = AdaINMethod(encoder=encoder, widths=list(decoder.widths), **given)
+    method.decoder.load_state_dict(decoder.state_dict())
+    return method.eval().requires_grad_(False)
+
+
+def _gatys(device: torch.device, options: dict[str, Any]) -> Gatys:
+    own = set(inspect.signature(Gatys).parameters) - {"encoder"}
+    _known("gatys", options, own | {"encoder", "encoder_weights"})
+    given = {key: value for key, value in options.items() if value is not None}
+    encoder = Encoder.load(given.pop("encoder", "vgg19_normalised"), given.pop("encoder_weights", None)).to(device)
+    initial = given.pop("initial", "content")
+    return Gatys(encoder, initial=_initial(initial, device), **given)
+
+
+def _initial(wanted: Any, device: torch.device) -> Any:
+    """A word or a picture as it is; anything else is a picture's file."""
+    if isinstance(wanted, Tensor) or wanted in ("content", "noise"):
+        return wanted
+    try:
+        return to_unit(to_tensor(read_picture(Path(str(wanted)).expanduser(), min_side=16)))[None].to(device)
+    except PictureError as error:
+        raise UserError(
+            f"initial={wanted} is neither content, noise nor a picture ({error}): give one of them"
+        ) from None
+
+
+def _known(name: str, given: dict[str, Any], allowed: set[str]) -> None:
+    if unknown := sorted(set(given) - allowed):
+        raise UserError(f"method={name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")

@@ -1,0 +1,210 @@
+"""Style swap (Chen & Schmidt 2016): the content's patches of relu3_1 replaced by the style's, and an inverse network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from adain.choices import EncoderName, MethodName, Optimiser, Schedule
+from adain.decoder import WIDTHS, Decoder
+from adain.encoder import STYLE_LAYERS, Encoder
+from adain.errors import UserError
+from adain.functional import channel_statistics, style_swap
+from adain.least_squares import fit_decoder
+from adain.losses import content_loss, style_loss, total_variation
+from adain.methods.interface import CAPABILITIES, Capabilities
+from adain.methods.optimise import Draw, TrainedMethod
+from adain.weights import read_state
+
+LAYER = "relu3_1"
+"""Where patches are swapped and the inverse network begins."""
+
+
+class StylePatches(NamedTuple):
+    """A style as its features at relu3_1, ``N x 256 x h x w``: its patches overlap there."""
+
+    features: Tensor
+
+
+class StyleSwap(TrainedMethod):
+    """``T(c, s) = g(swap(f(c), f(s)))`` with encoder f to relu3_1 and inverse network g.
+
+    The inverse network minimises ``|f(g(t)) - t|^2 + tv_weight TV(g(t))`` where t is, as published, the features of content
+    pictures, of style pictures, and their swaps: it must invert activations that no picture has.
+
+    Deviations from the authors' code: the inverse network is the mirrored encoder without batch normalisation, so that
+    it can start from least squares; each content is swapped with its own style of the batch, not with every one; and its
+    ``TV`` is a mean of squares, not a sum.
+
+    Args:
+        encoder: ``vgg19_normalised`` or ``vgg19_torchvision``.
+        encoder_weights: Its weights file; found or fetched if None.
+        patch_size: Side of a patch in positions of relu3_1, four pixels each.
+        stride: Between patches, at most ``patch_size``.
+        widths: The inverse network's hidden channels at full and half resolution.
+        init: How it starts: ``random``, ``least_squares``, or the path of a style swap checkpoint.
+        start_pictures: Pictures of each kind for the least-squares start.
+        start_patches: Patches for each layer of it.
+        tv_weight: Of the total variation of the output.
+        optimizer, lr, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See ``optimise.TrainedMethod``.
+
+    Raises:
+        UserError: If a word or number is not allowed.
+    """
+
+    method: MethodName = "style_swap"
+
+    def __init__(
+        self,
+        encoder: EncoderName = "vgg19_normalised",
+        encoder_weights: str | None = None,
+        patch_size: int = 3,
+        stride: int = 1,
+        widths: Sequence[int] = WIDTHS[:2],
+        init: str = "random",
+        start_pictures: int = 80,
+        start_patches: int = 40_000,
+        tv_weight: float = 1e-6,
+        optimizer: Optimiser = "adam",
+        lr: float = 1e-3,
+        bias_lr: float = 1e-3,
+        momentum: float = 0.9,
+        betas: tuple[float, float] = (0.9, 0.999),
+        schedule: Schedule = "inverse_time",
+        lr_decay: float = 1e-4,
+        warmup_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        check_patches(patch_size, stride)
+        self.patch_size, self.stride = patch_size, stride
+        self.encoder = Encoder.load(encoder, encoder_weights)
+        self.decoder = Decoder(widths, start=LAYER)
+        # style is looked at, not trained for
+        self.weights = {"content": 1.0, "style": 0.0, "tv": tv_weight}
+
+    # --- the system -------------------------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``interface``."""
+        return CAPABILITIES[self.method]
+
+    @torch.inference_mode()
+    def encode_style(self, style: Tensor) -> StylePatches:
+        """The style's features, whose patches are the palette.
+
+        Args:
+            style: ``N x 3 x H x W``, RGB in [0, 1].
+        """
+        return StylePatches(self._features(style))
+
+    @torch.inference_mode()
+    def stylize(self, content: Tensor, style: Tensor | StylePatches, alpha: float = 1.0) -> Tensor:
+        """Pictures with the content of one and the patches of another.
+
+        Args:
+            content: ``N x 3 x H x W``, RGB in [0, 1], H and W at least ``4 patch_size``.
+            style: Pictures, ``N`` or 1 of any such size, or what ``encode_style`` made of them.
+            alpha: Blends the features: 0 reconstructs the content, 1 is the full swap.
+
+        Returns:
+            ``N x 3 x H x W``, clamped to [0, 1].
+        """
+        encoded = self.encode_style(style) if isinstance(style, Tensor) else style
+        own = self._features(content)
+        output: Tensor = self.decoder(torch.lerp(own, self._swap(own, encoded.features), alpha))
+        return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
+
+    def _features(self, picture: Tensor) -> Tensor:
+        for name, features in self.encoder.walk(picture):
+            if name == LAYER:
+                return features
+        raise AssertionError(LAYER)
+
+    def _swap(self, content: Tensor, style: Tensor) -> Tensor:
+        smallest = min(*content.shape[-2:], *style.shape[-2:])
+        if smallest < self.patch_size:
+            raise UserError(
+                f"patch_size={self.patch_size} is larger than a picture at {LAYER} ({smallest} positions of 4 pixels): give "
+                "larger pictures or smaller patches"
+            )
+        return style_swap(content, style, self.patch_size, self.stride)
+
+    def initialise(self, draw: Draw) -> None:
+        """Gives the inverse network its start, as ``init`` says.
+
+        Args:
+            draw: Source of training crops for the least-squares start.
+
+        Raises:
+            UserError: If ``init`` is a path that holds no inverse network of these widths.
+        """
+        init, count = self.hparams["init"], self.hparams["start_pictures"]
+        if init == "random":
+            return
+        if init == "least_squares":
+            fit_decoder(self.decoder, self.encoder, torch.cat(draw(count)), self.hparams["start_patches"])
+            return
+        state: dict[str, Any] = read_state(Path(init).expanduser())
+        own = {key.removeprefix("decoder."): value for key, value in state.get("state_dict", {}).items()}
+        try:
+            self.decoder.load_state_dict(own)
+        except RuntimeError:
+            raise UserError(
+                f"method.init={init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
+                "least_squares or a checkpoint of method=style_swap"
+            ) from None
+
+    # --- losses -----------------------------------------------------------------------------------------------------
+
+    def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The named loss terms, unweighted, and the swapped pictures.
+
+        Args:
+            content: ``N x 3 x H x W``, RGB in [0, 1].
+            style: The same number of pictures of the same size.
+
+        Returns:
+            ``content``: the error of the inverted activations. ``style/relu1_1`` to ``style/relu3_1``: statistics of the
+            swapped pictures against the style's, for the eye. ``tv``. And the swapped pictures, not clamped.
+        """
+        with torch.no_grad():
+            wanted, other = {}, style
+            for name, other in self.encoder.walk(style):
+                if name in STYLE_LAYERS:
+                    wanted[name] = channel_statistics(other)
+                if name == LAYER:
+                    break
+            own = self._features(content)
+            swapped = self._swap(own, other)
+            # held-out pictures are judged by the swap alone; training inverts real activations too
+            target = torch.cat([own, other, swapped]) if self.training else swapped
+        output = self.decoder(target)
+        pictures = output[-len(content) :]
+        terms: dict[str, Tensor] = {}
+        for name, features in self.encoder.walk(output):
+            if name in wanted:
+                found = channel_statistics(features[-len(content) :].detach())
+                terms[f"style/{name}"] = style_loss(found, wanted[name], "mean")
+            if name == LAYER:
+                terms["content"] = content_loss(features, target)
+                break
+        terms["tv"] = total_variation(output)
+        return terms, pictures
+
+
+def check_patches(patch_size: int, stride: int) -> None:
+    """Holds the two numbers against each other.
+
+    Raises:
+        UserError: If positions would be left out, or there are none.
+    """
+    if patch_size < 1 or not 1 <= stride <= patch_size:
+        raise UserError(
+            f"patch_size={patch_size} and stride={stride} do not cover a picture: give a stride from 1 to patch_size"
+        )

@@ -1,0 +1,223 @@
+"""Improved texture networks (Ulyanov et al. 2017): a generator with instance normalisation, trained for one style."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from adain.choices import EncoderName, MethodName, Optimiser, Schedule, StyleMeasure
+from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
+from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
+from adain.errors import UserError
+from adain.functional import Statistics, channel_statistics, gram
+from adain.losses import content_loss, gram_loss, style_loss, total_variation
+from adain.methods.interface import CAPABILITIES, Capabilities, require
+from adain.methods.optimise import Draw, TrainedMethod, check_words
+
+_DEPTH = 2  # halvings in the generator
+
+
+class LearntStyle(NamedTuple):
+    """The one style of a network: nothing needs to be kept of it."""
+
+
+class Generator(nn.Module):
+    """From a picture to a picture: 9x9, two halvings, residual blocks, two doublings, 3x3, all with instance norm.
+
+    Args:
+        width: Channels at full resolution; doubled at each halving. The published one is 32.
+        blocks: Residual blocks at quarter resolution. The published number is 5.
+
+    Source:
+        The residual generator of Johnson et al. 2016 with the instance normalisation and reflection padding of Ulyanov
+        et al. 2016 and 2017, as in the latter's code (``models/johnson.lua``).
+    """
+
+    def __init__(self, width: int = 32, blocks: int = 5) -> None:
+        super().__init__()
+        deep = width * 2**_DEPTH
+        self.layers = nn.Sequential(
+            _convolution(3, width, 9),
+            _convolution(width, 2 * width, 3, stride=2),
+            _convolution(2 * width, deep, 3, stride=2),
+            *(Residual(deep) for _ in range(blocks)),
+            # nearest and a convolution in place of the transposed ones, which leave a checkerboard
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            _convolution(deep, 2 * width, 3),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            _convolution(2 * width, width, 3),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, 3, 3),
+        )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """``N x 3 x H x W`` of any size from 16 on, RGB around [0, 1], of a picture of that size."""
+        height, width = picture.shape[-2:]
+        step = 2**_DEPTH
+        padded = F.pad(picture - 0.5, (0, -width % step, 0, -height % step), mode="reflect")
+        output: Tensor = self.layers(padded) + 0.5
+        return output[..., :height, :width]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with instance normalisation, added to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(_convolution(channels, channels, 3), _convolution(channels, channels, 3)[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``N x C x h x w`` of the same."""
+        added: Tensor = x + self.layers(x)
+        return added
+
+
+def _convolution(channels: int, out: int, size: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ReflectionPad2d(size // 2),
+        nn.Conv2d(channels, out, size, stride),
+        nn.InstanceNorm2d(out, affine=True),
+        nn.ReLU(inplace=True),
+    )
+
+
+class TextureNetwork(TrainedMethod):
+    """``T(c) = g(c)`` with a generator g that knows one style.
+
+    The generator minimises ``content_weight |f(g(c)) - f(c)|^2 + style_weight sum_l E_l(g(c), s) + tv_weight TV(g(c))`` over
+    content pictures c. Only contents of the batches are used.
+
+    Deviations from the paper: content at relu4_1 as everywhere here, not relu4_2; resize and convolution in place of
+    transposed convolutions; gradients are not normalised, so the loss weights are other ones.
+
+    Args:
+        style: The style's picture, a file.
+        style_size: Its short side is resized to this, in pixels: the size of its strokes in the output. None leaves it.
+        encoder: ``vgg19_normalised`` or ``vgg19_torchvision``; for the losses.
+        encoder_weights: Its weights file; found or fetched if None.
+        measure: Style as ``gram`` matrices, the original, or as ``statistics``, AdaIN's.
+        width: The generator's channels at full resolution.
+        blocks: Its residual blocks.
+        content_weight, style_weight, tv_weight: Of the three terms.
+        optimizer, lr, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See ``optimise.TrainedMethod``.
+
+    Raises:
+        UserError: If a word or number is not allowed.
+    """
+
+    method: MethodName = "texture_network"
+
+    def __init__(
+        self,
+        style: str,
+        style_size: int | None = 256,
+        encoder: EncoderName = "vgg19_normalised",
+        encoder_weights: str | None = None,
+        measure: StyleMeasure = "gram",
+        width: int = 32,
+        blocks: int = 5,
+        content_weight: float = 1.0,
+        style_weight: float = 3.0,
+        tv_weight: float = 0.0,
+        optimizer: Optimiser = "adam",
+        lr: float = 1e-3,
+        bias_lr: float = 1e-3,
+        momentum: float = 0.9,
+        betas: tuple[float, float] = (0.9, 0.999),
+        schedule: Schedule = "constant",
+        lr_decay: float = 0.0,
+        warmup_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        check_words(measure=(measure, StyleMeasure))
+        if min(width, blocks) < 1:
+            raise UserError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
+        self.encoder = Encoder.load(encoder, encoder_weights)
+        self.generator = Generator(width, blocks)
+        self.weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
+        for name in STYLE_LAYERS:  # in the checkpoint, so that going on with a run does not need the style's file
+            channels = self.encoder.widths[name]
+            shape = (1, channels, channels) if measure == "gram" else (2, 1, channels, 1, 1)
+            self.register_buffer(f"style_{name}", torch.zeros(shape))
+
+    # --- the system -------------------------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``interface``."""
+        return CAPABILITIES[self.method]
+
+    def encode_style(self, style: Tensor | None = None) -> LearntStyle:
+        """The style of its training, whatever picture is given: whoever lets users give one says so (``require``)."""
+        return LearntStyle()
+
+    @torch.inference_mode()
+    def stylize(self, content: Tensor, style: Tensor | LearntStyle | None = None, alpha: float = 1.0) -> Tensor:
+        """Pictures in the style of the training.
+
+        Args:
+            content: ``N x 3 x H x W``, RGB in [0, 1].
+            style: Not looked at.
+            alpha: 1: the network has no other strength.
+
+        Returns:
+            ``N x 3 x H x W``, clamped to [0, 1].
+        """
+        if alpha != 1:
+            require(self.method, "alpha")
+        output: Tensor = self.generator(content)
+        return output.clamp(0, 1)
+
+    def initialise(self, draw: Draw) -> None:
+        """Measures the style.
+
+        Raises:
+            UserError: If its file is no picture.
+        """
+        path, size = Path(self.hparams["style"]).expanduser(), self.hparams["style_size"]
+        try:
+            picture = to_unit(to_tensor(read_picture(path, size, min_side=16)))[None].to(self.device)
+        except PictureError as error:
+            raise UserError(f"method.style={path} cannot be used ({error}): give a picture") from None
+        with torch.no_grad():
+            for name, features in self.encoder.taps(picture).items():
+                found = self._style_of(features)
+                self.get_buffer(f"style_{name}").copy_(torch.stack(found) if isinstance(found, Statistics) else found)
+
+    # --- losses -----------------------------------------------------------------------------------------------------
+
+    def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The named loss terms, unweighted, and the output pictures.
+
+        Args:
+            content: ``N x 3 x H x W``, RGB in [0, 1].
+            style: Not looked at.
+
+        Returns:
+            ``content``, ``style/relu1_1`` to ``style/relu4_1``, and ``tv`` if weighted; and the output, not clamped.
+        """
+        with torch.no_grad():
+            own = self.encoder(content)
+        output = self.generator(content)
+        terms: dict[str, Tensor] = {}
+        for name, features in self.encoder.walk(output):
+            if name in STYLE_LAYERS:
+                found, wanted = self._style_of(features), self.get_buffer(f"style_{name}")
+                terms[f"style/{name}"] = (
+                    style_loss(found, Statistics(wanted[0], wanted[1]), "mean")
+                    if isinstance(found, Statistics)
+                    else gram_loss(found, wanted)
+                )
+            if name == BOTTLENECK:
+                terms["content"] = content_loss(features, own)
+        if self.weights["tv"]:
+            terms["tv"] = total_variation(output)
+        return terms, output
+
+    def _style_of(self, features: Tensor) -> Tensor | Statistics:
+        return gram(features) if self.hparams["measure"] == "gram" else channel_statistics(features)
