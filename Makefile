@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean
+.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean evaluate
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -44,6 +44,9 @@ stylize-dataset: $(READY) ## content=DIR style=DIR out=DIR [shards=N shard=i] [e
 
 export: $(READY) ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
 	@$(BIN)/python -m adain.commands.export $(OVERRIDES)
+
+evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
+	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
 
 bench: $(READY) ## speed, side by side in one run: bench=train
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)

@@ -24,7 +24,6 @@ from adain.data.picture import read_picture
 from adain.data.plan import Job, Plan, list_styles
 from adain.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylise
 from adain.errors import UserError
-from adain.stylize import Stylizer
 
 SIZES = [(24, 20), (31, 17), (24, 20), (16, 40), (24, 20), (24, 20)]
 

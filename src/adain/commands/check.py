@@ -37,10 +37,10 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
-    "pairing": ("all", "zip"),
     "preserve_color": (*get_args(PreserveColor), "true", "false"),
     "format": ("png", "jpg", "jpeg", "webp"),
     "grid": ("alpha", "corners"),
+    "pairing": ("auto", "all", "zip"),
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
@@ -48,6 +48,7 @@ _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "ckpt": ("last", "best"),
     "compare_with": ("reference",),
     "decoder": ("latest", "best", "shipped", "reference"),
+    "against": ("latest", "reference"),
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
     "optim.lr": (0, False),
@@ -88,10 +89,15 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "alpha": (0, True),
     "max_pixels": (256, True),
     "cell": (16, True),
+    "size": (32, True),
+    "batch_size": (1, True),
+    "bootstrap": (100, True),
+    "page_pairs": (1, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
 _FILES = ("method.style",)
-_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style")  # 2, [0,1] or auto; one folder or a list
+# 2, [0,1] or auto; one folder or a list; a word or a list; a number or a file
+_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style", "metrics", "pairs")
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:

@@ -1,0 +1,158 @@
+"""Which content is shown in which style: folders crossed or zipped, a list of pairs, or a sample of them."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from adain.data.picture import EXTENSIONS
+from adain.data.sources import FolderSource
+from adain.errors import UserError
+
+_SHOWN = 3  # names in a message
+
+
+class Pair(NamedTuple):
+    """One content in one style.
+
+    Attributes:
+        content: Its name, as tables show it.
+        style: The same.
+        content_path: Its file.
+        style_path: The same.
+        output_path: A finished output, where outputs are given.
+    """
+
+    content: str
+    style: str
+    content_path: Path
+    style_path: Path
+    output_path: Path | None = None
+
+
+def named(folder: str) -> list[tuple[str, Path]]:
+    """Pictures of a folder, named by their path in it, in order.
+
+    Raises:
+        UserError: If there is no such folder, or no picture in it.
+    """
+    root = Path(folder).expanduser()
+    base = root if root.is_dir() else root.parent
+    return [(Path(name).relative_to(base).as_posix(), Path(name)) for name in FolderSource(str(root)).names]
+
+
+def cross(contents: Sequence[tuple[str, Path]], styles: Sequence[tuple[str, Path]], pairing: str) -> list[Pair]:
+    """All contents in all styles, style by style, or the i-th content in the i-th style.
+
+    Args:
+        contents: Names and files.
+        styles: Names and files.
+        pairing: ``all`` or ``zip``.
+
+    Raises:
+        UserError: If there are different numbers to zip.
+    """
+    if pairing == "zip":
+        if len(contents) != len(styles):
+            raise UserError(
+                f"pairing=zip takes as many contents as styles, but there are {len(contents)} and {len(styles)}: "
+                "give folders of equal count, pairing=all, or pairs=FILE"
+            )
+        return [Pair(c, s, cp, sp) for (c, cp), (s, sp) in zip(contents, styles, strict=True)]
+    return [Pair(c, s, cp, sp) for s, sp in styles for c, cp in contents]
+
+
+def read_pairs(path: Path, pairing: str) -> list[Pair]:
+    """Pairs of a file; names in it are relative to its folder, or absolute.
+
+    Args:
+        path: A CSV file with columns ``content``, ``style`` and, if outputs are there already, ``output``; or a list of
+            one file a line, of which those below a folder ``content/`` are contents and those below ``style/`` styles.
+        pairing: For a list: ``zip``, also what ``auto`` means, or ``all``.
+
+    Raises:
+        UserError: If it is neither, is empty, or names files that are not there.
+    """
+    base = path.parent
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"pairs={path} cannot be read ({error}): give a CSV file or a list of files") from None
+    if not lines:
+        raise UserError(f"pairs={path} is empty: give a CSV file with the columns content,style, or a list of files")
+    header = [column.strip() for column in next(csv.reader([lines[0]]))]
+    if {"content", "style"} <= set(header):
+        pairs = []
+        for number, row in enumerate(csv.DictReader(lines, fieldnames=header), 1):
+            if number == 1:
+                continue
+            content, style, output = ((row.get(key) or "").strip() for key in ("content", "style", "output"))
+            if not content or not style:
+                raise UserError(f"pairs={path} has no content or no style in row {number}: give both in every row")
+            pairs.append(Pair(content, style, base / content, base / style, base / output if output else None))
+        if not pairs:
+            raise UserError(f"pairs={path} has a header and no rows: give one row a pair")
+    else:
+        kinds: dict[str, list[tuple[str, Path]]] = {"content": [], "style": []}
+        for line in lines:
+            kind = next((part for part in Path(line).parts[:-1] if part in kinds), None)
+            if kind is None:
+                raise UserError(
+                    f"pairs={path}: the line {line!r} is below neither content/ nor style/: "
+                    "give such a list, or a CSV file with the columns content,style"
+                )
+            kinds[kind].append((line, base / line))
+        pairs = cross(kinds["content"], kinds["style"], "zip" if pairing == "auto" else pairing)
+        if not pairs:
+            raise UserError(f"pairs={path} lists no contents or no styles: give both")
+    _all_there(path, [p for pair in pairs for p in (pair.content_path, pair.style_path, pair.output_path) if p])
+    return pairs
+
+
+def _all_there(source: Path, files: Sequence[Path]) -> None:
+    missing = [str(file) for file in dict.fromkeys(files) if not file.is_file()]
+    if missing:
+        raise UserError(f"{source} names files that are not there: {_listed(missing)}; put them there or fix the list")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def sample(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
+    """So many of the pairs, drawn without replacement, in their order; all where there are fewer."""
+    chosen = np.random.default_rng(seed).permutation(len(pairs))[:count]
+    return [pairs[index] for index in sorted(chosen)]
+
+
+def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
+    """The pairs with their finished outputs, ``CONTENT_STYLE.png`` (stems; any picture ending) in a folder.
+
+    Raises:
+        UserError: If outputs are missing, by name, or two pairs would have the same one.
+    """
+    if not folder.is_dir():
+        raise UserError(f"outputs={folder} is no folder: give the folder of finished outputs")
+    found: dict[str, Path] = {}
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        if path.suffix.lower() in EXTENSIONS:
+            if path.stem in found:
+                raise UserError(f"outputs={folder} holds {found[path.stem].name} and {path.name}: leave one")
+            found[path.stem] = path
+    stems = [f"{pair.content_path.stem}_{pair.style_path.stem}" for pair in pairs]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise UserError(f"two pairs share the output name {twice}: name each output in a column `output` of pairs=FILE")
+    if missing := [f"{stem}.png" for stem in stems if stem not in found]:
+        raise UserError(
+            f"outputs={folder} lacks {len(missing)} of {len(pairs)} outputs: {_listed(missing)}; "
+            "add them (CONTENT_STYLE.png), or choose fewer pairs"
+        )
+    return [pair._replace(output_path=found[stem]) for pair, stem in zip(pairs, stems, strict=True)]

@@ -1,0 +1,173 @@
+"""What is made of the rows: means with intervals, tables, and two evaluations compared pair by pair."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adain.choices import HIGHER_IS_BETTER
+from adain.errors import UserError
+from adain.evaluation.store import Row, Store, write_whole
+from adain.metrics.paired import bootstrap_weights, compare, design, interval
+
+NOT_FIGURES = ("index", "content", "style")
+_SAME = ("size", "crop", "encoder")  # without these equal, figures cannot be compared
+
+_UNITS = {
+    "pairs": "pairs (no content and no style is shared, or only one is there)",
+    "contents": "contents, each with all its pairs",
+    "styles": "styles, each with all its pairs",
+    "contents and styles": "contents and styles, each drawn by itself (Owen 2007)",
+}
+
+
+def figures(rows: Sequence[Row]) -> list[str]:
+    """Names of the figures that the rows hold."""
+    return [name for name in rows[0] if name not in NOT_FIGURES]
+
+
+def summarise(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
+    """Mean and 95% interval of each figure of pairs; value alone of each figure of the whole set.
+
+    Args:
+        rows: One a pair.
+        sets: Figures of the set by name.
+        draws: Bootstrap draws.
+        seed: Of them.
+    """
+    contents, styles = ([str(row[key]) for row in rows] for key in ("content", "style"))
+    weights = bootstrap_weights(contents, styles, draws, seed)
+    found: dict[str, Any] = {}
+    for name in figures(rows):
+        values = [float(row[name]) for row in rows]
+        low, high = interval(values, weights) or (None, None)
+        mean = sum(values) / len(values)
+        found[name] = {"mean": mean, "low": low, "high": high, "higher_is_better": name in HIGHER_IS_BETTER}
+    for name, value in sets.items():
+        found[name] = {"mean": value, "low": None, "high": None, "higher_is_better": False}
+    return {"metrics": found, "interval": f"95%, bootstrap over {_UNITS[design(contents, styles)]}, {draws} draws"}
+
+
+def write_results(folder: Path, rows: Sequence[Row], results: Mapping[str, Any]) -> None:
+    """``results.json`` and ``pairs.csv``."""
+    write_whole(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    write_csv(folder / "pairs.csv", rows)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table, written whole."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """The figures as lines for the terminal."""
+    lines = [f"{'':<22}{'mean':>12}   {'95% interval':<24} better"]
+    for name, found in results["metrics"].items():
+        ends = "" if found["low"] is None else f"{found['low']:.4g} to {found['high']:.4g}"
+        better = "higher" if found["higher_is_better"] else "lower"
+        lines.append(f"{name:<22}{found['mean']:>12.4g}   {ends:<24} {better}")
+    lines += [f"{name:<22}{'left out':>12}   {reason}" for name, reason in results["left_out"].items()]
+    return "\n".join(lines)
+
+
+def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dict[str, Any]:
+    """Two evaluations, paired by content and style.
+
+    Args:
+        first: Folder of one.
+        second: Folder of the other.
+        draws: Bootstrap draws.
+        seed: Of them.
+
+    Returns:
+        Per metric: both means, their difference (first minus second) with its 95% interval, p, which is better on how
+        many pairs. Figures of the set have no interval: they are one number for all pairs.
+
+    Raises:
+        UserError: If one is no evaluation, they were made at other sizes, or they have no pair in common.
+    """
+    stores = [Store(folder) for folder in (first, second)]
+    settings = [store.settings for store in stores]
+    for key in _SAME:
+        values = [found.get(key) for found in settings]
+        if values[0] != values[1]:
+            raise UserError(
+                f"{first} was evaluated with {key}={values[0]} and {second} with {key}={values[1]}: "
+                "evaluate both with the same"
+            )
+    tables = [{(str(r["content"]), str(r["style"])): r for r in store.rows().values()} for store in stores]
+    keys = [key for key in tables[0] if key in tables[1]]
+    if not keys:
+        raise UserError(f"{first} and {second} have no pair of content and style in common: evaluate the same pairs")
+    contents, styles = [key[0] for key in keys], [key[1] for key in keys]
+    weights = bootstrap_weights(contents, styles, draws, seed)
+    rows = [[table[key] for key in keys] for table in tables]
+    metrics: dict[str, Any] = {}
+    for name in [n for n in figures(rows[0]) if n in rows[1][0]]:
+        a, b = ([float(row[name]) for row in side] for side in rows)
+        found = compare(a, b, contents, styles, weights)
+        higher = name in HIGHER_IS_BETTER
+        wins = sum((x > y) if higher else (x < y) for x, y in zip(a, b, strict=True))
+        metrics[name] = {
+            "first": sum(a) / len(a), "second": sum(b) / len(b), **found._asdict(), "higher_is_better": higher,
+            "first_better_on": wins,
+        }  # fmt: skip
+    ends = [_set_figures(folder) for folder in (first, second)]
+    if all(len(table) == len(keys) for table in tables):
+        for name in [n for n in ends[0] if n in ends[1]]:
+            x, y = ends[0][name], ends[1][name]
+            metrics[name] = {
+                "first": x, "second": y, "difference": x - y, "low": None, "high": None, "p": None,
+                "higher_is_better": False, "first_better_on": None,
+            }  # fmt: skip
+    return {
+        "first": str(first),
+        "second": str(second),
+        "pairs": len(keys),
+        "left_unpaired": [len(table) - len(keys) for table in tables],
+        "metrics": metrics,
+        "interval": f"95%, bootstrap over {_UNITS[design(contents, styles)]}, {draws} draws",
+        "test": "sign-flip permutation test of the mean difference of those units; p is not adjusted for the number of metrics",
+    }
+
+
+def _set_figures(folder: Path) -> dict[str, float]:
+    try:
+        found = json.loads((folder / "results.json").read_text())["metrics"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {name: entry["mean"] for name, entry in found.items() if name in ("frechet_vgg19", "fid", "artfid")}
+
+
+def comparison_table(found: Mapping[str, Any]) -> str:
+    """A comparison as lines for the terminal."""
+    lines = [
+        f"first   {found['first']}", f"second  {found['second']}", f"{found['pairs']} pairs", "",
+        f"{'':<22}{'first':>11}{'second':>11}{'difference':>12}   {'95% interval':<24}{'p':>8}  verdict",
+    ]  # fmt: skip
+    for name, entry in found["metrics"].items():
+        ends = "" if entry["low"] is None else f"{entry['low']:.4g} to {entry['high']:.4g}"
+        p = "" if entry["p"] is None else f"{entry['p']:.2g}"
+        lines.append(
+            f"{name:<22}{entry['first']:>11.4g}{entry['second']:>11.4g}{entry['difference']:>12.4g}   {ends:<24}{p:>8}  "
+            f"{verdict(entry, found['pairs'])}"
+        )
+    return "\n".join(lines)
+
+
+def verdict(entry: Mapping[str, Any], pairs: int) -> str:
+    """Which output is better by one metric, or that it cannot be told."""
+    if entry["low"] is None:
+        return "no interval: one figure for all pairs" if entry["first_better_on"] is None else "too few pairs to tell"
+    share = f"(first better on {entry['first_better_on']} of {pairs})"
+    if entry["low"] <= 0 <= entry["high"]:
+        return f"cannot be told apart {share}"
+    return f"{'first' if (entry['difference'] > 0) == entry['higher_is_better'] else 'second'} better {share}"

@@ -1,0 +1,1 @@
+"""Figures of outputs: torchmetrics classes over pure functions."""

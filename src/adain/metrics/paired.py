@@ -1,0 +1,151 @@
+"""How sure a mean over pairs is: intervals and a paired test that mind that pairs share contents and styles.
+
+With 10 contents in 10 styles there are 100 pairs but not 100 independent ones: a hard content is hard in every style. The
+units that are drawn and flipped here are therefore contents and styles where those are shared, and pairs where not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Design = Literal["pairs", "contents", "styles", "contents and styles"]
+
+_EXACT = 13  # up to so many units all sign patterns are tried
+
+
+class Comparison(NamedTuple):
+    """Two outputs on the same pairs, one metric.
+
+    Attributes:
+        difference: Mean of first minus second.
+        low: Lower end of the bootstrap interval of it; None where there is one unit only.
+        high: Upper end.
+        p: Of the sign-flip test; None where there is one unit only.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+def design(contents: Sequence[str], styles: Sequence[str]) -> Design:
+    """Which units the pairs are independent in.
+
+    A factor of one level, such as a single style, cannot be drawn: what is said then holds for that style alone.
+    """
+    shared_contents = 1 < len(set(contents)) < len(contents)
+    shared_styles = 1 < len(set(styles)) < len(styles)
+    if shared_contents and shared_styles:
+        return "contents and styles"
+    return "contents" if shared_contents else "styles" if shared_styles else "pairs"
+
+
+def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int, seed: int) -> Array:
+    """How often each pair counts in each bootstrap draw.
+
+    Contents and styles are drawn with replacement, each by itself, and a pair counts as often as its content times as its
+    style was drawn. This is slightly conservative.
+
+    Args:
+        contents: The content's name of each of n pairs.
+        styles: The style's name of each.
+        draws: How many.
+        seed: Of the draws.
+
+    Returns:
+        ``draws x n``.
+
+    Source:
+        Owen 2007, "The pigeonhole bootstrap".
+    """
+    random = np.random.default_rng(seed)
+    kind, weights = design(contents, styles), np.ones((draws, len(contents)))
+    labels: list[Sequence[str]] = []
+    if kind == "pairs":
+        labels.append([str(index) for index in range(len(contents))])
+    if "contents" in kind:
+        labels.append(contents)
+    if "styles" in kind:
+        labels.append(styles)
+    for names in labels:
+        unique, index = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
+        counts = random.multinomial(len(unique), np.full(len(unique), 1 / len(unique)), size=draws)
+        weights *= counts[:, index]
+    return weights
+
+
+def interval(values: Sequence[float], weights: Array, level: float = 0.95) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of a mean.
+
+    Args:
+        values: One a pair.
+        weights: Of ``bootstrap_weights``.
+        level: Its coverage.
+
+    Returns:
+        Both ends, or None where fewer than two pairs leave nothing to draw.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < 2:
+        return None
+    total = weights.sum(1)
+    means = (weights @ x)[total > 0] / total[total > 0]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def sign_flip_p(differences: Array, draws: int = 9999, seed: int = 0) -> float | None:
+    """Two-sided p of the hypothesis that differences are symmetric around 0: a paired permutation test of their mean.
+
+    Args:
+        differences: One an independent unit. Up to 13 are tried in all sign patterns, more in random ones.
+        draws: Random patterns.
+        seed: Of them.
+
+    Returns:
+        From 1 / (draws + 1) to 1, or None for fewer than two units.
+    """
+    count = len(differences)
+    if count < 2:
+        return None
+    observed = abs(differences.mean()) * (1 - 1e-12)  # ties are not lost to rounding
+    if count <= _EXACT:
+        patterns = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
+        return float((np.abs(patterns @ differences) / count >= observed).mean())
+    random = np.random.default_rng(seed)
+    patterns = random.integers(0, 2, (draws, count), dtype=np.int8) * 2 - 1
+    return float(((np.abs(patterns @ differences) / count >= observed).sum() + 1) / (draws + 1))
+
+
+def compare(
+    first: Sequence[float], second: Sequence[float], contents: Sequence[str], styles: Sequence[str], weights: Array
+) -> Comparison:
+    """One metric of two outputs on the same pairs.
+
+    The test flips the sign of the mean difference of each independent unit. Where contents and styles are both shared it
+    is made over contents and over styles, and the larger p is given.
+
+    Args:
+        first: Of one output, one value a pair.
+        second: Of the other, the same pairs in the same order.
+        contents: Each pair's content.
+        styles: Each pair's style.
+        weights: Of ``bootstrap_weights`` for these pairs.
+    """
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    kind = design(contents, styles)
+    units = [differences] if kind == "pairs" else []
+    for word, names in (("contents", contents), ("styles", styles)):
+        if word in kind:
+            _, index = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
+            units.append(np.bincount(index, differences) / np.bincount(index))
+    found = [sign_flip_p(unit) for unit in units]
+    ends = interval(differences.tolist(), weights)
+    p = None if None in found else max(value for value in found if value is not None)
+    return Comparison(float(differences.mean()), ends and ends[0], ends and ends[1], p)

@@ -1,0 +1,225 @@
+"""Metrics of an output picture and the content and style that it came from, averaged over pairs and over ranks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from adain.choices import StyleReduction
+from adain.encoder import BOTTLENECK, STYLE_LAYERS
+from adain.errors import UserError
+from adain.functional import Statistics, adain
+from adain.losses import content_loss, gram_loss, style_loss
+from adain.metrics.lpips import Lpips
+from adain.metrics.sight import Features, check_pictures
+from adain.metrics.structure import cfsd, colour_distance
+
+See = Callable[[Tensor], Features]
+"""Gives VGG-19's features of pictures: a ``Sight``, shared by the metrics of one evaluation."""
+
+
+_WINDOW_HALF = 5  # of SSIM's 11 pixels
+
+
+class PairMetric(Metric):
+    """A mean over pairs of one figure a pair.
+
+    ``update`` and ``per_pair`` take the output, its content and its style, each ``N x 3 x H x W``, RGB in [0, 1]; the
+    output is as large as the content. Anything else is a ``UserError``. Sums are kept in float64 and added over ranks.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, output: Tensor, content: Tensor, style: Tensor) -> None:
+        """Takes N pairs."""
+        values = self.per_pair(output, content, style)
+        self.total += values.double().sum()
+        self.count += len(values)
+
+    def compute(self) -> Tensor:
+        """The mean over all pairs of all ranks; NaN if there were none."""
+        return self.total / self.count
+
+    @torch.no_grad()
+    def per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        """The N figures, in float32, of N pairs.
+
+        Raises:
+            UserError: If a picture is out of [0, 1], or the output is not as large as the content.
+        """
+        check_pictures(output=output, content=content, style=style)
+        if output.shape != content.shape:
+            raise UserError(
+                f"the output is {tuple(output.shape)} and the content {tuple(content.shape)}: "
+                "metrics compare pictures of one size"
+            )
+        return self._per_pair(output, content, style).float()
+
+    @abstractmethod
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor: ...
+
+
+def _each(index: int, statistics: Statistics) -> Statistics:
+    return Statistics(statistics.mean[index : index + 1], statistics.std[index : index + 1])
+
+
+class ContentLoss(PairMetric):
+    """Mean squared distance at relu4_1 between the output's features and the AdaIN target: the paper's content loss.
+
+    At least 0, in squared activations of the encoder; lower is better. See ``losses.content_loss``.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, see: See) -> None:
+        super().__init__()
+        self.see = see
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        target = adain(self.see(content).deepest, self.see(style).statistics[BOTTLENECK])
+        return _one_by_one(self.see(output).deepest, target)
+
+
+class ContentFeatureLoss(PairMetric):
+    """Mean squared distance at relu4_1 between the features of output and content: what Gatys et al. call content.
+
+    At least 0, in squared activations of the encoder; lower keeps more. The AdaIN target itself is not at 0.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, see: See) -> None:
+        super().__init__()
+        self.see = see
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        return _one_by_one(self.see(output).deepest, self.see(content).deepest)
+
+
+def _one_by_one(features: Tensor, targets: Tensor) -> Tensor:
+    return torch.stack([content_loss(f[None], t[None]) for f, t in zip(features, targets, strict=True)])
+
+
+class StyleLoss(PairMetric):
+    """Distance of channel statistics to the style's, summed over relu1_1 to relu4_1: the paper's style loss.
+
+    At least 0, in squared activations of the encoder; lower is better. See ``losses.style_loss``.
+
+    Args:
+        see: Gives the features.
+        reduction: ``mean`` over channels, the ports' convention, or ``sum``, the authors'.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, see: See, reduction: StyleReduction) -> None:
+        super().__init__()
+        self.see, self.reduction = see, reduction
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        found, wanted = self.see(output).statistics, self.see(style).statistics
+        values = []
+        for index in range(len(output)):
+            terms = [
+                style_loss(_each(index, found[name]), _each(index, wanted[name]), self.reduction)
+                for name in STYLE_LAYERS
+            ]
+            values.append(torch.stack(terms).sum())
+        return torch.stack(values)
+
+
+class GramLoss(PairMetric):
+    """Distance of Gram matrices to the style's, averaged over relu1_1 to relu4_1: Gatys et al.'s style loss.
+
+    At least 0, in the fourth power of the encoder's activations; lower is better. See ``losses.gram_loss``.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, see: See) -> None:
+        super().__init__()
+        self.see = see
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        found, wanted = self.see(output).grams, self.see(style).grams
+        return torch.stack(
+            [
+                torch.stack(
+                    [gram_loss(found[name][i : i + 1], wanted[name][i : i + 1]) for name in STYLE_LAYERS]
+                ).mean()
+                for i in range(len(output))
+            ]
+        )
+
+
+class Cfsd(PairMetric):
+    """Content Feature Structural Distance of output and content: at least 0; lower keeps more. See ``structure.cfsd``."""
+
+    higher_is_better = False
+
+    def __init__(self, see: See) -> None:
+        super().__init__()
+        self.see = see
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        return cfsd(self.see(output).structure, self.see(content).structure)
+
+
+class Ssim(PairMetric):
+    """Structural similarity of output and content: from -1 to 1, 1 for equal pictures; higher keeps more.
+
+    Gaussian window of 11 pixels, sigma 1.5, mean over the three colours.
+
+    Source:
+        Wang et al. 2004; torchmetrics' implementation.
+    """
+
+    higher_is_better = True
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        if min(output.shape[-2:]) <= 2 * _WINDOW_HALF:
+            raise UserError(
+                f"SSIM needs pictures of more than {2 * _WINDOW_HALF} pixels, but they are {tuple(output.shape)}"
+            )
+        found = structural_similarity_index_measure(
+            output.float(), content.float(), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
+        )
+        # whole windows only, as Wang et al. have it; torchmetrics' own mean counts mirrored borders too
+        inside = found[1][..., _WINDOW_HALF:-_WINDOW_HALF, _WINDOW_HALF:-_WINDOW_HALF]
+        return inside.flatten(1).mean(1)
+
+
+class LpipsDistance(PairMetric):
+    """LPIPS of output and content: at least 0, about 0 to 1; lower keeps more. See ``lpips.Lpips``."""
+
+    higher_is_better = False
+
+    def __init__(self, network: Lpips) -> None:
+        super().__init__()
+        self.network = network
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        values: Tensor = self.network(output, content)
+        return values
+
+
+class ColourDistance(PairMetric):
+    """Hellinger distance of the joint RGB histograms (8 x 8 x 8) of output and style: 0 to 1; lower is nearer."""
+
+    higher_is_better = False
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        return colour_distance(output, style)

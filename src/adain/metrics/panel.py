@@ -1,0 +1,96 @@
+"""The metrics of an evaluation, by name: what each needs, and which are left out because something cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from adain.choices import MetricName
+from adain.encoder import BOTTLENECK, Encoder
+from adain.errors import UserError
+from adain.metrics.frechet import INCEPTION_FEATURES, Inception
+from adain.metrics.lpips import Lpips
+from adain.metrics.pairwise import (
+    Cfsd,
+    ColourDistance,
+    ContentFeatureLoss,
+    ContentLoss,
+    GramLoss,
+    LpipsDistance,
+    PairMetric,
+    Ssim,
+    StyleLoss,
+)
+from adain.metrics.sight import Sight
+
+
+@dataclass
+class Panel:
+    """Metrics ready for use.
+
+    Attributes:
+        sight: VGG-19's features, shared by them.
+        pair: One figure a pair, by name.
+        sets: Feature extractors of the Frechet distances, ``N x 3 x H x W`` to ``N x D``, by the distance's name.
+        left_out: What cannot be measured here, by name, with what to do about it.
+    """
+
+    sight: Sight
+    pair: dict[str, PairMetric] = field(default_factory=dict)
+    sets: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def build_panel(
+    names: Sequence[str], encoder: Encoder, weights: Mapping[str, str | None], device: torch.device
+) -> Panel:
+    """The named metrics.
+
+    Args:
+        names: Of ``MetricName``.
+        encoder: VGG-19, on the device.
+        weights: Files of ``lpips_alexnet``, ``lpips_vgg16`` and ``inception_fid``; found or fetched where None.
+        device: Where they work.
+
+    Raises:
+        UserError: If a name is unknown. A metric whose weights cannot be had is no error: see ``Panel.left_out``.
+    """
+    if unknown := [name for name in names if name not in get_args(MetricName)]:
+        raise UserError(f"there is no metric {unknown[0]}: choose among {', '.join(get_args(MetricName))}")
+    see = Sight(encoder)
+    panel = Panel(see)
+    simple: dict[str, Callable[[], PairMetric]] = {
+        "content_loss": lambda: ContentLoss(see),
+        "content_feature_loss": lambda: ContentFeatureLoss(see),
+        "style_loss_mean": lambda: StyleLoss(see, "mean"),
+        "style_loss_sum": lambda: StyleLoss(see, "sum"),
+        "gram_loss": lambda: GramLoss(see),
+        "lpips": lambda: LpipsDistance(Lpips.load("alexnet", weights.get("lpips_alexnet"))),
+        "lpips_vgg16": lambda: LpipsDistance(Lpips.load("vgg16", weights.get("lpips_vgg16"))),
+        "ssim": Ssim,
+        "cfsd": lambda: Cfsd(see),
+        "colour_distance": ColourDistance,
+    }
+    for name in names:
+        try:
+            if name in simple:
+                panel.pair[name] = simple[name]().to(device)
+            elif name == "frechet_vgg19":
+                panel.sets[name] = lambda picture: see(picture).statistics[BOTTLENECK].mean.flatten(1)
+            elif name == "fid":
+                panel.sets[name] = Inception(weights.get("inception_fid")).to(device).eval()
+        except UserError as error:
+            panel.left_out[name] = str(error)
+    missing = [part for part in ("lpips", "fid") if part not in panel.pair and part not in panel.sets]
+    if "artfid" in names and missing:
+        panel.left_out["artfid"] = f"it is made of lpips and fid, and {' and '.join(missing)} cannot be measured"
+    return panel
+
+
+def features_of(name: str, encoder: Encoder) -> int:
+    """How many features a Frechet distance is taken over."""
+    return INCEPTION_FEATURES if name == "fid" else encoder.widths[BOTTLENECK]

@@ -1,0 +1,83 @@
+"""How much of a picture's structure is kept, and how near its colours are to another's: pure functions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adain.errors import UserError
+
+_CHUNK = 8 * 2**20  # similarities held at a time: 64 MB in float64, twice
+
+
+def cfsd(output: Tensor, content: Tensor) -> Tensor:
+    """Content Feature Structural Distance: how far the self-similarity of the patches has moved.
+
+    Each position's similarities to all positions, ``softmax_j(<f_i, f_j> / C^2)``, are a distribution. CFSD is the
+    Kullback-Leibler divergence of the output's from the content's, summed over positions, as the authors' code does. It
+    therefore grows with the number of positions: compare pictures of one size only. Published values are of torchvision's
+    VGG-19; those of the normalised VGG-19 are on another scale.
+
+    Args:
+        output: ``N x C x H x W``, relu3_1 features of the output.
+        content: The same shape, of the content.
+
+    Returns:
+        ``N`` values in float32, at least 0; 0 for equal self-similarity. Memory is bounded: rows are taken in chunks.
+
+    Source:
+        Chung et al. 2024 (StyleID), ``PatchSimi`` of the published evaluation code.
+    """
+    if output.shape != content.shape:
+        raise UserError(
+            f"CFSD compares features of one size, but they are {tuple(output.shape)} and {tuple(content.shape)}: "
+            "give an output of the content's size"
+        )
+    return torch.stack([_cfsd_one(o.flatten(1), c.flatten(1)) for o, c in zip(output, content, strict=True)])
+
+
+def _cfsd_one(output: Tensor, content: Tensor) -> Tensor:
+    channels, positions = output.shape
+    output, content = output.float() / channels, content.float() / channels
+    total = torch.zeros((), dtype=torch.float64, device=output.device)
+    step = max(1, _CHUNK // positions)
+    for start in range(0, positions, step):
+        rows = slice(start, start + step)
+        # the distributions are nearly uniform: in float32 their logarithms' difference is mostly rounding
+        wanted = torch.log_softmax((content[:, rows].T @ content).double(), dim=1)
+        found = torch.log_softmax((output[:, rows].T @ output).double(), dim=1)
+        total += (wanted.exp() * (wanted - found)).sum()
+    return total.clamp_min(0).float()
+
+
+def colour_histogram(picture: Tensor, bins: int = 8) -> Tensor:
+    """The share of a picture's pixels in each cell of the RGB cube.
+
+    Args:
+        picture: ``N x 3 x H x W``, RGB in [0, 1].
+        bins: Cells along each axis.
+
+    Returns:
+        ``N x bins^3`` in float32, each row summing to 1.
+    """
+    cell = (picture.float() * bins).long().clamp_(0, bins - 1)
+    index = (cell[:, 0] * bins + cell[:, 1]) * bins + cell[:, 2]
+    size = bins**3
+    offset = torch.arange(len(picture), device=picture.device).view(-1, 1) * size
+    counts = torch.bincount((index.flatten(1) + offset).flatten(), minlength=len(picture) * size)
+    return counts.view(-1, size).float() / index[0].numel()
+
+
+def colour_distance(picture: Tensor, other: Tensor, bins: int = 8) -> Tensor:
+    """Hellinger distance of two pictures' joint RGB histograms, ``sqrt(1 - sum sqrt(p q))``.
+
+    Args:
+        picture: ``N x 3 x H x W``, RGB in [0, 1].
+        other: ``N`` or 1 pictures of any size.
+        bins: Cells along each axis.
+
+    Returns:
+        ``N`` values in float32, from 0 (the same histogram) to 1 (no cell in common).
+    """
+    overlap = (colour_histogram(picture, bins).double() * colour_histogram(other, bins).double()).sqrt().sum(1)
+    return (1 - overlap).clamp_min(0).sqrt().float()

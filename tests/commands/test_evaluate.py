@@ -1,0 +1,157 @@
+"""``make evaluate`` from end to end on small pictures, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adain.choices import HIGHER_IS_BETTER
+from adain.metrics import pairwise
+from tests.evaluation.conftest import draw_folders
+
+METRICS = "metrics=[content_loss,style_loss_mean,ssim,frechet_vgg19,artfid]"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_folders(tmp_path_factory.mktemp("evaluate"))
+
+
+def evaluate(cwd: Path, *overrides: str) -> tuple[int, str]:
+    from adain.commands.evaluate import main
+
+    before, text, code = sys.argv, io.StringIO(), 0
+    try:
+        sys.argv = ["evaluate", *overrides]
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+            main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return code, text.getvalue()
+
+
+ALL = ["content=content", "style=style", "size=48", "decoder=reference", METRICS]
+
+
+@pytest.fixture(scope="module")
+def first(folders: Path) -> tuple[Path, str]:
+    code, text = evaluate(folders, *ALL, "out=first", "save_outputs=true")
+    assert code == 0, text
+    return folders / "first", text
+
+
+def test_writes_what_it_says(first: tuple[Path, str]) -> None:
+    folder, text = first
+    with (folder / "pairs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    results = json.loads((folder / "results.json").read_text())
+    assert len(rows) == results["pairs"] == 6
+    for name in ("content_loss", "style_loss_mean", "ssim"):
+        found = results["metrics"][name]
+        assert found["mean"] == pytest.approx(np.mean([float(row[name]) for row in rows]))
+        assert found["low"] <= found["mean"] <= found["high"]
+    assert results["metrics"]["frechet_vgg19"]["mean"] > 0
+    assert "rank-deficient" in results["notes"][0]
+    assert "lpips and fid cannot be measured" in results["left_out"]["artfid"]
+    assert "artfid" in text
+    assert len(list((folder / "outputs").iterdir())) == 6
+    page = (folder / "index.html").read_text()
+    assert page.count("<tr><td>worst") == 2
+    assert "http" not in page.replace("https://github.com", "")  # nothing is loaded from elsewhere
+
+
+def test_goes_on_where_it_was_cut_off(first: tuple[Path, str], folders: Path) -> None:
+    folder, _ = first
+    whole = (folder / "rows-0.jsonl").read_text()
+    results = json.loads((folder / "results.json").read_text())
+    lines = whole.splitlines(keepends=True)
+    (folder / "rows-0.jsonl").write_text("".join(lines[:3]) + lines[3][:20])  # three pairs, and one cut short
+    code, text = evaluate(folders, *ALL, "out=first", "save_outputs=true")
+    assert code == 0, text
+    assert "3 of 6 pairs are there already" in text
+    again = json.loads((folder / "results.json").read_text())
+    for name, found in results["metrics"].items():
+        assert again["metrics"][name]["mean"] == pytest.approx(found["mean"], rel=1e-4)
+
+
+def test_other_settings_are_refused_and_nothing_is_lost(first: tuple[Path, str], folders: Path) -> None:
+    before = (first[0] / "pairs.csv").read_text()
+    code, text = evaluate(folders, *ALL, "out=first", "alpha=0.5")
+    assert code == 1
+    assert "holds an evaluation with alpha=1.0, but alpha=0.5 is asked for" in text
+    assert (first[0] / "pairs.csv").read_text() == before
+
+
+def test_finished_outputs_give_the_figures_of_their_decoder(first: tuple[Path, str], folders: Path) -> None:
+    code, text = evaluate(folders, *ALL[:3], METRICS, "crop=true", "outputs=first/outputs", "out=theirs")
+    assert code == 1  # squares, where the contents are not
+    assert "give outputs of the whole content picture" in text
+    code, text = evaluate(folders, *ALL, "crop=false", "out=whole", "save_outputs=true")
+    assert code == 0, text
+    code, text = evaluate(folders, *ALL, "crop=false", "outputs=whole/outputs", "out=theirs", "against=whole")
+    assert code == 0, text
+    found = json.loads((folders / "theirs" / "comparison.json").read_text())["metrics"]
+    assert found["ssim"]["first"] == pytest.approx(found["ssim"]["second"], abs=1e-3)  # but for 8 bits
+    assert found["content_loss"]["first"] == pytest.approx(found["content_loss"]["second"], rel=0.02)
+
+
+def test_alpha_compared_pair_by_pair(first: tuple[Path, str], folders: Path) -> None:
+    code, text = evaluate(folders, *ALL, "alpha=0", "out=content_only")
+    assert code == 0, text
+    code, text = evaluate(folders, "compare=[first,content_only]", "out=both")
+    assert code == 0, text
+    found = json.loads((folders / "both" / "comparison.json").read_text())
+    assert found["pairs"] == 6
+    entry = found["metrics"]["style_loss_mean"]
+    assert entry["difference"] == pytest.approx(entry["first"] - entry["second"])
+    assert entry["difference"] < 0  # the style is nearer with the style than without
+    assert entry["first_better_on"] == 6
+    assert found["metrics"]["ssim"]["difference"] < 0
+    assert "style_loss_mean" in (folders / "both" / "comparison.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["content=content"], "content is given without style"),
+        (["content=content", "style=style", "pairing=zip"], "there are 3 and 2"),
+        (["content=nowhere", "style=style"], "nowhere does not exist"),
+        (["content=content", "style=style", "decoder=none.ckpt"], "decoder=none.ckpt is neither"),
+        (["content=content", "style=style", "outputs=content"], "lacks 6 of 6 outputs: c0_s0.png"),
+        (["metrics=[lpip]"], "metrics=lpip is not allowed"),
+        (["pairs=0"], "pairs=0 is too small"),
+        (["pairs=none.csv"], "neither a number nor an existing file"),
+        (["compare=[content,style]"], "is no folder of an evaluation"),
+        (["size=8"], "size=8 is too small"),
+        (["sizes=8"], "there is no key sizes"),
+    ],
+)
+def test_mistakes(folders: Path, overrides: list[str], message: str) -> None:
+    code, text = evaluate(folders, *overrides)
+    assert code == 1
+    assert message in text
+    assert text.count("\n") <= 2
+
+
+def test_an_unreadable_picture_is_found_before_work_begins(folders: Path) -> None:
+    (folders / "broken").mkdir(exist_ok=True)
+    (folders / "broken" / "x.png").write_bytes((folders / "content" / "c0.png").read_bytes()[:200])
+    code, text = evaluate(folders, "content=broken", "style=style", "decoder=reference", "out=never")
+    assert code == 1
+    assert "x.png cannot be used" in text
+    assert not (folders / "never").exists()
+
+
+def test_directions_agree_with_the_classes() -> None:
+    classes = [v for v in vars(pairwise).values() if isinstance(v, type) and issubclass(v, pairwise.PairMetric)]
+    higher = {c.__name__.lower() for c in classes if getattr(c, "higher_is_better", None)}
+    assert higher == set(HIGHER_IS_BETTER)
