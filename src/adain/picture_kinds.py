@@ -117,7 +117,8 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
         grey = np.array(on_black(mask).resize(size[::-1], Image.Resampling.BILINEAR))
         tensor = torch.from_numpy(grey)
     else:
-        tensor = torch.as_tensor(mask).detach().squeeze()
+        array = mask if isinstance(mask, Tensor) else torch.from_numpy(np.require(mask, requirements=["C", "W"]))
+        tensor = array.detach().squeeze()
         if tensor.ndim != 2:
             raise UserError(f"mask {number} is {_by(np.shape(mask))}: give H x W")
         if tensor.dtype == torch.bool:
