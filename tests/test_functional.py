@@ -5,7 +5,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from adain.functional import EPS, Statistics, adain, channel_statistics, gram, style_swap
+from adain.functional import (
+    EPS,
+    Statistics,
+    adain,
+    channel_statistics,
+    colours,
+    coral,
+    gram,
+    keep_chroma,
+    mix,
+    own_statistics,
+    regions,
+    style_swap,
+    target,
+)
 
 
 def test_statistics_are_the_population_ones_per_sample_and_channel() -> None:
@@ -126,3 +140,148 @@ def test_swapping_a_picture_with_itself_changes_nothing() -> None:
 def test_one_style_serves_a_batch_of_swaps() -> None:
     content, style = torch.rand(3, 4, 6, 6), torch.rand(1, 4, 6, 6)
     torch.testing.assert_close(style_swap(content, style), style_swap(content, style.expand(3, -1, -1, -1)))
+
+
+# --- several styles, regions ----------------------------------------------------------------------------------------
+
+
+def random_style(seed: int, samples: int = 1, channels: int = 4) -> Statistics:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (samples, channels, 1, 1)
+    return Statistics(torch.randn(shape, generator=generator), torch.rand(shape, generator=generator) + 0.2)
+
+
+def test_mixing_is_the_weighted_mean_of_the_adain_outputs() -> None:
+    features, styles = torch.randn(2, 4, 6, 5), [random_style(seed) for seed in (1, 2, 3)]
+    wanted = sum(adain(features, style) * weight for style, weight in zip(styles, (0.2, 0.5, 0.3), strict=True))
+    torch.testing.assert_close(target(features, styles, [2, 5, 3]), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_mixing_without_weights_is_the_mean() -> None:
+    one, other = random_style(1), random_style(2)
+    torch.testing.assert_close(mix([one, other]).std, (one.std + other.std) / 2)
+
+
+def test_statistics_of_a_region_are_those_of_its_places_alone() -> None:
+    features, inside = torch.randn(1, 4, 7, 9), torch.rand(7, 9) > 0.6
+    chosen = features[0, :, inside].double().numpy()
+    mean, std = channel_statistics(features, region=inside.float()[None, None])
+    np.testing.assert_allclose(mean.flatten().numpy(), chosen.mean(1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(std.flatten().numpy(), np.sqrt(chosen.var(1) + EPS), rtol=1e-4)
+
+
+def test_each_region_is_stylised_by_itself_as_in_the_authors_code() -> None:
+    """The places of a mask are cut out, normalised by their own statistics, and put back."""
+    features, left = torch.randn(1, 4, 8, 10), torch.zeros(8, 10, dtype=torch.bool)
+    left[:, :4] = True
+    styles = [random_style(1), random_style(2)]
+    wanted = torch.empty_like(features)
+    for inside, style in ((left, styles[0]), (~left, styles[1])):
+        wanted[0, :, inside] = adain(features[0, :, inside][None, :, :, None], style)[0, :, :, 0]
+    shares = regions(torch.stack([left, ~left]).float()[None])
+    torch.testing.assert_close(target(features, styles, shares=shares), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_place_that_no_mask_covers_keeps_its_features() -> None:
+    features, mask = torch.randn(1, 4, 6, 6), torch.zeros(1, 1, 6, 6)
+    mask[..., :3] = 1
+    found = target(features, [random_style(1)], shares=regions(mask))
+    assert torch.equal(found[..., 3:], features[..., 3:])
+    assert not torch.isclose(found[..., :3], features[..., :3]).all()
+
+
+def test_overlapping_masks_share_by_weight_and_cover_once() -> None:
+    masks = torch.tensor([[1.0, 1.0, 0.0, 0.2], [0.0, 0.5, 0.0, 0.2]]).view(1, 2, 1, 4)
+    equal = regions(masks)[0, :, 0]
+    torch.testing.assert_close(equal, torch.tensor([[1, 2 / 3, 0, 0.2], [0, 1 / 3, 0, 0.2]]))
+    torch.testing.assert_close(regions(masks, [1, 3])[0, :, 0, 1], torch.tensor([0.4, 0.6]))
+
+
+def test_a_style_of_weight_nothing_covers_nothing() -> None:
+    shares = regions(torch.ones(1, 2, 1, 2) * torch.tensor([1.0, 0.0]).view(1, 1, 1, 2), [0.0, 1.0])
+    torch.testing.assert_close(shares[0, :, 0], torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.7])
+def test_alpha_goes_along_the_line_from_content_to_style(alpha: float) -> None:
+    features, style = torch.randn(1, 4, 6, 6), random_style(4)
+    wanted = (1 - alpha) * features + alpha * adain(features, style)
+    torch.testing.assert_close(target(features, [style], alpha=alpha), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_contents_statistics_may_be_given() -> None:
+    features, own = torch.randn(1, 4, 8, 8), random_style(5)
+    wanted = (features - own.mean) / own.std * 2 + 1
+    style = Statistics(torch.ones(1, 4, 1, 1), torch.full((1, 4, 1, 1), 2.0))
+    torch.testing.assert_close(target(features, [style], own=[own]), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(target(features, [style], own=own_statistics(features)), target(features, [style]))
+
+
+# --- colours --------------------------------------------------------------------------------------------------------
+
+
+def coloured(seed: int, height: int = 20, width: int = 24) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.rand(3, 3, generator=generator) * 0.4
+    return (mixing @ torch.rand(3, height * width, generator=generator)).view(1, 3, height, width)
+
+
+def svd_root(matrix: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """The square root as the PyTorch ports take it."""
+    left, values, right = np.linalg.svd(matrix)
+    return left @ np.diag(np.sqrt(values)) @ right
+
+
+def test_coral_is_the_authors_formula() -> None:
+    style, content = coloured(1), coloured(2, 15, 11)
+    s, c = (picture[0].flatten(1).double().numpy() for picture in (style, content))
+
+    def normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+        flat = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+        return flat, flat @ flat.T / x.shape[1] + 1e-5 * np.eye(3)
+
+    (s_flat, s_cov), (_, c_cov) = normalised(s), normalised(c)
+    moved = svd_root(c_cov) @ np.linalg.inv(svd_root(s_cov)) @ s_flat
+    wanted = moved * c.std(1, keepdims=True) + c.mean(1, keepdims=True)
+    np.testing.assert_allclose(coral(style, colours(content))[0].flatten(1).numpy(), wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_coral_gives_the_contents_mean_and_covariance() -> None:
+    found, wanted = colours(coral(coloured(3), colours(coloured(4)))), colours(coloured(4))
+    torch.testing.assert_close(found.mean, wanted.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.covariance, wanted.covariance, rtol=1e-2, atol=1e-5)
+
+
+def test_coral_of_grey_and_of_one_colour_is_finite() -> None:
+    grey, flat = coloured(5)[:, :1].expand(-1, 3, -1, -1), torch.full((1, 3, 8, 8), 0.4)
+    for style in (grey, flat):
+        for content in (grey, flat, coloured(6)):
+            assert torch.isfinite(coral(style, colours(content))).all()
+
+
+def test_colours_are_the_population_moments_of_floats_and_bytes() -> None:
+    pixels = torch.randint(256, (1, 3, 30, 41), dtype=torch.uint8)
+    flat = pixels[0].flatten(1).numpy() / 255
+    for picture in (pixels, pixels.float() / 255):
+        found = colours(picture)
+        np.testing.assert_allclose(found.mean[0].numpy(), flat.mean(1), rtol=1e-5)
+        np.testing.assert_allclose(found.covariance[0].numpy(), np.cov(flat, bias=True), rtol=1e-4, atol=1e-7)
+
+
+def test_keep_chroma_keeps_luminance_and_hue_and_stays_in_range() -> None:
+    output, content = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    found = keep_chroma(output, content)
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    torch.testing.assert_close((found * luma).sum(1), (output * luma).sum(1), rtol=1e-3, atol=1e-3)
+    assert 0 <= found.min() <= found.max() <= 1
+
+    def chroma(picture: torch.Tensor) -> torch.Tensor:
+        return picture - (picture * luma).sum(1, keepdim=True)
+
+    likeness = torch.nn.functional.cosine_similarity(chroma(found), chroma(content), dim=1)
+    assert likeness[chroma(found).norm(dim=1) > 0.01].min() > 0.99
+
+
+def test_keep_chroma_of_a_picture_with_itself_changes_nothing() -> None:
+    picture = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(keep_chroma(picture, picture), picture, rtol=1e-4, atol=1e-4)

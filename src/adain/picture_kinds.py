@@ -43,14 +43,10 @@ def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], A
         shape, dtype = picture.shape, picture.dtype
         if picture.ndim not in (3, 4) or shape[-1] != 3:
             raise UserError(f"the {what} array is {_by(shape)}: give H x W x 3 or N x H x W x 3, RGB")
-        tensor = (
-            torch.from_numpy(np.require(picture, requirements=["C", "W"]))
-            if dtype.kind in "uf"
-            else torch.empty(0, dtype=torch.int)
-        )
-        pixels = _checked(
-            tensor.permute(2, 0, 1)[None] if picture.ndim == 3 else tensor.permute(0, 3, 1, 2), what, dtype
-        )
+        if dtype != np.uint8 and dtype.kind != "f":
+            raise UserError(_wrong_type(what, dtype))
+        tensor = torch.from_numpy(np.require(picture, requirements=["C", "W"]))
+        pixels = _checked(tensor[None].movedim(-1, 1) if picture.ndim == 3 else tensor.movedim(-1, 1), what)
 
         def as_array(output: Tensor) -> np.ndarray[Any, Any]:
             array = output.permute(0, 2, 3, 1).cpu().numpy()
@@ -60,7 +56,7 @@ def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], A
     if isinstance(picture, Tensor):
         if picture.ndim not in (3, 4) or picture.shape[-3] != 3:
             raise UserError(f"the {what} tensor is {_by(picture.shape)}: give 3 x H x W or N x 3 x H x W, RGB")
-        pixels = _checked(picture.detach() if picture.ndim == 4 else picture.detach()[None], what, picture.dtype)
+        pixels = _checked(picture.detach() if picture.ndim == 4 else picture.detach()[None], what)
 
         def as_tensor(output: Tensor) -> Tensor:
             return (output if picture.ndim == 4 else output[0]).to(picture)
@@ -80,12 +76,16 @@ def _opened(picture: Image.Image, what: str) -> tuple[Tensor, Callable[[Tensor],
             made.putalpha(full.getchannel("A"))
         return made
 
-    return _checked(torch.from_numpy(array).permute(2, 0, 1)[None], what, array.dtype), as_picture
+    return _checked(torch.from_numpy(array).permute(2, 0, 1)[None], what), as_picture
 
 
-def _checked(pixels: Tensor, what: str, dtype: object) -> Tensor:
+def _wrong_type(what: str, dtype: object) -> str:
+    return f"the {what} has values of type {dtype}: give uint8, or floats in [0, 1]"
+
+
+def _checked(pixels: Tensor, what: str) -> Tensor:
     if pixels.dtype != torch.uint8 and not pixels.is_floating_point():
-        raise UserError(f"the {what} has values of type {dtype}: give uint8, or floats in [0, 1]")
+        raise UserError(_wrong_type(what, pixels.dtype))
     height, width = pixels.shape[-2:]
     if min(height, width) < SMALLEST:
         raise UserError(f"the {what} picture is {width} x {height}: give one of at least {SMALLEST} x {SMALLEST}")
@@ -117,7 +117,8 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
         grey = np.array(on_black(mask).resize(size[::-1], Image.Resampling.BILINEAR))
         tensor = torch.from_numpy(grey)
     else:
-        tensor = torch.as_tensor(mask).detach().squeeze()
+        array = mask if isinstance(mask, Tensor) else torch.from_numpy(np.require(mask, requirements=["C", "W"]))
+        tensor = array.detach().squeeze()
         if tensor.ndim != 2:
             raise UserError(f"mask {number} is {_by(np.shape(mask))}: give H x W")
         if tensor.dtype == torch.bool:
@@ -144,8 +145,11 @@ def on_black(mask: Image.Image) -> Image.Image:
 
 
 def unit(pixels: Tensor, device: torch.device | None = None) -> Tensor:
-    """float32 in [0, 1] of uint8 pixels or of floats, on a device."""
-    moved = pixels.to(device) if device is not None else pixels
+    """float32 in [0, 1] of uint8 pixels or of floats, on a device.
+
+    Laid out channels first: networks would follow a picture's own layout, channels last, which is slower in float32.
+    """
+    moved = (pixels.to(device) if device is not None else pixels).contiguous()
     return moved.float().div_(255) if moved.dtype == torch.uint8 else moved.float()
 
 

@@ -180,9 +180,20 @@ def test_a_file_name_that_looks_like_a_number_is_a_name(name: str) -> None:
     assert OverridesParser.create().parse_override(app._quoted(f"content={name}", ("content",))).value() == name
 
 
-@pytest.mark.parametrize("value", ["null", "[a,b]", "'a b'", '"a b"'])
-def test_nothing_lists_and_quotes_stay(value: str) -> None:
+@pytest.mark.parametrize("value", ["null", "[]", "['a,b',c]", "'a b'", '"a b"'])
+def test_nothing_and_what_has_quotes_stay(value: str) -> None:
     assert app._quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a b.png", "k=v.png"], ["it's.png"], ["2024", "a(1).png", "C:\\x\\"]])
+def test_every_name_of_a_list_is_a_name(names: list[str]) -> None:
+    override = app._quoted(f"styles=[{','.join(names)}]", ("styles",))
+    assert OverridesParser.create().parse_override(override).value() == names
+
+
+def test_a_file_that_is_called_like_a_list_is_a_file() -> None:
+    Path("[1]").touch()
+    assert OverridesParser.create().parse_override(app._quoted("content=[1]", ("content",))).value() == "[1]"
 
 
 def test_other_keys_stay() -> None:

@@ -244,7 +244,7 @@ def test_a_plus_before_what_is_there_already_is_named(override: str) -> None:
 
 
 def test_the_commands_of_a_picture_are_checked_too() -> None:
-    assert "content and style must be given" in message(config="stylize")
+    assert "content must be given" in message(config="stylize")
 
 
 def test_checking_leaves_the_arguments_alone(monkeypatch: pytest.MonkeyPatch) -> None:
