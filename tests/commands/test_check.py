@@ -16,6 +16,7 @@ from adain.commands.app import conf_folder, preflight
 from adain.errors import UserError
 
 FOLDERS = ["data.content=/a", "data.style=/b"]
+ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is seen later
 
 
 @functools.cache
@@ -54,12 +55,13 @@ TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
 @pytest.mark.parametrize("names", TOGETHER, ids=str)
 def test_every_file_of_every_group_passes(names: tuple[str | None, ...]) -> None:
     chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
-    preflight("train", [*chosen, *(FOLDERS if "data=folders" in chosen else [])])
+    own = ["experiment=texture_network", ONE_STYLE] if "method=texture_network" in chosen else []
+    preflight("train", [*chosen, *own, *(FOLDERS if "data=folders" in chosen else [])])
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_every_experiment_passes(name: str) -> None:
-    preflight("train", [f"experiment={name}", *(FOLDERS if name == "finetune" else [])])
+    preflight("train", [f"experiment={name}", *({"finetune": FOLDERS, "texture_network": [ONE_STYLE]}.get(name, []))])
 
 
 @pytest.mark.parametrize(
@@ -208,6 +210,36 @@ def test_neither_a_word_nor_a_file_is_named_with_the_nearest(override: str, near
     text = message(override)
     assert text.startswith(f"{override} is neither")
     assert f"did you mean {near}" in text
+
+
+def test_a_system_with_nothing_to_train_says_how_it_is_used() -> None:
+    text = message("method=gatys")
+    assert "nothing to train" in text
+    assert "make stylize method=gatys" in text
+    assert "method=style_swap" in text
+
+
+def test_a_recipe_of_another_method_is_named_with_the_right_one() -> None:
+    text = message("method=texture_network", ONE_STYLE, "experiment=smoke")
+    assert text.startswith("experiment=smoke sets method.init")
+    assert "experiment=texture_network" in text
+    preflight("train", ["method=texture_network", ONE_STYLE, "experiment=texture_network", "+method.new=1"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["method.norm=bach"], "did you mean batch"),
+        (["method.transfer=concatenate"], "adain, concat"),
+        (["method=texture_network", "experiment=texture_network"], "method.style must be given"),
+        (["experiment=texture_network", "method.style=/gone.jpg"], "method.style=/gone.jpg is no file"),
+        (["experiment=texture_network", ONE_STYLE, "method.measure=grams"], "gram, statistics"),
+        (["experiment=style_swap", "method.stride=4"], "at most method.patch_size=3"),
+        (["experiment=style_swap", "method.patch_size=0"], "at least 1"),
+    ],
+)
+def test_the_systems_own_keys_are_checked(overrides: list[str], words: str) -> None:
+    assert words in message(*overrides)
 
 
 def test_missing_picture_folders_are_named() -> None:
