@@ -24,7 +24,6 @@ from adain.data.picture import read_picture
 from adain.data.plan import Job, Plan, list_styles
 from adain.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylise
 from adain.errors import UserError
-from adain.stylize import Stylizer
 
 SIZES = [(24, 20), (31, 17), (24, 20), (16, 40), (24, 20), (24, 20)]
 
@@ -62,7 +61,9 @@ def made(
     content, style = folders
     names, _ = list_styles(style)
     chosen = Plan(content, len(names), **(plan or {}))
-    reader = Reader(content, style, names, **{k: options.pop(k) for k in ("size", "crop", "style_size") if k in options})
+    reader = Reader(
+        content, style, names, **{k: options.pop(k) for k in ("size", "crop", "style_size") if k in options}
+    )
     with Manifest(out, {"seed": chosen.seed}, chosen.shard, chosen.shards) as manifest:
         jobs = [job for job in chosen.jobs() if not manifest.has(job.output)]
         with tqdm(total=len(jobs), file=io.StringIO()) as bar:
@@ -213,9 +214,10 @@ def test_a_full_disk_stops_the_run_with_one_sentence(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(UserError, match="disk .* full"):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        made(tmp_path, folders, painter)
+        with pytest.raises(UserError, match="disk .* full"):
+            made(tmp_path, folders, painter)
     assert len(made(tmp_path, folders, painter)) == 10
 
 
