@@ -214,9 +214,10 @@ def test_a_full_disk_stops_the_run_with_one_sentence(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(UserError, match="disk .* full"):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        made(tmp_path, folders, painter)
+        with pytest.raises(UserError, match="disk .* full"):
+            made(tmp_path, folders, painter)
     assert len(made(tmp_path, folders, painter)) == 10
 
 

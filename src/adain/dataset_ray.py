@@ -27,10 +27,16 @@ from adain.dataset import Made, Painter, Reader, Ready, Request, batches, encode
 from adain.errors import UserError
 from adain.functional import Statistics
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
+# read when Ray is imported; a busy machine does not start Ray's agents within its 30 seconds
+for _name, _value in (
+    ("USAGE_STATS_ENABLED", "0"),
+    ("agent_register_timeout_ms", "120000"),
+    ("raylet_start_wait_time_s", "120"),
+):
+    os.environ.setdefault(f"RAY_{_name}", _value)
 
-import ray
-import ray.data
+import ray  # noqa: E402
+import ray.data  # noqa: E402
 
 _BLOCK = 256  # jobs that travel together
 

@@ -80,9 +80,10 @@ def test_the_row_comes_before_the_name(tmp_path: Path, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     with opened(tmp_path) as manifest:
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(os, "replace", killed)
-            make(manifest, "a.jpg")
+            with pytest.raises(KeyboardInterrupt):
+                make(manifest, "a.jpg")
         assert rows(manifest) == ["a.jpg"]
         assert not (tmp_path / "a.jpg").exists()
 
@@ -152,9 +153,10 @@ def test_a_full_disk_is_one_sentence(where: str, tmp_path: Path, monkeypatch: py
 
     with opened(tmp_path) as manifest:
         make(manifest, "a.jpg")
-        with monkeypatch.context() as patch, pytest.raises(UserError, match="disk .* full: make room .* same command"):
+        with monkeypatch.context() as patch:
             patch.setattr(*((Path, "write_bytes", full) if where == "part" else (module.os, "write", full)))
-            make(manifest, "b.jpg")
+            with pytest.raises(UserError, match="disk .* full: make room .* same command"):
+                make(manifest, "b.jpg")
     with opened(tmp_path) as manifest:
         assert rows(manifest) == ["a.jpg"]
 
@@ -163,9 +165,10 @@ def test_half_a_row_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     real = os.write
     with opened(tmp_path) as manifest:
         make(manifest, "a.jpg")
-        with monkeypatch.context() as patch, pytest.raises(UserError, match="full"):
+        with monkeypatch.context() as patch:
             patch.setattr(module.os, "write", lambda file, line: real(file, line[:9]))
-            make(manifest, "b.jpg")
+            with pytest.raises(UserError, match="full"):
+                make(manifest, "b.jpg")
     assert not (tmp_path / "b.jpg").exists()
     with opened(tmp_path) as manifest:
         make(manifest, "b.jpg")
