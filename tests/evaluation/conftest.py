@@ -10,12 +10,13 @@ from PIL import Image
 
 
 def draw_folders(root: Path) -> Path:
-    """``content/`` with three pictures of 64 x 48 and ``style/`` with two of 48 x 56."""
+    """``content/`` with three pictures of 64 x 48 and ``style/`` with two red ones of 48 x 56."""
     random = np.random.default_rng(0)
     for kind, count, size in (("content", 3, (64, 48)), ("style", 2, (48, 56))):
         (root / kind).mkdir()
         for index in range(count):
-            coarse = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+            colours = random.random((5, 6, 3)) * (1 if kind == "content" else (1.0, 0.2, 0.1))  # red styles
+            coarse = Image.fromarray((colours * 255).astype(np.uint8))
             coarse.resize(size, Image.Resampling.BICUBIC).save(root / kind / f"{kind[0]}{index}.png")
     return root
 

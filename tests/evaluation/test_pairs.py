@@ -73,6 +73,7 @@ def test_outputs_by_name(folders: Path, tmp_path: Path) -> None:
     picture.save(tmp_path / "c1_s0.jpg")
     with pytest.raises(UserError, match="leave one"):
         with_outputs(pairs, tmp_path)
+    (tmp_path / "c1_s0.jpg").unlink()
     with pytest.raises(UserError, match="share the output name"):
         with_outputs([pairs[0], pairs[0]], tmp_path)
 
