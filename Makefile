@@ -38,7 +38,7 @@ train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment
 stylize: $(READY) ## content=FILE style=FILE [decoder=latest|reference|PATH] [alpha=0..1] [out=FILE]
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
 
-bench: $(READY) ## speed, side by side in one run: bench=train
+bench: $(READY) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs

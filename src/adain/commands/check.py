@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
+from adain.choices import BenchKind, EncoderName, Optimiser, Schedule, StyleReduction
 from adain.errors import UserError
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -19,6 +19,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
+    "bench": get_args(BenchKind),
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
@@ -50,6 +51,11 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "trainer.max_steps": (1, True),
     "trainer.val_check_interval": (1, True),
     "alpha": (0, True),
+    "repeats": (1, True),
+    "steps": (1, True),
+    "pictures": (1, True),
+    "least_seconds": (0, True),
+    "workers": (0, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
 _SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style")  # 2, [0,1] or auto; one folder or a list

@@ -227,7 +227,11 @@ class AdaINMethod(pl.LightningModule):
                 parameters, hparams["lr"], hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
             )
         else:
-            optimiser = torch.optim.Adam(parameters, lr=hparams["lr"], betas=tuple(hparams["betas"]))
+            # one pass over the weights in place of several; on a GPU it would forbid fp16 with gradient clipping
+            on_cpu = self.device.type == "cpu"
+            optimiser = torch.optim.Adam(
+                parameters, lr=hparams["lr"], betas=tuple(hparams["betas"]), fused=on_cpu or None
+            )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
