@@ -53,7 +53,7 @@ def channel_statistics(features: Tensor, eps: float = EPS) -> Statistics:
 
 def _on_plain_cpu(features: Tensor) -> bool:
     """Whether torch's own CPU kernels run on channels-first memory: a compiler or an exporter has better ones."""
-    return features.device.type == "cpu" and features.is_contiguous() and not torch.compiler.is_compiling()
+    return not torch.compiler.is_compiling() and features.device.type == "cpu" and features.is_contiguous()
 
 
 def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
@@ -69,8 +69,8 @@ def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
     Returns:
         ``N x C x H/2 x W/2``, rounded up or down.
     """
-    even = x.shape[-2] % 2 == 0 and x.shape[-1] % 2 == 0
-    if even and not (x.requires_grad and torch.is_grad_enabled()) and _on_plain_cpu(x):
+    learning = x.requires_grad and torch.is_grad_enabled()
+    if _on_plain_cpu(x) and not learning and x.shape[-2] % 2 == 0 and x.shape[-1] % 2 == 0:
         rows = torch.maximum(x[..., ::2, :], x[..., 1::2, :])
         return torch.maximum(rows[..., ::2], rows[..., 1::2])
     return F.max_pool2d(x, 2, ceil_mode=ceil_mode)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from adain.bench.port import PortStep, PortStylize, check_reference, import_port
+from adain.bench.checkout import check_reference
+from adain.bench.port import PortStep, PortStylize, import_port
 from adain.bench.stages import STYLIZE, TRAINING, OurStep, OurStylize, Setting
 from adain.errors import UserError
 

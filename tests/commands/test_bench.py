@@ -76,7 +76,7 @@ def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypa
     ("override", "said"),
     [
         ("bench=fast", "bench=fast is not allowed"),
-        ("reference=nowhere", "reference=nowhere has no net.py: give a checkout"),
+        ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
         ("sizes=[8]", "at least 16"),
         ("precisions=[bf16]", "must be a list out of 32-true, bf16-mixed"),
         ("compile=true", "give a list"),

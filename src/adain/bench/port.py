@@ -15,30 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adain.bench.checkout import FILES, check_reference
 from adain.bench.clock import Stages
 from adain.bench.stages import STYLIZE, TRAINING, Setting, pictures
 from adain.errors import UserError
 from adain.weights import find, read_state
 
-FILES = ("net.py", "function.py")
-"""What a checkout must hold."""
-
 _USED = 31  # modules of its encoder up to relu4_1
-
-
-def check_reference(path: str | Path) -> Path:
-    """The checkout's folder.
-
-    Raises:
-        UserError: If the port's files are not in it.
-    """
-    folder = Path(path).expanduser()
-    if missing := [name for name in FILES if not (folder / name).is_file()]:
-        raise UserError(
-            f"reference={path} has no {' and no '.join(missing)}: give a checkout of naoto0804/pytorch-AdaIN "
-            "(git clone https://github.com/naoto0804/pytorch-AdaIN)"
-        )
-    return folder
 
 
 def import_port(folder: Path) -> ModuleType:

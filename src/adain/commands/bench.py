@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from adain.bench.checkout import check_reference
 from adain.commands.app import run
 from adain.errors import UserError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _PRECISIONS = ("32-true", "bf16-mixed")
 _FORMATS = ("channels_first", "channels_last")
-_PORT_FILE = "net.py"
 
 
 def bench(config: DictConfig) -> None:
@@ -105,12 +105,8 @@ def _check(config: DictConfig) -> None:
             shown = list(config[key]) if OmegaConf.is_list(config[key]) else config[key]
             allowed = ", ".join(str(word).lower() if key == "compile" else str(word) for word in words)
             raise UserError(f"{key}={shown} must be a list out of {allowed}")
-    if config.reference is not None and not (Path(config.reference).expanduser() / _PORT_FILE).is_file():
-        raise UserError(
-            f"reference={config.reference} has no {_PORT_FILE}: give a checkout of naoto0804/pytorch-AdaIN "
-            "(git clone https://github.com/naoto0804/pytorch-AdaIN)"
-        )
-
+    if config.reference is not None:
+        check_reference(config.reference)
     for key in ("content", "style"):
         if config[key] is not None and not Path(config[key]).expanduser().is_dir():
             raise UserError(f"{key}={config[key]} is no folder: give a folder of pictures")

@@ -39,6 +39,10 @@ def train(config: DictConfig) -> float | None:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = instantiate(config.data)
     method = instantiate(config.method)
+    if config.compile:
+        from adain.compiling import compiled
+
+        method.losses = compiled(method.losses, training_only=True)
     loggers = list(instantiate(config.logger).values())
     callbacks = instantiate(config.callbacks)
     trainer = build_trainer(config, loggers, list(callbacks.values()))
