@@ -48,7 +48,7 @@ export: $(READY) ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and O
 evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
 
-bench: $(READY) ## speed, side by side in one run: bench=train
+bench: $(READY) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs

@@ -84,3 +84,18 @@ def test_other_widths() -> None:
 def test_another_networks_state_is_refused() -> None:
     with pytest.raises(UserError, match=r"1\.weight"):
         from_reference({"0.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (5, 3)])
+def test_fused_up_sampling_changes_no_number(height: int, width: int) -> None:
+    """Within 1e-5 of the largest value; and the layers one by one, as the least-squares start takes them."""
+    torch.manual_seed(0)
+    decoder, features = Decoder(), torch.rand(2, 512, height, width)
+    decoder.fused = False
+    plain = decoder(features)
+    decoder.fused = True
+    torch.testing.assert_close(decoder(features), plain, rtol=0, atol=1e-5 * plain.abs().max().item())
+    x = features
+    for layer in decoder.plan:
+        x = decoder.apply_layer(layer, x)
+    torch.testing.assert_close(x, plain)

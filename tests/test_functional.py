@@ -10,10 +10,9 @@ from adain.functional import (
     Statistics,
     adain,
     channel_statistics,
-    colours,
-    coral,
+    doubled_conv2d,
     gram,
-    keep_chroma,
+    max_pool,
     mix,
     own_statistics,
     regions,
@@ -217,71 +216,50 @@ def test_the_contents_statistics_may_be_given() -> None:
     torch.testing.assert_close(target(features, [style], own=own_statistics(features)), target(features, [style]))
 
 
-# --- colours --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("height", "width"), [(1, 2), (5, 4)])
+def test_a_doubled_convolution_is_the_three_steps(height: int, width: int) -> None:
+    """Values and gradients, in float64 to rounding and in float32 to 1e-4."""
+    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
+        generator = torch.Generator().manual_seed(3)
+        tensors = [
+            torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
+            for shape in ((2, 3, height, width), (4, 3, 3, 3), (4,))
+        ]
+        x, weight, bias = tensors
+        large = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        wanted = torch.nn.functional.conv2d(torch.nn.functional.pad(large, (1, 1, 1, 1), mode="reflect"), weight, bias)
+        found = doubled_conv2d(x, weight, bias)
+        torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
+        weights = torch.randn(wanted.shape, generator=generator, dtype=dtype)
+        for a, b in zip(
+            torch.autograd.grad((found * weights).sum(), tensors),
+            torch.autograd.grad((wanted * weights).sum(), tensors),
+            strict=True,
+        ):
+            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
-def coloured(seed: int, height: int = 20, width: int = 24) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    mixing = torch.rand(3, 3, generator=generator) * 0.4
-    return (mixing @ torch.rand(3, height * width, generator=generator)).view(1, 3, height, width)
+def test_fast_statistics_have_the_values_and_gradients_of_var_mean() -> None:
+    """Contiguous maps take another path than permuted ones; float32 within 1e-5, a large mean included."""
+    x = (torch.randn(2, 5, 33, 20) + 40).requires_grad_()
+    variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
+    wanted = (mean, (variance + EPS).sqrt())
+    for features in (x, x.contiguous(memory_format=torch.channels_last)):
+        found = channel_statistics(features)
+        torch.testing.assert_close(tuple(found), wanted, rtol=1e-5, atol=1e-5)
+        (a,) = torch.autograd.grad(found.std.sum() + found.mean.square().sum(), x, retain_graph=True)
+        (b,) = torch.autograd.grad(wanted[1].sum() + mean.square().sum(), x, retain_graph=True)
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def svd_root(matrix: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """The square root as the PyTorch ports take it."""
-    left, values, right = np.linalg.svd(matrix)
-    return left @ np.diag(np.sqrt(values)) @ right
-
-
-def test_coral_is_the_authors_formula() -> None:
-    style, content = coloured(1), coloured(2, 15, 11)
-    s, c = (picture[0].flatten(1).double().numpy() for picture in (style, content))
-
-    def normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-        flat = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
-        return flat, flat @ flat.T / x.shape[1] + 1e-5 * np.eye(3)
-
-    (s_flat, s_cov), (_, c_cov) = normalised(s), normalised(c)
-    moved = svd_root(c_cov) @ np.linalg.inv(svd_root(s_cov)) @ s_flat
-    wanted = moved * c.std(1, keepdims=True) + c.mean(1, keepdims=True)
-    np.testing.assert_allclose(coral(style, colours(content))[0].flatten(1).numpy(), wanted, rtol=1e-3, atol=1e-4)
-
-
-def test_coral_gives_the_contents_mean_and_covariance() -> None:
-    found, wanted = colours(coral(coloured(3), colours(coloured(4)))), colours(coloured(4))
-    torch.testing.assert_close(found.mean, wanted.mean, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.covariance, wanted.covariance, rtol=1e-2, atol=1e-5)
-
-
-def test_coral_of_grey_and_of_one_colour_is_finite() -> None:
-    grey, flat = coloured(5)[:, :1].expand(-1, 3, -1, -1), torch.full((1, 3, 8, 8), 0.4)
-    for style in (grey, flat):
-        for content in (grey, flat, coloured(6)):
-            assert torch.isfinite(coral(style, colours(content))).all()
-
-
-def test_colours_are_the_population_moments_of_floats_and_bytes() -> None:
-    pixels = torch.randint(256, (1, 3, 30, 41), dtype=torch.uint8)
-    flat = pixels[0].flatten(1).numpy() / 255
-    for picture in (pixels, pixels.float() / 255):
-        found = colours(picture)
-        np.testing.assert_allclose(found.mean[0].numpy(), flat.mean(1), rtol=1e-5)
-        np.testing.assert_allclose(found.covariance[0].numpy(), np.cov(flat, bias=True), rtol=1e-4, atol=1e-7)
-
-
-def test_keep_chroma_keeps_luminance_and_hue_and_stays_in_range() -> None:
-    output, content = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
-    found = keep_chroma(output, content)
-    luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    torch.testing.assert_close((found * luma).sum(1), (output * luma).sum(1), rtol=1e-3, atol=1e-3)
-    assert 0 <= found.min() <= found.max() <= 1
-
-    def chroma(picture: torch.Tensor) -> torch.Tensor:
-        return picture - (picture * luma).sum(1, keepdim=True)
-
-    likeness = torch.nn.functional.cosine_similarity(chroma(found), chroma(content), dim=1)
-    assert likeness[chroma(found).norm(dim=1) > 0.01].min() > 0.99
-
-
-def test_keep_chroma_of_a_picture_with_itself_changes_nothing() -> None:
-    picture = torch.rand(1, 3, 8, 8)
-    torch.testing.assert_close(keep_chroma(picture, picture), picture, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize(("height", "width"), [(8, 6), (7, 6), (8, 5)])
+@pytest.mark.parametrize("ceil_mode", [True, False])
+def test_pooling_is_torch_s_to_the_bit(height: int, width: int, ceil_mode: bool) -> None:
+    x = torch.randn(2, 3, height, width)
+    wanted = torch.nn.functional.max_pool2d(x, 2, ceil_mode=ceil_mode)
+    assert torch.equal(max_pool(x, ceil_mode), wanted)
+    learning = x.requires_grad_()
+    assert torch.equal(max_pool(learning, ceil_mode), wanted)
+    max_pool(learning, ceil_mode).sum().backward()
+    assert learning.grad is not None
+    assert learning.grad.sum().item() == wanted.numel()

@@ -26,3 +26,4 @@ MetricName = Literal[
 ]  # fmt: skip
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """Of all metrics; the classes say so too, but need torch to be asked."""
+BenchKind = Literal["all", "train", "stages", "stylize", "load"]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from adain.choices import EncoderName, Norm
 from adain.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.errors import UserError
+from adain.functional import doubled_conv2d
 from adain.weights import find, read_state
 
 WIDTHS = (64, 128, 256)
@@ -63,9 +64,15 @@ class Decoder(nn.Module):
         copies: How many maps of that layer come in, one behind the other: 2 for content and style side by side.
         norm: Normalisation before every hidden ReLU: the paper's ablations.
 
+    Attributes:
+        fused: Whether each up-sampling is computed together with the convolution after it
+            (``functional.doubled_conv2d``): the same numbers up to rounding. None: on a CPU, where it was measured.
+
     Source:
         Huang & Belongie 2017, section 6.1 and the authors' code; the ablations in section 7.1.
     """
+
+    fused: bool | None = None
 
     def __init__(
         self, widths: Sequence[int] = WIDTHS, start: str = BOTTLENECK, copies: int = 1, norm: Norm = "none"
@@ -105,14 +112,22 @@ class Decoder(nn.Module):
         return module
 
     def apply_layer(self, layer: Layer, x: Tensor) -> Tensor:
-        """One step of ``forward``: pad, convolve, rectify, and double in size where the plan says so."""
-        x = self.convolution(layer)(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        """One step of the plan: pad, convolve, rectify, and double in size where it says so."""
+        x = self._convolved(layer, x)
+        return F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsample else x
+
+    def _convolved(self, layer: Layer, x: Tensor, doubled: bool = False) -> Tensor:
+        """A layer without its up-sampling; ``doubled`` says that the one before it still has to be made up for."""
+        convolution = self.convolution(layer)
+        if doubled:
+            x = doubled_conv2d(x, convolution.weight, convolution.bias)
+        else:
+            x = convolution(F.pad(x, (1, 1, 1, 1), mode="reflect"))
         if layer.target == "picture":
             return x
         if (normalise := self.normalisation(layer)) is not None:
             x = normalise(x)
-        x = F.relu_(x)
-        return F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsample else x
+        return F.relu_(x)
 
     def forward(self, features: Tensor) -> Tensor:
         """Pictures from features.
@@ -123,8 +138,12 @@ class Decoder(nn.Module):
         Returns:
             ``N x 3 x 8h x 8w``: up to 7 pixels larger than the picture that was encoded. From relu3_1, 4h x 4w.
         """
+        fused, doubled = features.device.type == "cpu" if self.fused is None else self.fused, False
         for layer in self.plan:
-            features = self.apply_layer(layer, features)
+            if fused:
+                features, doubled = self._convolved(layer, features, doubled), layer.upsample
+            else:
+                features = self.apply_layer(layer, features)
         return features
 
 

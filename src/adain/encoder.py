@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from adain.choices import EncoderName
 from adain.errors import UserError
+from adain.functional import max_pool
 from adain.weights import find, read_state
 
 CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1")
@@ -115,7 +116,7 @@ class Encoder(nn.Module):
         x = picture - self.shift if self.padding == "constant" else picture
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "1_1":
-                x = F.max_pool2d(x, 2, ceil_mode=self.ceil_mode)
+                x = max_pool(x, self.ceil_mode)
                 yield f"pool{int(name[0]) - 1}", x
             weight, bias = getattr(self, f"weight{name}"), getattr(self, f"bias{name}")
             if self.padding == "reflect":

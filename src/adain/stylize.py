@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from adain.choices import PreserveColor
+from adain.colour import Colours, colours, coral, keep_chroma
 from adain.decoder import Trained, load_decoder
 from adain.encoder import Encoder
 from adain.errors import UserError
-from adain.functional import Colours, Statistics, colours, coral, keep_chroma, own_statistics, regions, target
+from adain.functional import Statistics, own_statistics, regions, target
 from adain.memory import available_memory
 from adain.picture_kinds import Picture, to_mask, to_pixels, unit
 from adain.request import check_request

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -154,3 +155,22 @@ def test_the_smoke_runs_checkpoint_loads_into_lightning(smoke: Run) -> None:
     loaded = AdaINMethod.load_from_checkpoint(smoke.folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert isinstance(loaded, pl.LightningModule)
     assert torch.equal(loaded.decoder.conv1_1.bias, smoke.decoder("best")["decoder.conv1_1.bias"])
+
+
+def test_a_compiler_that_fails_is_said_once_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiler(function: Any, **options: Any) -> Any:
+        def fail(*args: Any) -> Any:
+            raise RuntimeError("no C++ compiler found")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    with pytest.warns(RuntimeWarning, match="compile=true has no effect.*no C.. compiler found") as said:
+        run = train(
+            tmp_path, "experiment=smoke", "compile=true", "trainer.max_steps=2", "logger=none", "method.init=random"
+        )
+    assert run.code == 0, run.err
+    assert len([w for w in said if "has no effect" in str(w.message)]) == 1
+    assert run.summary["steps"] == 2

@@ -1,213 +1,203 @@
-"""``make bench``: speed, measured side by side in one run."""
+"""``make bench``: speed and memory, by stage, beside the limit of the machine."""
 
 from __future__ import annotations
 
-import csv
-import json
-import platform
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from adain.bench.checkout import check_reference
 from adain.commands.app import run
 from adain.errors import UserError
 
-Turn = Callable[[int], float]
-"""Takes so many training steps and gives the seconds for each."""
+if TYPE_CHECKING:
+    import torch
+
+    from adain.bench.stages import Setting
+
+_PRECISIONS = ("32-true", "bf16-mixed")
+_FORMATS = ("channels_first", "channels_last")
 
 
 def bench(config: DictConfig) -> None:
-    """Runs the named benchmark, prints a table and saves it as JSON and CSV."""
-    if config.bench != "train":
-        raise UserError(f"bench={config.bench} is unknown: choose train")
+    """Measures what is asked for, prints it and saves it."""
+    _check(config)
     import torch
     from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
 
-    from adain.memory import keep_freed_memory
-    from adain.precision import fastest_precision
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precisions = ["32-true"]
-    if config.precisions is not None:
-        precisions = list(config.precisions)
-    elif (fastest := fastest_precision(device)) != "32-true":
-        precisions.append(fastest)
-
-    rows: list[dict[str, Any]] = []
-    # The allocator's setting is ours and cannot be taken back within a process: the step as anybody would run it comes
-    # first; after that the plain one has the setting too, so the rest of the difference is the code's.
-    for size in config.sizes:
-        alone = {"plain, default allocator": _plain(size, config.batch_size, device)}
-        rows += _rows(alone, size, config)
-    keep_freed_memory()
-    for size in config.sizes:
-        turns: dict[str, Turn] = {"plain": _plain(size, config.batch_size, device)}
-        for precision in precisions:
-            turns[f"ours, {precision}"] = _ours(size, config.batch_size, precision, device)
-            turns[f"ours, {precision}, Lightning's loop"] = _lightning(size, config.batch_size, precision, device)
-        rows += _rows(turns, size, config)
-    rows.sort(key=lambda row: row["size"])
-    for row in rows:
-        for column, name in (("against_plain", "plain"), ("against_default", "plain, default allocator")):
-            base = next(r for r in rows if r["size"] == row["size"] and r["step"] == name)
-            row[column] = round(base["median_s"] / row["median_s"], 3)
-
-    machine = {
-        "cpu": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    machine["device"] = (
-        torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    )
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    (folder / "bench.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
-    with (folder / "bench.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"machine: {machine}\n")
-    print(
-        f"{'size':>5} {'batch':>5}  {'training step':<36}{'median s':>9}{'min':>8}{'max':>8}{'x plain':>9}{'x default':>11}"
-    )
-    for row in rows:
-        print(
-            f"{row['size']:>5} {row['batch_size']:>5}  {row['step']:<36}{row['median_s']:>9.3f}{row['min_s']:>8.3f}"
-            f"{row['max_s']:>8.3f}{row['against_plain']:>9.2f}{row['against_default']:>11.2f}"
-        )
-    print(f"\nsaved: {folder}/bench.json, bench.csv")
-
-
-def _rows(turns: dict[str, Turn], size: int, config: DictConfig) -> list[dict[str, Any]]:
-    """Each contestant in turn, again and again, so that a drifting machine drifts for all. The first turn is a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in turns}
-    for turn in range(config.repeats + 1):
-        for name, take in turns.items():
-            seconds = take(config.steps)
-            if turn:
-                times[name].append(seconds)
-    shared = {"size": size, "batch_size": config.batch_size}
-    return [
-        {**shared, "step": name, "median_s": statistics.median(found), "min_s": min(found), "max_s": max(found)}
-        for name, found in times.items()
-    ]
-
-
-def _timed(step: Callable[[], None], device: Any) -> Turn:
-    import torch
-
-    def turn(steps: int) -> float:
-        start = time.perf_counter()
-        for _ in range(steps):
-            step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return (time.perf_counter() - start) / steps
-
-    return turn
-
-
-def _pictures(size: int, count: int, device: Any) -> tuple[Any, Any]:
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    content, style = torch.rand(2, count, 3, size, size, generator=generator).to(device)
-    return content, style
-
-
-def _plain(size: int, count: int, device: Any) -> Turn:
-    import torch
-
-    from adain.plain_step import plain_decoder, plain_encoder, plain_losses
-    from adain.weights import find, read_state
-
-    encoder = plain_encoder(read_state(find("vgg19_normalised"))).to(device)
-    decoder = plain_decoder().to(device)
-    optimiser = torch.optim.Adam(decoder.parameters(), lr=1e-4)
-    content, style = _pictures(size, count, device)
-
-    def step() -> None:
-        content_loss, style_loss = plain_losses(encoder, decoder, content, style)
-        optimiser.zero_grad()
-        torch.autograd.backward(content_loss + 10 * style_loss)
-        optimiser.step()
-
-    return _timed(step, device)
-
-
-def _method() -> Any:
-    from adain.methods.adain import AdaINMethod
-
-    return AdaINMethod(init="random", schedule="constant")
-
-
-def _ours(size: int, count: int, precision: str, device: Any) -> Turn:
-    import torch
-
-    from adain.losses import weighted_total
-    from adain.precision import memory_format
-
-    method = _method().to(device, memory_format=memory_format(precision))
-    optimiser = torch.optim.Adam(method.decoder.parameters(), lr=1e-4)
-    content, style = _pictures(size, count, device)
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            terms, _ = method.losses(content, style)
-            loss = weighted_total(terms, method.weights)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-
-    return _timed(step, device)
-
-
-def _lightning(size: int, count: int, precision: str, device: Any) -> Turn:
-    """The same inside ``Trainer.fit``: from the end of its first step to the end of its last."""
-    import pytorch_lightning as pl
-    import torch
-    from torch.utils.data import DataLoader
-
+    from adain.bench.contestants import measure
+    from adain.bench.machine import describe
+    from adain.bench.machine import measure as measure_machine
+    from adain.bench.report import log_to_wandb, save, show
     from adain.commands.train import quieten
-    from adain.data.pairs import Batch
-    from adain.precision import memory_format
+    from adain.memory import keep_freed_memory
 
     quieten()
-    content, style = _pictures(size, count, device)
-    names = [""] * count
-    batch = Batch(content=content, style=style, content_name=names, style_name=names, skipped=[])
-    method = _method().to(memory_format=memory_format(precision))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    results: dict[str, Any] = {"machine": describe(device), "rates": {}, "notes": [], "rows": []}
+    notes, rows = results["notes"], results["rows"]
+    precisions = _precisions(config, device, notes)
+    wanted = [config.bench] if config.bench != "all" else ["train", "stages", "stylize", "load"]
+    say = Console(stderr=True).print
 
-    class Clock(pl.Callback):
-        def __init__(self) -> None:
-            self.ends: list[float] = []
+    if "train" in wanted:  # first: one of its contestants needs the allocator as it is by default
+        from adain.bench.training import measure_training
 
-        def on_train_batch_end(self, *args: Any) -> None:
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            self.ends.append(time.perf_counter())
+        say("training step, plain and ours")
+        rows += measure_training(config.sizes, config.batch_sizes, precisions, config.repeats, config.steps, device)
+    keep_freed_memory()
+    by_number = {}
+    if {"stages", "stylize"} & set(wanted):
+        for precision in precisions:
+            say(f"the machine's limits, {precision}")
+            rates = measure_machine(device, torch.bfloat16 if "16" in precision else torch.float32)
+            by_number[2 if "16" in precision else 4] = rates
+            results["rates"][precision] = rates._asdict()
+        # the port works in float32 whatever is asked of ours
+        if 4 not in by_number:
+            by_number[4] = measure_machine(device, torch.float32)
+            results["rates"]["32-true"] = by_number[4]._asdict()
+    for work in ("stages", "stylize"):
+        if work not in wanted:
+            continue
+        for settings in _settings(config, work, precisions):
+            say(f"{work}, {settings[0].size} px, batch {settings[0].batch}: {len(settings)} contestants in turns")
+            try:
+                found = measure(settings, by_number, config.repeats, config.least_seconds, device)
+            except torch.OutOfMemoryError:
+                notes.append(f"{work}, {settings[0].size} px, batch {settings[0].batch}: left out, out of GPU memory")
+                continue
+            rows += found
+            if config.memory:
+                _add_memory(found, settings, device, results)
+            save(folder, results)
+    if "load" in wanted:
+        rows += _load(config, device, say)
+    if config.profile:
+        results["operators"] = _profile(config, precisions[0], device, folder)
+        notes.append(f"trace: {folder}/trace.json, to be opened in ui.perfetto.dev")
+    if not torch.cuda.is_available():
+        notes.append("no GPU here: its rows stay empty")
+    files = save(folder, results)
+    console = Console(width=None if Console().is_terminal else 110)
+    show(results, console)
+    console.print(f"machine: {results['machine']}", highlight=False)
+    if "bench.html" not in files:
+        console.print("no plot: plotly is not installed (pip install plotly)")
+    if config.wandb:
+        log_to_wandb(folder, results, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    console.print(f"saved: {folder}/ {', '.join(files)}", highlight=False, soft_wrap=True)
 
-    def turn(steps: int) -> float:
-        clock = Clock()
-        accelerator = "gpu" if device.type == "cuda" else "cpu"
-        trainer = pl.Trainer(
-            accelerator=accelerator, devices=1, max_steps=steps + 1, precision=precision, logger=False,  # type: ignore[arg-type]
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, callbacks=[clock],
-        )  # fmt: skip
-        loader: Any = DataLoader([batch] * (steps + 1), batch_size=None)  # type: ignore[arg-type]
-        trainer.fit(method, loader)
-        return (clock.ends[-1] - clock.ends[0]) / steps
 
-    return turn
+def _check(config: DictConfig) -> None:
+    """What the words of ``check.py`` cannot say: lists and folders. Nothing heavy is imported yet."""
+    for key, least in (("sizes", 16), ("stylize_sizes", 16), ("batch_sizes", 1)):
+        if not config[key] or any(not isinstance(v, int) or isinstance(v, bool) or v < least for v in config[key]):
+            raise UserError(f"{key}={list(config[key])} must be whole numbers of at least {least}, such as {key}=[256]")
+    for key, words in (("precisions", _PRECISIONS), ("memory_formats", _FORMATS), ("compile", (True, False))):
+        if config[key] is None and key != "compile":
+            continue
+        if not OmegaConf.is_list(config[key]) or not config[key] or any(v not in words for v in config[key]):
+            shown = list(config[key]) if OmegaConf.is_list(config[key]) else config[key]
+            allowed = ", ".join(str(word).lower() if key == "compile" else str(word) for word in words)
+            raise UserError(f"{key}={shown} must be a list out of {allowed}")
+    if config.reference is not None:
+        check_reference(config.reference)
+    for key in ("content", "style"):
+        if config[key] is not None and not Path(config[key]).expanduser().is_dir():
+            raise UserError(f"{key}={config[key]} is no folder: give a folder of pictures")
+
+
+def _precisions(config: DictConfig, device: torch.device, notes: list[str]) -> list[str]:
+    """Those asked for; by default float32, and bfloat16 where it is faster."""
+    from adain.precision import fastest_precision
+
+    if config.precisions is not None:
+        return list(config.precisions)
+    fastest = fastest_precision(device)
+    if fastest == "32-true":
+        notes.append(
+            "bf16-mixed: slower than 32-true on this machine, so its rows stay empty; precisions=[32-true,bf16-mixed] "
+            "measures it all the same"
+        )
+    return list(dict.fromkeys(("32-true", fastest)))
+
+
+def _settings(config: DictConfig, work: str, precisions: Sequence[str]) -> Iterator[list[Setting]]:
+    """The contestants of each size and batch."""
+    import torch
+
+    from adain.bench.stages import Setting
+    from adain.precision import memory_format
+
+    for size in config.sizes if work == "stages" else config.stylize_sizes:
+        for batch in config.batch_sizes if work == "stages" else config.stylize_batch_sizes:
+            found = []
+            for precision in precisions:
+                own = "channels_last" if memory_format(precision) == torch.channels_last else "channels_first"
+                for layout in config.memory_formats or [own]:
+                    found += [Setting("ours", work, size, batch, precision, layout, c) for c in config.compile]
+            if config.reference is not None:
+                found.append(Setting("port", work, size, batch, reference=str(config.reference)))
+            yield found
+
+
+def _add_memory(rows: list[Any], settings: Sequence[Setting], device: torch.device, results: dict[str, Any]) -> None:
+    from adain.bench.memory import how, peak_memory
+
+    results["memory"] = how(device)
+    for setting in settings:
+        peaks = peak_memory(setting, device)
+        for row in rows:
+            if row["contestant"] == setting.name:
+                row["peak_mib"] = peaks.get(row["stage"])
+    note = f"MiB: peak of each stage; {how(device)}. floor: ms; share: floor / median. [a-b]: quartiles"
+    if note not in results["notes"]:
+        results["notes"].append(note)
+
+
+def _load(config: DictConfig, device: torch.device, say: Any) -> list[Any]:
+    """Loading, over the sample pictures or a folder."""
+    from adain.bench.loading import measure_loading, measure_waiting
+    from adain.bench.stages import OurStep, Setting
+    from adain.data.sample import sample_folder
+    from adain.data.sources import FolderSource
+
+    content = Path(config.content or sample_folder("content")).expanduser()
+    style = Path(config.style or sample_folder("style")).expanduser()
+    paths = [Path(name) for folder in (content, style) for name in FolderSource(str(folder)).names[: config.pictures]]
+    say(f"loading, {len(paths)} pictures")
+    rows = measure_loading(paths, config.resize, config.crop, config.repeats)
+    if config.workers:
+        step = OurStep(Setting("ours", "stages", config.crop, config.batch_sizes[0]), device)
+
+        def train(contents: Any, styles: Any) -> None:
+            step.content, step.style = contents.to(device), styles.to(device)
+            step.step()
+
+        rows.append(
+            measure_waiting(
+                content, style, train, config.batch_sizes[0], config.resize, config.crop, config.workers, config.repeats
+            )
+        )
+    return rows
+
+
+def _profile(config: DictConfig, precision: str, device: torch.device, folder: Path) -> list[dict[str, Any]]:
+    from adain.bench.profiling import profile_step
+    from adain.bench.stages import OurStep, Setting
+
+    step = OurStep(Setting("ours", "stages", config.sizes[0], config.batch_sizes[0], precision), device).step
+    return [operator._asdict() for operator in profile_step(step, folder / "trace.json", device)]
 
 
 def main() -> None:
     """The command."""
-    run("bench", bench)
+    run("bench", bench, paths=("reference", "content", "style"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from omegaconf import DictConfig, OmegaConf
 
 from adain.choices import (
+    BenchKind,
     EncoderName,
     MethodName,
     Norm,
@@ -41,6 +42,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "format": ("png", "jpg", "jpeg", "webp"),
     "grid": ("alpha", "corners"),
     "pairing": ("auto", "all", "zip"),
+    "bench": get_args(BenchKind),
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
@@ -93,6 +95,11 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "batch_size": (1, True),
     "bootstrap": (100, True),
     "page_pairs": (1, True),
+    "repeats": (1, True),
+    "steps": (1, True),
+    "pictures": (1, True),
+    "least_seconds": (0, True),
+    "workers": (0, True),
 }
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
 _FILES = ("method.style",)

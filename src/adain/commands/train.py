@@ -42,6 +42,10 @@ def train(config: DictConfig) -> float | None:
     if (one := OmegaConf.select(config, "method.style")) is not None:
         datamodule.style = FolderSource(one)  # a network of one style is shown beside that, not beside others
     method = instantiate(config.method)
+    if config.compile:
+        from adain.compiling import compiled
+
+        method.losses = compiled(method.losses, training_only=True)
     loggers = list(instantiate(config.logger).values())
     callbacks = instantiate(config.callbacks)
     trainer = build_trainer(config, loggers, list(callbacks.values()))

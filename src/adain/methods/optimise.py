@@ -84,7 +84,11 @@ class TrainedMethod(pl.LightningModule):
                 self.parameters(), hparams["lr"], hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
             )
         else:
-            optimiser = torch.optim.Adam(self.parameters(), lr=hparams["lr"], betas=tuple(hparams["betas"]))
+            # on a CPU one pass over the weights in place of several
+            fused = True if self.device.type == "cpu" else None
+            optimiser = torch.optim.Adam(
+                self.parameters(), lr=hparams["lr"], betas=tuple(hparams["betas"]), fused=fused
+            )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
