@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
+from adain.choices import Accelerator, EncoderName, Optimiser, Precision, Schedule, StyleReduction
 from adain.errors import UserError
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -19,6 +22,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
+    "trainer.precision": get_args(Precision),
+    "trainer.accelerator": get_args(Accelerator),
 }
 _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "method.init": ("random", "least_squares", "reference"),
@@ -27,6 +32,7 @@ _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
     "decoder": ("latest", "reference"),
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
+    "seed": (0, True),
     "optim.lr": (0, False),
     "optim.bias_lr": (0, False),
     "optim.lr_decay": (0, True),
@@ -47,12 +53,17 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "data.count": (1, True),
     "data.buffer": (1, True),
     "data.max_pixels": (1, True),
+    "data.min_side": (1, True),
     "trainer.max_steps": (1, True),
     "trainer.val_check_interval": (1, True),
+    "trainer.log_every_n_steps": (1, True),
+    "trainer.accumulate_grad_batches": (1, True),
+    "trainer.num_nodes": (1, True),
     "alpha": (0, True),
 }
-_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
-_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style")  # 2, [0,1] or auto; one folder or a list
+_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1, "seed": 2**32 - 1}
+# 2, [0,1] or auto; 32 or bf16-mixed; one folder or a list
+_SEVERAL_TYPES = ("trainer.devices", "trainer.precision", "data.content", "data.style")
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
@@ -83,10 +94,95 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
         value = OmegaConf.select(config, key)
         if isinstance(value, int | float) and not (value > least or (value == least and allowed)):
             raise UserError(f"{key}={value} is too small: give {'at least' if allowed else 'more than'} {least}")
+        if value == math.inf:
+            raise UserError(f"{key}={value} is too large: give a finite number")
     for key, most in _MOST.items():
         value = OmegaConf.select(config, key)
         if isinstance(value, int | float) and value > most:
             raise UserError(f"{key}={value} is too large: give at most {most}")
+    _widths(OmegaConf.select(config, "method.widths"))
+    _betas(OmegaConf.select(config, "optim.betas"))
+    crop, resize = OmegaConf.select(config, "data.crop"), OmegaConf.select(config, "data.resize")
+    if crop is not None and resize is not None and crop > resize:
+        raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
+    if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
+        _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
+
+
+def check_files(config: DictConfig) -> None:
+    """Finds out before any work whether the files a configuration names are there, and its outputs can be written.
+
+    Raises:
+        UserError: At the first that is missing.
+    """
+    for key in ("data.content", "data.style"):
+        given = OmegaConf.select(config, key)
+        for root in [given] if isinstance(given, str) else given if OmegaConf.is_list(given) else ():
+            if not Path(str(root)).expanduser().exists():
+                raise UserError(f"{key}={root} does not exist: give a folder of pictures, or [several]")
+    for key, what in (("encoder.weights", "the encoder's weights file"), ("data.held_out", "a text file of names")):
+        file = OmegaConf.select(config, key)
+        if file is not None and not Path(str(file)).expanduser().is_file():
+            raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
+    if (logs := OmegaConf.select(config, "logs")) is not None:
+        _can_hold_outputs(Path(str(logs)))
+
+
+def _widths(widths: Any) -> None:
+    if widths is None:
+        return
+    if len(widths) != 3 or not all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths):
+        raise UserError(
+            f"method.widths={_shown(widths)} is not allowed: give three whole numbers above 0, such as [64,128,256]"
+        )
+
+
+def _betas(betas: Any) -> None:
+    if betas is None:
+        return
+    if len(betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in betas):
+        raise UserError(
+            f"optim.betas={_shown(betas)} is not allowed: give two numbers from 0 to below 1, such as [0.9,0.999]"
+        )
+
+
+def _devices(devices: Any, accelerator: str | None) -> None:
+    """How many processes are asked for, as far as it can be known without torch."""
+    text = str(devices)
+    numbers = list(devices) if OmegaConf.is_list(devices) else text.split(",") if "," in text else None
+    if numbers is not None:
+        if not numbers or not all(re.fullmatch(r"\d+", str(n).strip()) for n in numbers):
+            raise UserError(f"trainer.devices={_shown(devices)} is not allowed: list devices by number, such as [0,1]")
+        return
+    if text == "auto" or text == "-1":
+        return
+    if isinstance(devices, bool) or not re.fullmatch(r"\d+", text) or int(text) == 0:
+        raise UserError(
+            f"trainer.devices={text} is not allowed: give a whole number above 0, a list of devices or auto"
+        )
+    cores = os.cpu_count() or 1
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not _a_gpu_may_be_here())
+    if on_cpu and int(text) > cores:
+        raise UserError(
+            f"trainer.devices={text} asks for {text} processes on the CPU, but this machine has {cores} cores and no GPU is "
+            f"asked for or found: give at most {cores}"
+        )
+
+
+def _a_gpu_may_be_here() -> bool:
+    """Whether a driver's files are there. Only torch knows whether it can use them."""
+    files = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/accel0", "/proc/driver/nvidia")
+    return sys.platform != "linux" or any(map(os.path.exists, files))
+
+
+def _can_hold_outputs(folder: Path) -> None:
+    there = folder.absolute()
+    while not there.exists() and not there.is_symlink() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"logs={folder} cannot hold the outputs: {there} is no folder; move it away or give logs=PATH")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"logs={folder} cannot hold the outputs: {there} may not be written to; give logs=PATH")
 
 
 def _same_type(key: str, value: Any, meant: Any) -> None:
@@ -117,7 +213,7 @@ def _shown(value: Any) -> str:
 
 
 def _one_of(key: str, value: Any, words: tuple[str, ...]) -> None:
-    if value is not None and value not in words:
+    if value is not None and str(value) not in words:
         raise UserError(f"{key}={value} is not allowed{_near(str(value), words)}; choose one of {', '.join(words)}")
 
 
@@ -146,7 +242,7 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
             return f"the data chosen has no key {key}: add data=folders"
         keys = _keys(default())
         advice = _near(key, keys) or _near(key.rpartition(".")[2], [k for k in keys if "." not in k])
-        return f"there is no key {key}{advice}; add a new one with +{key}=VALUE"
+        return f"there is no key {key}{advice or f'; add a new one with +{key}=VALUE'}"
     if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
         return f"there is no key {match[1]}{_near(match[1], _keys(default()))}"
     if "Config group override must be" in text:

@@ -18,6 +18,12 @@ from adain.errors import UserError
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+PATHS = (
+    "ckpt", "method.init", "compare_with", "data.content", "data.style", "data.held_out", "data.manifest",
+    "encoder.weights", "logs",
+)  # fmt: skip
+"""Keys whose value is a file name: see ``app.run``."""
+
 
 def train(config: DictConfig) -> float | None:
     """Trains as configured.
@@ -183,7 +189,7 @@ def main() -> None:
         rewrite_arguments()
     except UserError as error:
         fail(str(error))
-    run("train", train, paths=("ckpt", "method.init", "data.content", "data.style", "data.held_out", "compare_with"))
+    run("train", train, PATHS)
 
 
 if __name__ == "__main__":

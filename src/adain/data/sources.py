@@ -23,6 +23,9 @@ from adain.errors import UserError
 MAX_SUBSTITUTES = 100
 """So many unreadable pictures in a row are not bad luck: the run stops and says so."""
 
+LOOK = 64
+"""A short side, in pixels, at which a picture is only looked at: a JPEG file is decoded quickly, yet read to its end."""
+
 
 class Place(NamedTuple):
     """Which part of the global stream one worker reads, and from where.
@@ -83,7 +86,12 @@ class IndexedSource(ABC):
 
     Args:
         names: One name a picture, in a fixed order.
+
+    Attributes:
+        skipped: Of a held-out part, names and reasons of unreadable pictures passed over in choosing it.
     """
+
+    skipped: tuple[str, ...] = ()
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
@@ -124,17 +132,41 @@ class IndexedSource(ABC):
         )
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
-        """See ``Source``. Chosen by a hash of the names, so that pictures added later do not move the others.
+        """See ``Source``. The readable pictures whose names have the lowest hashes are held out.
+
+        So the choice does not depend on the order or place of the folders, and a picture added later seldom changes
+        it: only if its hash is among the lowest, when it takes the place of another, which is then trained on; or, in
+        a source of fewer than ``5 * held_out`` pictures, by making room for one more. A file that is renamed is another
+        picture. Every run lists its pairs in ``held_out.csv``; a ``held_out`` file fixes them (``FolderSource``).
 
         A source of fewer than ``5 * held_out`` pictures holds out a fifth, but at least one; a single picture is both
-        trained on and shown.
+        trained on and shown. Unreadable pictures are passed over and counted; they stay in the training part, so that
+        its length and with it the order of the others do not depend on them.
+
+        Raises:
+            UserError: If no picture can be read.
         """
         if len(self) == 1:
             return self, self
         count = max(1, min(held_out, len(self) // 5))
         ranked = sorted(self.names, key=lambda name: hashlib.sha256(os.fsencode(Path(name).name)).digest())
-        chosen = set(ranked[:count])
-        return self.subset([name for name in self.names if name not in chosen]), self.subset(ranked[:count])
+        chosen, skipped = list[str](), list[str]()
+        for name in ranked:
+            try:
+                self.read(name, LOOK)
+                chosen.append(name)
+            except PictureError as error:
+                skipped.append(f"{name}: {error}")
+            if len(chosen) == count or len(skipped) == MAX_SUBSTITUTES:
+                break
+        if not chosen:
+            raise UserError(
+                f"none of {len(skipped)} pictures could be read, the last being {skipped[-1]}: check the folder"
+            )
+        kept = set(chosen)
+        held = self.subset(chosen)
+        held.skipped = tuple(skipped)
+        return self.subset([name for name in self.names if name not in kept]), held
 
 
 class FolderSource(IndexedSource):
