@@ -8,7 +8,7 @@ OVERRIDES = $(foreach word,$(MAKEOVERRIDES),$(if $(filter $(UPPER),$(firstword $
 UPPER := PYTHON ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize bench watch test lint check clean
+.PHONY: help setup train stylize bench doctor watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -40,6 +40,9 @@ stylize: $(READY) ## content=FILE style=FILE [decoder=latest|reference|PATH] [al
 
 bench: $(READY) ## speed, side by side in one run: bench=train
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
+
+doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
+	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)

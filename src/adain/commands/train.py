@@ -143,7 +143,7 @@ def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, floa
     """The last lines: what came of it, where it is, what to type next."""
     from adain.callbacks.figures import label
 
-    shown = _relative(folder)
+    shown = relative(folder)
     if "summary" in callbacks:
         print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
         for row in callbacks["summary"].history:
@@ -153,14 +153,15 @@ def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, floa
     print(f"\nrun           {shown}")
     print(f"checkpoints   {shown}/checkpoints/  (best.ckpt, last.ckpt)")
     if "grid" in callbacks and callbacks["grid"].latest is not None:
-        print(f"pictures      {_relative(callbacks['grid'].latest)}")
+        print(f"pictures      {relative(callbacks['grid'].latest)}")
     if "skipped" in callbacks and callbacks["skipped"].seen:
-        listed = _relative(callbacks["skipped"].path)
+        listed = relative(callbacks["skipped"].path)
         print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
     print(f"next          {'make train ckpt=last' if stopped else 'make stylize content=FILE style=FILE'}")
 
 
-def _relative(path: Path) -> Path:
+def relative(path: Path) -> Path:
+    """A path as a user would type it here."""
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 

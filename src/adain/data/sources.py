@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from adain.data.manifest import bad_pictures, conditions, unchanged
 from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, read_picture
 from adain.errors import UserError
 
@@ -178,7 +179,9 @@ class FolderSource(IndexedSource):
         min_side: So are pictures whose shorter side is below this.
         held_out: A text file that names held-out pictures, one a line (a file's name or the end of its path). Those
             are never trained on and are the validation pictures.
-        names: Used by ``subset``.
+        manifest: A file in which ``make doctor`` kept what it found (see ``data.manifest``). Pictures it knows to be bad
+            are passed over without being decoded again: the same ones, for the same reasons, as without it.
+        names, bad: Used by ``subset``.
 
     Raises:
         UserError: If a root is missing, unreadable, or holds no picture files.
@@ -190,19 +193,24 @@ class FolderSource(IndexedSource):
         max_pixels: int = MAX_PIXELS,
         min_side: int = 16,
         held_out: str | None = None,
+        manifest: str | None = None,
         names: Sequence[str] | None = None,
+        bad: dict[str, tuple[int, int, str]] | None = None,
     ) -> None:
         self.roots = [roots] if isinstance(roots, str) else list(roots)
         self.max_pixels, self.min_side, self.held_out = max_pixels, min_side, held_out
         super().__init__(_list_pictures(self.roots) if names is None else names)
+        self.bad = bad_pictures(manifest, self.names, conditions(max_pixels, min_side)) if bad is None else bad
 
     def read(self, name: str, short_side: int) -> Image.Image:
         """See ``IndexedSource``."""
+        if (known := self.bad.get(name)) is not None and unchanged(name, *known[:2]):
+            raise PictureError(known[2])
         return read_picture(Path(name), short_side, self.max_pixels, self.min_side)
 
     def subset(self, names: Sequence[str]) -> FolderSource:
         """See ``IndexedSource``."""
-        return FolderSource(self.roots, self.max_pixels, self.min_side, None, names)
+        return FolderSource(self.roots, self.max_pixels, self.min_side, names=names, bad=self.bad)
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
         """See ``Source``: by the ``held_out`` file if there is one."""
