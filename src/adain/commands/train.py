@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import sys
 import warnings
@@ -134,9 +135,15 @@ def point_latest(logs: Path, folder: Path) -> None:
 
 
 def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
-    """Which held-out pairs every figure and picture of the run is of."""
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("content", "style"), *names])
+    """Which held-out pairs every figure and picture of the run is of. A resumed run says so if they are others."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("content", "style"), *names])
+    if path.is_file() and path.read_text(newline="", errors="surrogateescape") != text.getvalue():
+        print(
+            f"the held-out pairs are not those in {path}, because the pictures changed: figures from here on cannot be "
+            "compared with those before; data.held_out=FILE fixes them"
+        )
+    path.write_text(text.getvalue(), newline="", errors="surrogateescape")
 
 
 def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, stopped: bool) -> None:
