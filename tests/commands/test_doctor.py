@@ -30,7 +30,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), dtype=np.uint8))
             coarse.resize((80, 80), Image.Resampling.BICUBIC).save(tmp_path / side / f"{number}.png")
     (tmp_path / "content" / "0.png").write_bytes(b"no picture")
-    (tmp_path / "content" / "1.png").touch()
+    (tmp_path / "content" / "1.png").write_bytes(b"")
     (tmp_path / "content" / "3.png").write_bytes((tmp_path / "content" / "2.png").read_bytes())
     Image.new("L", (80, 80), 99).save(tmp_path / "style" / "4.png")
     monkeypatch.chdir(tmp_path)

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from adain.commands.train import build_trainer
 from adain.errors import UserError
 
-_STEPS = 4  # measured, after one to warm up
-_BATCHES = 8
+_MOST = 8  # batches or steps in a measurement
+_SECONDS = 10.0  # that one may take; two steps are the least
 
 
 class Finding(NamedTuple):
@@ -192,22 +192,24 @@ def check_loader(config: DictConfig) -> list[Finding]:
     for _ in range(max(1, 3 * data.num_workers)):  # what was prefetched is no measure
         next(batches)
     start = time.perf_counter()
-    for _ in range(_BATCHES):
+    for _ in range(_MOST):
         next(batches)
-    load = (time.perf_counter() - start) / _BATCHES
-    step(first)
-    start = time.perf_counter()
-    for _ in range(_STEPS):
+    load = (time.perf_counter() - start) / _MOST
+    step(first)  # the first one also allocates
+    start, done = time.perf_counter(), 0
+    while done < 2 or (done < _MOST and time.perf_counter() - start < _SECONDS):
         step(first)
-    compute = (time.perf_counter() - start) / _STEPS
+        done += 1
+    compute = (time.perf_counter() - start) / done
     for _ in range(2 * data.num_workers):
         next(batches)
-    waited, start = 0.0, time.perf_counter()
-    for _ in range(_BATCHES):
+    waited, start, done = 0.0, time.perf_counter(), 0
+    while done < 2 or (done < _MOST and time.perf_counter() - start < _SECONDS):
         before = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - before
         step(batch)
+        done += 1
     share = waited / (time.perf_counter() - start)
     del batches
     figures = {"load_seconds": load, "step_seconds": compute, "share_waiting": share, "num_workers": data.num_workers}
