@@ -138,12 +138,13 @@ def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
     """Which held-out pairs every figure and picture of the run is of. A resumed run says so if they are others."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([("content", "style"), *names])
-    if path.is_file() and path.read_text(newline="", errors="surrogateescape") != text.getvalue():
+    lines = text.getvalue().encode(errors="surrogateescape")  # file names need not be UTF-8
+    if path.is_file() and path.read_bytes() != lines:
         print(
             f"the held-out pairs are not those in {path}, because the pictures changed: figures from here on cannot be "
             "compared with those before; data.held_out=FILE fixes them"
         )
-    path.write_text(text.getvalue(), newline="", errors="surrogateescape")
+    path.write_bytes(lines)
 
 
 def report(folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, stopped: bool) -> None:
