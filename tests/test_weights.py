@@ -6,8 +6,10 @@ import hashlib
 import io
 import multiprocessing
 import os
+import pickle
 import tarfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -277,3 +279,26 @@ def test_broken_safetensors_are_a_users_message(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"hello")
     with pytest.raises(UserError, match=r"a\.safetensors"):
         read_state(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_refusal_is_short_and_tells_nobody_to_switch_the_protection_off(zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.pth"
+    torch.save({"a": Hostile(tmp_path / "trace")}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError) as caught:
+        read_state(path)
+    text = str(caught.value)
+    assert f"it would run {os.mkdir.__module__}.mkdir" in text
+    assert len(text) < 200 + len(str(path))
+    for word in ("torch.load", "weights_only", "\n", "\x1b"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("data", [b"", b"some text", pickle.dumps({"a": 1}, protocol=4)])
+def test_what_is_no_weights_file_is_said_shortly(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(data)
+    warnings.simplefilter("error")  # pytest puts the filters back
+    with pytest.raises(UserError, match="no weights file") as caught:
+        read_state(path)
+    assert "torch" not in str(caught.value).replace(str(path), "")

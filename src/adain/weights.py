@@ -7,6 +7,8 @@ lock that several processes share.
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,18 +148,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # asks to file an issue with torch
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"there is no weights file at {path}: check the path") from None
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path} was refused: it holds more than tensors and plain data, or is no weights file ({reason}); "
-            "give a file from a source you trust"
-        ) from None
+        # torch's own text is long and tells how to switch the protection off
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        why = f"it would run {named[1]}, and only tensors and plain data are read" if named else "it is no weights file"
+        raise UserError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
     except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError... for broken files
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} cannot be read as weights ({reason}): it is cut short or no weights file") from None
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+        raise UserError(f"{path} cannot be read as weights{reason}: it is cut short or no weights file") from None
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
     return state

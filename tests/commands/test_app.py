@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from adain.commands import app
 from adain.errors import UserError
@@ -180,7 +180,7 @@ def test_a_file_name_that_looks_like_a_number_is_a_name(name: str) -> None:
     assert OverridesParser.create().parse_override(app._quoted(f"content={name}", ("content",))).value() == name
 
 
-@pytest.mark.parametrize("value", ["null", "[]", "['a,b',c]", "'a b'", '"a b"'])
+@pytest.mark.parametrize("value", ["null", "[]", "['a,b','c']", "'a b'", '"a b"'])
 def test_nothing_and_what_has_quotes_stay(value: str) -> None:
     assert app._quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
 
@@ -191,9 +191,107 @@ def test_every_name_of_a_list_is_a_name(names: list[str]) -> None:
     assert OverridesParser.create().parse_override(override).value() == names
 
 
-def test_a_file_that_is_called_like_a_list_is_a_file() -> None:
+def test_a_file_that_is_called_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("[1]").touch()
     assert OverridesParser.create().parse_override(app._quoted("content=[1]", ("content",))).value() == "[1]"
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("[a,b]", ["a", "b"]),
+        ("[a b,'c,d','k=v']", ["a b", "c,d", "k=v"]),
+        ("['a${x}b','~/c']", ["a${x}b", "~/c"]),
+        ("[~/monet, ~/a (1),k=v]", ["~/monet", "~/a (1)", "k=v"]),
+        ("[2024]", ["2024"]),
+    ],
+)
+def test_a_list_of_file_names_stays_one(typed: str, names: list[str], tmp_path: Path) -> None:
+    quoted = app._quoted(f"data.content={typed}", ("data.content",))
+    config = app.preflight("train", ["data=folders", "data.style=/b", quoted])
+    assert list(config.data.content) == names
+
+
+NASTY = ["a${x}b", "${oc.env:HOME}", "a\\${x}", "a\\\\${b", "$${x}'", "${a'b", "k=v, ${w} [z]", "\\"]
+
+
+@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("key", ["data.content", "encoder.weights", "logs", "ckpt"])
+def test_an_interpolation_in_a_file_name_is_taken_as_it_is(
+    key: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Through both ways a configuration is composed: ours and ``hydra.main``'s."""
+    from adain.commands.train import PATHS
+
+    seen: list[DictConfig] = []
+    monkeypatch.setattr(app, "check", lambda *_: None)
+    monkeypatch.setattr(app, "check_files", seen.append)
+    typed = ["data=folders", "data.content=/a", "data.style=/b", f"{key}={name}", "hydra.run.dir=out"]
+    monkeypatch.setattr(sys, "argv", ["train", *typed])
+    app.run("train", seen.append, PATHS)
+    assert [OmegaConf.select(config, key) for config in seen] == [name, name]
+
+
+# --- a package that is not there ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("datasets", ["`hub`", "[hub]"]),
+        ("datasets.features", ["`hub`", "[hub]"]),
+        ("tensorboard", ["`tensorboard`", "[tensorboard]"]),
+        ("nowhere_at_all", ["nowhere-at-all", "pip install nowhere-at-all"]),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra_and_the_command(
+    module: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    code, text = ended(monkeypatch, capsys, raising(error))
+    assert code == 1
+    assert text.count("\n") == 1
+    assert "pip install" in text
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.parametrize("plugin", ["hydra_ray_launcher", "hydra_joblib_launcher"])
+def test_a_plugin_of_hydra_is_a_package(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [f"{plugin.replace('_', '-')}>=1; extra == 'clusters'"]
+    monkeypatch.setattr(app.metadata, "requires", lambda _: wanted)
+    assert "`clusters`" in app.missing_package(ModuleNotFoundError("", name=f"hydra_plugins.{plugin}.launcher"))
+
+
+# --- a machine that cannot be written to ----------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_a_users_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = ended(monkeypatch, capsys, raising(OSError(28, "No space left on device", "/x/summary.part")))
+    assert (code, text.count("\n")) == (1, 1)
+    assert "No space left on device" in text
+    assert "/x/summary.part" in text
+
+
+def test_another_fault_of_the_system_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(OSError, match="Bad file"):
+        ended(monkeypatch, capsys, raising(OSError(9, "Bad file descriptor")))
+
+
+def test_a_run_folder_that_cannot_be_made_is_a_users_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["train", f"hydra.run.dir={tmp_path}/file/run"])
+    with pytest.raises(SystemExit) as ending:
+        app.run("train", lambda config: None)
+    assert ending.value.code == 1
+    text = capsys.readouterr().err
+    assert text.startswith("error: the output folder cannot be written")
+    assert text.count("\n") == 1
 
 
 def test_other_keys_stay() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from omegaconf import DictConfig
 
-from adain.commands import app
+from adain.choices import Accelerator, Precision
+from adain.commands import app, check
 from adain.commands.app import conf_folder, preflight
 from adain.errors import UserError
 
@@ -74,6 +77,8 @@ def test_every_experiment_passes(name: str) -> None:
         ["trainer.precision=32", "data.flip=1"],
         ["trainer.devices=[0]"],
         ["trainer.devices=auto"],
+        ["trainer.devices=-1"],
+        ["trainer.precision=16", "trainer.devices='0,1'"],
         ["+foo=1", "++bar=2", "~callbacks.grid"],
     ],
     ids=" ".join,
@@ -181,6 +186,9 @@ def test_a_value_of_another_type_is_named_with_the_right_one(override: str, kind
         ("data.flip=2", "at most 1"),
         ("trainer.max_steps=0", "at least 1"),
         ("method.style_weight=-1", "at least 0"),
+        ("seed=-1", "at least 0"),
+        ("seed=4294967296", "at most 4294967295"),
+        ("optim.lr=inf", "a finite number"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str) -> None:
@@ -196,6 +204,8 @@ def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str)
         ("method.style_reduction=men", "mean"),
         ("encoder.name=vgg19_normalized", "vgg19_normalised"),
         ("monitor.mode=mn", "min"),
+        ("trainer.precision=bf16-mixd", "bf16-mixed"),
+        ("trainer.accelerator=gpus", "gpu"),
     ],
 )
 def test_a_word_that_is_not_allowed_is_named_with_the_nearest(override: str, near: str) -> None:
@@ -283,3 +293,81 @@ def test_checking_leaves_the_arguments_alone(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["x", "seed=3"])
     preflight("train", ["seed=4"])
     assert sys.argv == ["x", "seed=3"]
+
+
+# --- what only came after the long imports, once --------------------------------------------------------------------
+
+
+def test_our_words_for_precision_and_accelerator_are_lightnings() -> None:
+    from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT
+    from pytorch_lightning.accelerators import AcceleratorRegistry
+
+    theirs = {str(word) for kind in get_args(_PRECISION_INPUT) for word in get_args(kind)}
+    assert set(get_args(Precision)) == theirs | {"auto"}
+    assert set(get_args(Accelerator)) == {*AcceleratorRegistry.available_accelerators(), "gpu", "auto"}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "method.widths=[1,2]",
+        "method.widths=[64,0,1]",
+        "method.widths=[a,b,c]",
+        "optim.betas=[0.9]",
+        "optim.betas=[0.9,1]",
+    ],
+)
+def test_a_list_of_the_wrong_length_or_kind_is_named_with_a_right_one(override: str) -> None:
+    key = override.partition("=")[0]
+    text = message(override)
+    assert text.startswith(f"{key}=[")
+    assert re.search(r"such as \[[\d.,]+\]$", text)
+
+
+def test_a_crop_that_does_not_fit_is_named() -> None:
+    assert message("data.crop=256", "data.resize=128").startswith("data.crop=256 is larger than data.resize=128")
+
+
+@pytest.mark.parametrize("given", ["0", "-2", "1.5", "two", "[]", "[a]", "[-1]"])
+def test_devices_that_are_none_are_named(given: str) -> None:
+    assert re.match(
+        r"trainer\.devices=.* is not allowed: (give a whole number|list devices)", message(f"trainer.devices={given}")
+    )
+
+
+def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(check, "_a_gpu_may_be_here", lambda: False)
+    assert "give at most 4" in message("trainer.devices=5")
+    preflight("train", ["trainer.devices=4"])
+    monkeypatch.setattr(check, "_a_gpu_may_be_here", lambda: True)
+    preflight("train", ["trainer.devices=5"])
+    assert "give at most 4" in message("trainer.devices=5", "trainer=cpu")
+
+
+def test_with_a_near_key_nothing_else_is_advised() -> None:
+    assert "+" not in message("method.style_wieght=20")
+    assert "+zzz=VALUE" in message("zzz=1")
+
+
+def _checked(*overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        check.check_files(preflight("train", list(overrides)))
+    return str(caught.value)
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+    style = f"data.style={tmp_path}"
+    assert _checked("data=folders", "data.content=/nowhere", style).startswith("data.content=/nowhere does not exist")
+    assert _checked("data=folders", f"data.content=[{tmp_path},/no]", style).startswith("data.content=/no does not")
+    assert _checked("encoder.weights=no.pth").startswith("encoder.weights=no.pth is no existing file")
+    both = ["data=folders", f"data.content={tmp_path}", style]
+    assert _checked(*both, "data.held_out=no.txt").startswith("data.held_out=no.txt is no existing file")
+    check.check_files(preflight("train", both))
+
+
+def test_logs_that_are_a_file_are_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    for below in ("logs", "logs/deeper"):
+        assert f"{tmp_path}/logs is no folder" in _checked(f"logs={tmp_path}/{below}")
+    check.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from adain.commands.train import write_pairs
 from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
@@ -96,6 +97,15 @@ def test_held_out_pairs_are_named_in_the_run(smoke: Run) -> None:
         rows = list(csv.reader(file))
     assert rows[0] == ["content", "style"]
     assert len(rows) == 3
+
+
+def test_other_held_out_pairs_in_the_same_run_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "held_out.csv"
+    for names, said in (([("a", "b")], False), ([("a", "b")], False), ([("a", "c\udce9, d")], True)):
+        write_pairs(path, names)
+        assert ("are not those in" in capsys.readouterr().out) is said
+    with path.open(newline="", errors="surrogateescape") as file:
+        assert list(csv.reader(file)) == [["content", "style"], ["a", "c\udce9, d"]]
 
 
 @pytest.mark.parametrize("path", sorted(Path("conf/experiment").glob("*.yaml")), ids=lambda path: path.stem)

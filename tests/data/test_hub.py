@@ -314,3 +314,17 @@ def test_data_module(parquet: Parquet) -> None:
     held = next(iter(data.val_dataloader()))
     assert held["content"][:, 0, 0, 0].tolist() == [0, 1]
     assert held["style"][:, 0, 0, 0].tolist() == [100, 101]
+
+
+def test_unreadable_rows_are_not_held_out_but_counted(parquet: Parquet) -> None:
+    bad = {"bytes": b"no picture", "path": "x.png"}
+    training, held = source(parquet([0, bad, 1, 2, 3, 4])).split(2)
+    assert held.names == ["parquet[held-out 0]", "parquet[held-out 2]"]
+    assert held.skipped == ("parquet[held-out 1]: empty or not a picture",)
+    assert isinstance(training, HubSource)
+    assert sorted(rows(training, 3)) == [2, 3, 4]
+
+
+def test_nothing_readable_to_hold_out(parquet: Parquet) -> None:
+    with pytest.raises(UserError, match="none of the first 3 rows"):
+        source(parquet([{"bytes": b"no picture", "path": "x.png"}] * 3)).split(2)

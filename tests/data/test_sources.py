@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from adain.data.picture import PictureError
 from adain.data.sources import FolderSource, IndexedSource, Place, Sample
 from adain.errors import UserError
 
@@ -312,7 +313,30 @@ def test_held_out_file_of_none_or_all(folder: Folder, tmp_path: Path, text: str,
 
 
 def test_parts_keep_the_limits(folder: Folder) -> None:
-    source = FolderSource(str(folder(good=10)), max_pixels=100)
+    root = folder(good=10)
+    (root / "large.png").write_bytes((root / "good_00.png").read_bytes())
+    Image.new("RGB", (40, 40)).save(root / "large.png")
+    source = FolderSource(str(root), max_pixels=500)
     for part in source.split(2):
-        with pytest.raises(UserError, match="max_pixels=100"):
-            take(part, 1)
+        assert isinstance(part, FolderSource)
+        with pytest.raises(PictureError, match="max_pixels=500"):
+            part.read(str(root / "large.png"), 20)
+
+
+def test_unreadable_pictures_are_not_held_out_but_counted(folder: Folder) -> None:
+    good = FolderSource(str(folder("good", good=20))).split(3)[1].names
+    root = folder("mixed", good=20)
+    broken = root / Path(good[1]).name
+    broken.write_bytes(b"no picture")
+    training, held = FolderSource(str(root)).split(3)
+    assert [Path(n).name for n in held.names][:2] == [Path(good[0]).name, Path(good[2]).name]
+    assert len(held) == 3
+    assert held.skipped == (f"{broken}: empty or not a picture",)
+    assert isinstance(training, FolderSource)
+    assert len(training) == 17, "its length does not depend on what is broken"
+    assert str(broken) in training.names
+
+
+def test_nothing_readable_says_so(folder: Folder) -> None:
+    with pytest.raises(UserError, match="none of 7 pictures could be read"):
+        FolderSource(str(folder(bad=7))).split(2)

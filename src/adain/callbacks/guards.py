@@ -57,11 +57,21 @@ class SkippedPictures(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Adds what is new."""
-        for line in batch["skipped"]:
+        self._add(batch["skipped"])
+        if batch["skipped"]:
+            pl_module.log("data/skipped", float(len(self.seen)), batch_size=1)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Adds those passed over in choosing the held-out pictures."""
+        self._add(batch["skipped"])
+
+    def _add(self, lines: list[str]) -> None:
+        for line in lines:
             if line not in self.seen:
                 self.seen.add(line)
                 say(f"skipped the picture {line}")
                 with self.path.open("a") as file:
                     file.write(line + "\n")
-        if batch["skipped"]:
-            pl_module.log("data/skipped", float(len(self.seen)), batch_size=1)

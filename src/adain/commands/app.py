@@ -2,62 +2,70 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from importlib import metadata
 from typing import Any, NoReturn
 
 import hydra
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.commands.check import check, check_recipe, explain
+from adain.commands.check_training import check_files
+from adain.commands.compose import compose_config, conf_folder, preflight
+from adain.commands.explain import explain
+from adain.commands.jobs import preflight_jobs
 from adain.errors import UserError
-
-_WHOLE = re.compile(r"\[.*\]|'.*'|\".*\"", re.S)
-
-
-def conf_folder() -> Path:
-    """The configuration: beside ``src/`` in a checkout, inside the package where it is installed."""
-    inside = Path(__file__).parents[1] / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
+from adain.quoting import quoted
 
 
 def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = ()) -> None:
     """Runs a command under Hydra and exits: 0 done, 1 a user's mistake, 128 + n stopped by signal n.
+
+    With ``--multirun`` every job is checked before the first starts, and a job's mistake does not end the others.
 
     Args:
         config: Name of the primary configuration.
         task: What to do with the composed one.
         paths: Keys whose value is a file name, taken as it is, whatever characters it has.
     """
-    arguments = [_quoted(argument, paths) for argument in sys.argv[1:]]
+    many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
+    arguments = [quoted(argument, paths, many) for argument in sys.argv[1:]]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
 
+    started = False
+
     def guarded(given: DictConfig) -> Any:
+        nonlocal started
+        started = True
         try:
             return task(given)
         except Exception as error:
-            if (mistake := _mistake(error)) is None:
+            if (text := mistake(error)) is None:
                 raise  # a fault of ours: with its traceback
-            fail(mistake)
+            fail(text)
 
     try:
-        if not any(a.startswith("-") for a in arguments):  # --help, --multirun and the like are Hydra's
-            preflight(config, overrides)
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)(guarded)()
+        if many:
+            preflight_jobs(config, overrides)
+        elif not any(a.startswith("-") for a in arguments):  # --help and the like are Hydra's
+            check_files(preflight(config, overrides))
+        start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)
+        start(task if many else guarded)()
     except UserError as error:
         fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        fail(explain(error, overrides, lambda: _compose(config, [])))
+        fail(explain(error, overrides, lambda: compose_config(config, [])))
+    except OSError as error:
+        if started:
+            raise
+        fail(f"the output folder cannot be written ({error}): give another one with logs=PATH")
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
@@ -69,69 +77,44 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def preflight(config: str, overrides: list[str]) -> None:
-    """Composes the configuration and checks it, before torch is imported and before any folder is made.
-
-    Raises:
-        UserError: What is wrong, what is allowed and what to do.
-    """
-    groups = [override for override in overrides if _is_group(override)]
-    try:
-        composed = _compose(config, overrides)
-        check_recipe(composed, dict(HydraConfig.get().runtime.choices), conf_folder(), overrides)
-        check(composed, overrides, lambda: _compose(config, groups))
-    except UserError:
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null
-        raise UserError(explain(error, overrides, lambda: _compose(config, groups))) from None
-
-
-def _compose(config: str, overrides: list[str]) -> DictConfig:
-    """The configuration as the task will see it, the run's folder left open."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        composed = compose(config, overrides, return_hydra_config=True)
-    composed.hydra.runtime.output_dir = "RUN"
-    HydraConfig.instance().set_config(composed)
-    with flag_override(composed, ["struct", "readonly"], [False, False]):
-        composed.pop("hydra")
-    return composed
-
-
-def _is_group(override: str) -> bool:
-    """Whether an override chooses among a group's files. One with + or ~ before it does not."""
-    key = override.partition("=")[0]
-    return bool(key) and (conf_folder() / key).is_dir()
-
-
-def _mistake(error: BaseException) -> str | None:
-    """The message of the user error that this is, or that caused it."""
+def mistake(error: BaseException) -> str | None:
+    """The message of the user error that this is or that caused it, or of a machine that ran full."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, UserError):
             return str(inner)
         if isinstance(inner, ModuleNotFoundError) and not (inner.name or "").startswith("adain"):
-            return f"{str(inner).splitlines()[0]}: install the extra that this choice needs (see pyproject.toml)"
+            return missing_package(inner)
+        if isinstance(inner, OSError) and inner.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            where = f" at {inner.filename}" if inner.filename else ""
+            return f"nothing more can be written{where} ({inner.strerror}): free some disk space or give logs=PATH"
         inner = inner.__cause__  # not __context__: a fault met while handling a mistake is ours
     return None
 
 
-def _quoted(argument: str, paths: tuple[str, ...]) -> str:
-    """A file name quoted for Hydra's grammar, whatever is in it; in a list, every one that has no quotes of its own.
+def missing_package(error: ModuleNotFoundError) -> str:
+    """Which package is missing, which of our extras brings it, and the command that installs it."""
+    module = (error.name or "").partition(".")[0] or str(error)
+    wanted = _distribution(error.name or module)
+    try:
+        requirements = metadata.requires("adain-lightning") or []
+    except metadata.PackageNotFoundError:  # run from a folder of sources that was never installed
+        requirements = []
+    for requirement in requirements:
+        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"]([\w-]+)", requirement)
+        if name and extra and _distribution(name[0]) == wanted:
+            what = f"-e '.[{extra[1]}]'" if _in_checkout() else f"'adain-lightning[{extra[1]}]'"
+            return f"this choice needs the package {name[0]} of the extra `{extra[1]}`: {sys.executable} -m pip install {what}"
+    return f"this choice needs the package {wanted}, which is not installed: {sys.executable} -m pip install {wanted}"
 
-    ``null`` and whole quotes stay. A file that is called like a list is a file.
-    """
-    key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in paths or value in ("", "null"):
-        return argument
-    if _WHOLE.fullmatch(value) and not Path(value).exists():
-        words = value[1:-1].split(",")
-        if value[0] != "[" or any(word.strip()[:1] in ("'", '"', "[", "") for word in words):
-            return argument
-        return f"{key}=[{','.join(quote(word.strip()) for word in words)}]"
-    return f"{key}={quote(value)}"
+
+def _distribution(module: str) -> str:
+    """A module's or a requirement's name as package indexes spell it."""
+    parts = module.split(".")
+    if parts[0] == "hydra_plugins" and len(parts) > 1:  # hydra_plugins.hydra_ray_launcher
+        parts = parts[1:]
+    return parts[0].replace("_", "-").lower()
 
 
-def quote(value: str) -> str:
-    """A text in Hydra's quotes. Hydra takes a backslash for itself only before a quote."""
-    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"
+def _in_checkout() -> bool:
+    return (conf_folder().parent / "pyproject.toml").is_file()

@@ -34,12 +34,17 @@ def rewrite_arguments() -> None:
             f"its decoder use method.init={checkpoint}"
         )
     before = [
-        o
-        for o in map(str, OmegaConf.load(overrides))
-        if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
+        o for o in _typed_before(overrides) if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
     ]
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
     sys.argv[1:] = [*before, *rest, f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}"]
+
+
+def _typed_before(path: Path) -> list[str]:
+    """A run's overrides as they were typed: a ``${`` in them is not resolved here."""
+    written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert isinstance(written, list)
+    return [str(override) for override in written]
 
 
 def find_checkpoint(wanted: str, logs: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import sys
 import warnings
@@ -17,6 +18,12 @@ from adain.errors import UserError
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+
+PATHS = (
+    "ckpt", "method.init", "method.style", "compare_with", "data.content", "data.style", "data.held_out", "data.manifest",
+    "encoder.weights", "logs",
+)  # fmt: skip
+"""Keys whose value is a file name: see ``app.run``."""
 
 
 def train(config: DictConfig) -> float | None:
@@ -138,9 +145,16 @@ def point_latest(logs: Path, folder: Path) -> None:
 
 
 def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
-    """Which held-out pairs every figure and picture of the run is of."""
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("content", "style"), *names])
+    """Which held-out pairs every figure and picture of the run is of. A resumed run says so if they are others."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("content", "style"), *names])
+    lines = text.getvalue().encode(errors="surrogateescape")  # file names need not be UTF-8
+    if path.is_file() and path.read_bytes() != lines:
+        print(
+            f"the held-out pairs are not those in {path}, because the pictures changed: figures from here on cannot be "
+            "compared with those before; data.held_out=FILE fixes them"
+        )
+    path.write_bytes(lines)
 
 
 def report(
@@ -149,7 +163,7 @@ def report(
     """The last lines: what came of it, where it is, what to type next."""
     from adain.callbacks.figures import label
 
-    shown = _relative(folder)
+    shown = relative(folder)
     if "summary" in callbacks:
         print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
         for row in callbacks["summary"].history:
@@ -159,16 +173,17 @@ def report(
     print(f"\nrun           {shown}")
     print(f"checkpoints   {shown}/checkpoints/  (best.ckpt, last.ckpt)")
     if "grid" in callbacks and callbacks["grid"].latest is not None:
-        print(f"pictures      {_relative(callbacks['grid'].latest)}")
+        print(f"pictures      {relative(callbacks['grid'].latest)}")
     if "skipped" in callbacks and callbacks["skipped"].seen:
-        listed = _relative(callbacks["skipped"].path)
+        listed = relative(callbacks["skipped"].path)
         print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
     inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
     other = "" if method == "adain" else f"method={method} "
     print(f"next          {'make train ckpt=last' if stopped else f'make stylize {other}{inputs}'}")
 
 
-def _relative(path: Path) -> Path:
+def relative(path: Path) -> Path:
+    """A path as a user would type it here."""
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
@@ -206,11 +221,7 @@ def main() -> None:
     except UserError as error:
         fail(str(error))
     choose_recipe()
-    run(
-        "train",
-        train,
-        paths=("ckpt", "method.init", "method.style", "data.content", "data.style", "data.held_out", "compare_with"),
-    )
+    run("train", train, PATHS)
 
 
 if __name__ == "__main__":

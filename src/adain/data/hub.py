@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from adain.data.picture import MAX_PIXELS, PictureError, read_picture
-from adain.data.sources import MAX_SUBSTITUTES, IndexedSource, Place, Sample
+from adain.data.sources import LOOK, MAX_SUBSTITUTES, IndexedSource, Place, Sample
 from adain.errors import UserError
 
 
@@ -136,12 +136,30 @@ class HubSource:
         return read_picture(io.BytesIO(cell["bytes"]), short_side, self.max_pixels, self.min_side)
 
     def split(self, held_out: int) -> tuple[HubSource, IndexedSource]:
-        """See ``Source``: the first rows are held out."""
-        rows = list(itertools.islice(self._each(self._rows().skip(self.skip)), held_out))
-        if not rows:
+        """See ``Source``: the first readable rows are held out, unreadable ones among them counted and left out."""
+        pictures: dict[str, dict[str, Any]] = {}
+        skipped: list[str] = []
+        taken = 0
+        for row in self._each(self._rows().skip(self.skip)):
+            name = f"{self.path}[held-out {taken}]"
+            taken += 1
+            try:
+                self._decode(row, LOOK)
+                pictures[name] = row
+            except PictureError as error:
+                skipped.append(f"{name}: {error}")
+            if len(pictures) == held_out or len(skipped) == MAX_SUBSTITUTES:
+                break
+        if not taken:
             raise UserError(f"the data set {self.path} (split {self.given['split']}) has no rows")
-        pictures = {f"{self.path}[held-out {index}]": row for index, row in enumerate(rows)}
-        return HubSource(**self.given, skip=self.skip + len(rows)), _Rows(self, pictures)
+        if not pictures:
+            raise UserError(
+                f"none of the first {taken} rows of {self.path} holds a usable picture, the last being {skipped[-1]}: check "
+                f"data column {self.column!r}"
+            )
+        held = _Rows(self, pictures)
+        held.skipped = tuple(skipped)
+        return HubSource(**self.given, skip=self.skip + taken), held
 
 
 class _Rows(IndexedSource):

@@ -23,10 +23,11 @@ def folders(
     held_out: str | None,
     max_pixels: int,
     min_side: int,
+    manifest: str | None,
     **pairs: Any,
 ) -> StyleTransferDataModule:
     """Folders of pictures: see ``FolderSource`` and ``StyleTransferDataModule``."""
-    contents, styles = (FolderSource(roots, max_pixels, min_side, held_out) for roots in (content, style))
+    contents, styles = (FolderSource(roots, max_pixels, min_side, held_out, manifest) for roots in (content, style))
     return StyleTransferDataModule(contents, styles, **pairs)
 
 

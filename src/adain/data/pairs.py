@@ -113,7 +113,7 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
             "style": self._centre(self.style, style),
             "content_name": content,
             "style_name": style,
-            "skipped": [],
+            "skipped": [] if index else [*self.content.skipped, *self.style.skipped],
         }
 
     def _centre(self, source: IndexedSource, name: str) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-from torch import Tensor
+
+if TYPE_CHECKING:  # the scan's processes decode pictures and need no torch
+    from torch import Tensor
 
 from adain.choices import EXTENSIONS as EXTENSIONS
 
@@ -134,6 +135,8 @@ def resize_short_side(picture: Image.Image, short_side: int) -> Image.Image:
 
 def to_tensor(picture: Image.Image) -> Tensor:
     """``3 x H x W``, uint8, of an RGB picture. A quarter of the bytes of floats: worker processes send this."""
+    import torch
+
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
@@ -144,5 +147,7 @@ def to_unit(pixels: Tensor) -> Tensor:
 
 def to_picture(tensor: Tensor) -> Image.Image:
     """A Pillow picture of a ``3 x H x W`` tensor in [0, 1]; values outside are clamped."""
+    import torch
+
     pixels = tensor.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())

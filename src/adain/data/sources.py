@@ -17,11 +17,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from adain.data.register import bad_pictures, conditions, unchanged
 from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, read_picture
 from adain.errors import UserError
 
 MAX_SUBSTITUTES = 100
 """So many unreadable pictures in a row are not bad luck: the run stops and says so."""
+
+LOOK = 64
+"""A short side, in pixels, at which a picture is only looked at: a JPEG file is decoded quickly, yet read to its end."""
 
 
 class Place(NamedTuple):
@@ -83,7 +87,12 @@ class IndexedSource(ABC):
 
     Args:
         names: One name a picture, in a fixed order.
+
+    Attributes:
+        skipped: Of a held-out part, names and reasons of unreadable pictures passed over in choosing it.
     """
+
+    skipped: tuple[str, ...] = ()
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
@@ -124,17 +133,41 @@ class IndexedSource(ABC):
         )
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
-        """See ``Source``. Chosen by a hash of the names, so that pictures added later do not move the others.
+        """See ``Source``. The readable pictures whose names have the lowest hashes are held out.
+
+        So the choice does not depend on the order or place of the folders, and a picture added later seldom changes
+        it: only if its hash is among the lowest, when it takes the place of another, which is then trained on; or, in
+        a source of fewer than ``5 * held_out`` pictures, by making room for one more. A file that is renamed is another
+        picture. Every run lists its pairs in ``held_out.csv``; a ``held_out`` file fixes them (``FolderSource``).
 
         A source of fewer than ``5 * held_out`` pictures holds out a fifth, but at least one; a single picture is both
-        trained on and shown.
+        trained on and shown. Unreadable pictures are passed over and counted; they stay in the training part, so that
+        its length and with it the order of the others do not depend on them.
+
+        Raises:
+            UserError: If no picture can be read.
         """
         if len(self) == 1:
             return self, self
         count = max(1, min(held_out, len(self) // 5))
         ranked = sorted(self.names, key=lambda name: hashlib.sha256(os.fsencode(Path(name).name)).digest())
-        chosen = set(ranked[:count])
-        return self.subset([name for name in self.names if name not in chosen]), self.subset(ranked[:count])
+        chosen, skipped = list[str](), list[str]()
+        for name in ranked:
+            try:
+                self.read(name, LOOK)
+                chosen.append(name)
+            except PictureError as error:
+                skipped.append(f"{name}: {error}")
+            if len(chosen) == count or len(skipped) == MAX_SUBSTITUTES:
+                break
+        if not chosen:
+            raise UserError(
+                f"none of {len(skipped)} pictures could be read, the last being {skipped[-1]}: check the folder"
+            )
+        kept = set(chosen)
+        held = self.subset(chosen)
+        held.skipped = tuple(skipped)
+        return self.subset([name for name in self.names if name not in kept]), held
 
 
 class FolderSource(IndexedSource):
@@ -146,7 +179,9 @@ class FolderSource(IndexedSource):
         min_side: So are pictures whose shorter side is below this.
         held_out: A text file that names held-out pictures, one a line (a file's name or the end of its path). Those
             are never trained on and are the validation pictures.
-        names: Used by ``subset``.
+        manifest: A file in which ``make doctor`` kept what it found (see ``data.manifest``). Pictures it knows to be bad
+            are passed over without being decoded again: the same ones, for the same reasons, as without it.
+        names, bad: Used by ``subset``.
 
     Raises:
         UserError: If a root is missing, unreadable, or holds no picture files.
@@ -158,19 +193,24 @@ class FolderSource(IndexedSource):
         max_pixels: int = MAX_PIXELS,
         min_side: int = 16,
         held_out: str | None = None,
+        manifest: str | None = None,
         names: Sequence[str] | None = None,
+        bad: dict[str, tuple[int, int, str]] | None = None,
     ) -> None:
         self.roots = [roots] if isinstance(roots, str) else list(roots)
         self.max_pixels, self.min_side, self.held_out = max_pixels, min_side, held_out
         super().__init__(_list_pictures(self.roots) if names is None else names)
+        self.bad = bad_pictures(manifest, self.names, conditions(max_pixels, min_side)) if bad is None else bad
 
     def read(self, name: str, short_side: int) -> Image.Image:
         """See ``IndexedSource``."""
+        if (known := self.bad.get(name)) is not None and unchanged(name, *known[:2]):
+            raise PictureError(known[2])
         return read_picture(Path(name), short_side, self.max_pixels, self.min_side)
 
     def subset(self, names: Sequence[str]) -> FolderSource:
         """See ``IndexedSource``."""
-        return FolderSource(self.roots, self.max_pixels, self.min_side, None, names)
+        return FolderSource(self.roots, self.max_pixels, self.min_side, names=names, bad=self.bad)
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
         """See ``Source``: by the ``held_out`` file if there is one."""

@@ -1,0 +1,138 @@
+"""What belongs together in a training's configuration, and the files it names: known before torch is loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from adain.commands.explain import shown
+from adain.errors import UserError
+
+
+def check_training(config: DictConfig) -> None:
+    """Values that must fit each other, as far as the keys are there.
+
+    Raises:
+        UserError: At the first that do not.
+    """
+    _widths(OmegaConf.select(config, "method.widths"), str(OmegaConf.select(config, "method._target_")))
+    _betas(OmegaConf.select(config, "optim.betas"))
+    crop, resize = OmegaConf.select(config, "data.crop"), OmegaConf.select(config, "data.resize")
+    if crop is not None and resize is not None and crop > resize:
+        raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
+    for section in ("method", "style_swap"):
+        size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
+        if size is not None and stride is not None and stride > size:
+            raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
+    if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
+        _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
+
+
+def check_recipe(config: DictConfig, chosen: dict[str, str], conf: Path, overrides: list[str]) -> None:
+    """Refuses a recipe made for another method: it sets keys that the chosen one does not have.
+
+    Args:
+        config: What the overrides make.
+        chosen: The file chosen of each group.
+        conf: The folder of the configuration.
+        overrides: As typed: a key with a plus before it is meant.
+
+    Raises:
+        UserError: With the recipes of the chosen method.
+    """
+    if not OmegaConf.is_config(config.get("method")) or "experiment" not in chosen:
+        return
+    name: str | None = chosen["method"]
+    own = {o.lstrip("+").partition("=")[0] for o in overrides if o.startswith("+")}
+    while name is not None:
+        file: Any = OmegaConf.load(conf / "method" / f"{name}.yaml")
+        own |= {f"method.{key}" for key in file}
+        name = next((base for base in file.get("defaults", []) if base != "_self_"), None)
+    if extra := sorted({f"method.{key}" for key in config.method} - own):
+        raise UserError(
+            f"experiment={chosen['experiment']} sets {extra[0]}, which method={chosen['method']} does not have: use "
+            f"experiment={chosen['method']}, or another recipe"
+        )
+
+
+def check_files(config: DictConfig) -> None:
+    """Finds out before any work whether the files a configuration names are there, and its outputs can be written.
+
+    Raises:
+        UserError: At the first that is missing.
+    """
+    for key in ("data.content", "data.style"):
+        given = OmegaConf.select(config, key)
+        for root in [given] if isinstance(given, str) else given if OmegaConf.is_list(given) else ():
+            if not Path(str(root)).expanduser().exists():
+                raise UserError(f"{key}={root} does not exist: give a folder of pictures, or [several]")
+    for key, what in (("encoder.weights", "the encoder's weights file"), ("data.held_out", "a text file of names")):
+        file = OmegaConf.select(config, key)
+        if file is not None and not Path(str(file)).expanduser().is_file():
+            raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
+    if (logs := OmegaConf.select(config, "logs")) is not None:
+        _can_hold_outputs(Path(str(logs)))
+
+
+def _widths(widths: Any, method: str) -> None:
+    if widths is None:
+        return
+    example = "[64,128]" if "style_swap" in method else "[64,128,256]"
+    count = example.count(",") + 1
+    if len(widths) != count or not all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths):
+        raise UserError(
+            f"method.widths={shown(widths)} is not allowed: give {count} whole numbers above 0, such as {example}"
+        )
+
+
+def _betas(betas: Any) -> None:
+    if betas is None:
+        return
+    if len(betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in betas):
+        raise UserError(
+            f"optim.betas={shown(betas)} is not allowed: give two numbers from 0 to below 1, such as [0.9,0.999]"
+        )
+
+
+def _devices(devices: Any, accelerator: str | None) -> None:
+    """How many processes are asked for, as far as it can be known without torch."""
+    text = str(devices)
+    numbers = list(devices) if OmegaConf.is_list(devices) else text.split(",") if "," in text else None
+    if numbers is not None:
+        if not numbers or not all(re.fullmatch(r"\d+", str(n).strip()) for n in numbers):
+            raise UserError(f"trainer.devices={shown(devices)} is not allowed: list devices by number, such as [0,1]")
+        return
+    if text == "auto" or text == "-1":
+        return
+    if isinstance(devices, bool) or not re.fullmatch(r"\d+", text) or int(text) == 0:
+        raise UserError(
+            f"trainer.devices={text} is not allowed: give a whole number above 0, a list of devices or auto"
+        )
+    cores = os.cpu_count() or 1
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not _a_gpu_may_be_here())
+    if on_cpu and int(text) > cores:
+        raise UserError(
+            f"trainer.devices={text} asks for {text} processes on the CPU, but this machine has {cores} cores and no GPU is "
+            f"asked for or found: give at most {cores}"
+        )
+
+
+def _a_gpu_may_be_here() -> bool:
+    """Whether a driver's files are there. Only torch knows whether it can use them."""
+    files = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/accel0", "/proc/driver/nvidia")
+    return sys.platform != "linux" or any(map(os.path.exists, files))
+
+
+def _can_hold_outputs(folder: Path) -> None:
+    there = folder.absolute()
+    while not there.exists() and not there.is_symlink() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"logs={folder} cannot hold the outputs: {there} is no folder; move it away or give logs=PATH")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"logs={folder} cannot hold the outputs: {there} may not be written to; give logs=PATH")

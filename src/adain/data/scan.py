@@ -1,0 +1,246 @@
+"""Looking at every picture of a folder once, before training does: decodable, how large, in colour, seen before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from adain.data.register import Register, Seen, conditions
+from adain.data.picture import PictureError, read_picture
+from adain.data.sources import LOOK
+from adain.errors import UserError
+
+_CHUNK = 16  # pictures sent to a process at once
+_COMMIT_SECONDS = 1.0
+_GREY = 8  # of 255: channels that differ less look grey
+_NEAR_BITS, _NEAR_COLOUR = 4, 12  # of 128 bits; of 255
+CRASHED = "decoding it ends the process"
+
+
+def look(picture: Image.Image) -> bytes:
+    """A perceptual hash: 128 bits of whether neighbours grow lighter, rightwards and downwards, and the mean colour.
+
+    Re-encoding or resizing a picture changes a few bits at most. The mean colour (3 bytes) tells flat pictures apart, whose
+    bits are all zero. After Krawetz's dHash.
+    """
+    wide = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
+    high = np.asarray(picture.convert("L").resize((8, 9), Image.Resampling.BOX), np.int16)
+    bits = np.concatenate([(np.diff(wide, axis=1) > 2).ravel(), (np.diff(high, axis=0) > 2).ravel()])
+    return np.packbits(bits).tobytes() + bytes(picture.resize((1, 1), Image.Resampling.BOX).tobytes())
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether hardly a pixel in a hundred has a colour."""
+    spread = np.ptp(np.asarray(picture, np.int16), axis=2)
+    return bool(np.percentile(spread, 99) <= _GREY)
+
+
+def examine(path: str, max_pixels: int, min_side: int) -> Seen | str:
+    """Looks at one file.
+
+    Returns:
+        What was found, or, for a file that could not be read at the moment (permissions, a failing disk), the reason: that
+        says nothing about the picture and is not kept.
+    """
+    try:
+        with open(path, "rb") as file:
+            state = os.fstat(file.fileno())
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+            file.seek(0)
+            key = (path, state.st_size, state.st_mtime_ns, conditions(max_pixels, min_side))
+            try:
+                with Image.open(file) as opened:
+                    width, height = opened.size
+                file.seek(0)
+            except Exception:  # whatever is wrong, read_picture says it in the words of training
+                width = height = 0
+                file.seek(0)
+            try:
+                picture = read_picture(file, LOOK, max_pixels, min_side)
+            except PictureError as error:
+                if isinstance(error.__context__, OSError) and error.__context__.errno:
+                    return str(error)
+                return Seen(*key, str(error), width, height, digest=digest)
+    except OSError as error:
+        return error.strerror or str(error)
+    return Seen(*key, None, width, height, is_grey(picture), digest, look(picture))
+
+
+def _examine_all(paths: Sequence[str], max_pixels: int, min_side: int) -> list[tuple[str, Seen | str]]:
+    return [(path, examine(path, max_pixels, min_side)) for path in paths]
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def scan(
+    names: Sequence[str],
+    manifest: Register,
+    max_pixels: int,
+    min_side: int,
+    workers: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[dict[str, Seen], dict[str, str]]:
+    """Looks at every file that the manifest does not know, in parallel, and keeps what it finds as it goes.
+
+    Args:
+        names: Picture files.
+        manifest: Where findings are kept. A scan that was cut short is gone on with.
+        max_pixels: As training has it.
+        min_side: So, too.
+        workers: Processes.
+        progress: Called with the number of files done since the last call.
+
+    Returns:
+        Findings by absolute path, and for files that could not be read at the moment the reasons.
+    """
+    paths = list(dict.fromkeys(map(os.path.abspath, names)))
+    found = manifest.known(paths, conditions(max_pixels, min_side))
+    progress(len(found))
+    unread: dict[str, str] = {}
+    fresh: list[Seen] = []
+    saved = time.monotonic()
+    missing = [path for path in paths if path not in found]
+    try:
+        for path, result in _in_parallel(missing, max_pixels, min_side, workers):
+            if isinstance(result, str):
+                unread[path] = result
+            else:
+                found[path] = result
+                fresh.append(result)
+            if time.monotonic() - saved > _COMMIT_SECONDS:
+                manifest.add(fresh)
+                fresh, saved = [], time.monotonic()
+            progress(1)
+    finally:
+        manifest.add(fresh)
+    return found, unread
+
+
+def _in_parallel(
+    paths: Sequence[str], max_pixels: int, min_side: int, workers: int
+) -> Iterator[tuple[str, Seen | str]]:
+    """Findings as they come. A picture that takes its process down with it is found out and named."""
+    chunks = iter([paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)])
+    suspects: list[str] = []
+    while True:
+        pending: dict[Future[list[tuple[str, Seen | str]]], Sequence[str]] = {}
+        with _pool(workers) as pool:
+            try:
+                while True:
+                    for chunk in islice(chunks, 2 * workers - len(pending)):
+                        pending[pool.submit(_examine_all, chunk, max_pixels, min_side)] = chunk
+                    if not pending:
+                        break
+                    for done in wait(pending, return_when=FIRST_COMPLETED).done:
+                        results = done.result()
+                        del pending[done]
+                        yield from results
+            except BrokenProcessPool:
+                suspects += [path for chunk in pending.values() for path in chunk]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        if not pending:
+            break
+    for path in suspects:
+        with _pool(1) as pool:
+            try:
+                yield from pool.submit(_examine_all, [path], max_pixels, min_side).result()
+            except BrokenProcessPool:
+                _processes_work()
+                state = os.stat(path)
+                yield path, Seen(path, state.st_size, state.st_mtime_ns, conditions(max_pixels, min_side), CRASHED)
+
+
+def _processes_work() -> None:
+    with _pool(1) as pool:
+        try:
+            pool.submit(int).result()
+        except BrokenProcessPool:  # else every picture would be found guilty
+            raise UserError(
+                "the scan's processes end at once: look for messages above; is there memory left?"
+            ) from None
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # spawned: forking a process that has threads (a progress bar) can hang
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent)
+
+
+def exact_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
+    """Groups of files with the same bytes."""
+    groups: dict[tuple[int, bytes], list[str]] = {}
+    for seen in findings:
+        if seen.digest and seen.size:
+            groups.setdefault((seen.size, seen.digest), []).append(seen.path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
+    """Groups of pictures that look the same but are different files.
+
+    Two looks are near if at most 4 of their 128 bits and 12 of 255 in each mean colour differ. Of eight parts of 16 bits at
+    least four are then equal, so only pictures that share one are compared.
+    """
+    first = {(seen.size, seen.digest): seen for seen in findings if seen.reason is None and seen.look}
+    seen_once = list(first.values())
+    if len(seen_once) < 2:
+        return []
+    table = np.frombuffer(b"".join(seen.look for seen in seen_once), np.uint8).reshape(len(seen_once), -1)
+    bits, colour = table[:, :16], table[:, 16:].astype(np.int16)
+    parent = list(range(len(seen_once)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for part in range(8):
+        band = bits[:, 2 * part].astype(np.int32) * 256 + bits[:, 2 * part + 1]
+        order = np.argsort(band, kind="stable")
+        for bucket in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
+            for one, others in _near_in(bucket, bits, colour):
+                for other in others:
+                    parent[root(int(other))] = root(one)
+    groups: dict[int, list[str]] = {}
+    for index, seen in enumerate(seen_once):
+        groups.setdefault(root(index), []).append(seen.path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _near_in(
+    bucket: NDArray[np.intp], bits: NDArray[np.uint8], colour: NDArray[np.int16]
+) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    for place, one in enumerate(bucket[:-1]):
+        others = bucket[place + 1 :]
+        others = others[np.abs(colour[others] - colour[one]).max(axis=1) <= _NEAR_COLOUR]
+        if len(others):
+            differing = np.unpackbits(bits[others] ^ bits[one], axis=1).sum(axis=1)
+            near = others[differing <= _NEAR_BITS]
+            if len(near):
+                yield int(one), near
+
+
+def write_lists(folder: Path, lists: dict[str, list[str]]) -> dict[str, Path]:
+    """Writes each list that is not empty as a text file, and says where."""
+    written = {}
+    for name, lines in lists.items():
+        if lines:
+            written[name] = folder / f"{name}.txt"
+            written[name].write_text("\n".join(lines) + "\n", errors="surrogateescape")
+    return written

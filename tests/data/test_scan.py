@@ -1,0 +1,282 @@
+"""The scan before a long run: what it finds, what it keeps, and that training is the same with and without it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adain.data import scan as scanning
+from adain.data import sources
+from adain.data.register import Register, Seen, bad_pictures, conditions
+from adain.data.picture import MAX_PIXELS, PictureError, read_picture
+from adain.data.scan import exact_duplicates, examine, is_grey, look, near_duplicates, scan
+from adain.data.sources import FolderSource, Place
+from adain.errors import UserError
+
+Folder = Callable[..., Path]
+UNDER = conditions(MAX_PIXELS, 16)
+
+
+def photograph(seed: int, side: int = 96) -> Image.Image:
+    """Smooth random colours: no two seeds look alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (7, 7, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """12 good pictures, a truncated, an empty and a tiny one, and a text file by a picture's name."""
+    root = tmp_path / "mixed"
+    root.mkdir()
+    for seed in range(12):
+        photograph(seed).save(root / f"good_{seed:02d}.jpg")
+    data = (root / "good_00.jpg").read_bytes()
+    (root / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (root / "empty.png").touch()
+    (root / "text.png").write_text("no picture")
+    photograph(1, 8).save(root / "tiny.png")
+    return root
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Iterator[Register]:
+    made = Register(tmp_path / "doctor" / "manifest.sqlite")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Scans in this process, and tells which files were looked at."""
+    looked: list[str] = []
+
+    def serial(paths: list[str], max_pixels: int, min_side: int, workers: int) -> Iterator[tuple[str, Seen | str]]:
+        for path in paths:
+            looked.append(Path(path).name)
+            yield path, examine(path, max_pixels, min_side)
+
+    monkeypatch.setattr(scanning, "_in_parallel", serial)
+    return looked
+
+
+def names(root: Path) -> list[str]:
+    return FolderSource(str(root)).names
+
+
+# --- what is found --------------------------------------------------------------------------------------------------
+
+
+def test_real_processes_find_what_training_would(mixed: Path, manifest: Register) -> None:
+    done: list[int] = []
+    found, unread = scan(names(mixed), manifest, MAX_PIXELS, 16, 2, done.append)
+    assert sum(done) == len(found) == 16
+    assert not unread
+    for path, seen in found.items():
+        assert seen.reason == _reason_in_training(path)
+        if seen.reason is None:
+            assert (seen.width, seen.height) == (96, 96)
+    assert sum(seen.reason is not None for seen in found.values()) == 4
+
+
+def _reason_in_training(path: str) -> str | None:
+    try:
+        read_picture(Path(path), 64, MAX_PIXELS, 16)
+    except PictureError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("short_side", [16, 64, 96, 300, None])
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_truncated_jpeg_is_found_at_any_size(short_side: int | None, progressive: bool, tmp_path: Path) -> None:
+    """The scan decodes at a small size only: JPEG's reduced decoding must still read to the end."""
+    photograph(0, 512).save(tmp_path / "a.jpg", quality=95, progressive=progressive)
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[: int(len(data) * 0.95)])
+    with pytest.raises(PictureError):
+        read_picture(tmp_path / "a.jpg", short_side)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_picture_that_kills_its_process_is_named_and_the_others_are_scanned(
+    mixed: Path, manifest: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "_examine_all", _killed_by_good_05)
+    found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 2)
+    assert len(found) == 16
+    assert [Path(s.path).name for s in found.values() if s.reason == scanning.CRASHED] == ["good_05.jpg"]
+
+
+def _killed_by_good_05(paths: list[str], max_pixels: int, min_side: int) -> list[tuple[str, Seen | str]]:
+    if any(path.endswith("good_05.jpg") for path in paths):
+        os.kill(os.getpid(), 9)
+    return [(path, examine(path, max_pixels, min_side)) for path in paths]
+
+
+def test_what_cannot_be_read_now_is_said_but_not_kept(mixed: Path, manifest: Register, here: list[str]) -> None:
+    (mixed / "gone.jpg").symlink_to(mixed / "nowhere.jpg")
+    found, unread = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    assert unread == {str(mixed / "gone.jpg"): "No such file or directory"}
+    assert str(mixed / "gone.jpg") not in found
+    assert not manifest.known([str(mixed / "gone.jpg")], UNDER)
+
+
+@pytest.mark.parametrize(
+    ("picture", "grey"),
+    [
+        (photograph(1), False),
+        (photograph(1).convert("L").convert("RGB"), True),
+        (Image.new("RGB", (64, 64), (90, 93, 90)), True),
+        (Image.new("RGB", (64, 64), (112, 66, 20)), False),
+    ],
+    ids=["colour", "grey", "nearly grey", "sepia"],
+)
+def test_grey(picture: Image.Image, grey: bool) -> None:
+    assert is_grey(picture) is grey
+
+
+def seen(name: str, picture: Image.Image, digest: bytes | None = None) -> Seen:
+    return Seen(name, 1, 1, UNDER, None, *picture.size, False, digest or name.encode(), look(picture))
+
+
+def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
+    first = photograph(0, 200)
+    first.save(tmp_path / "a.jpg", quality=30)
+    versions = [
+        first,
+        Image.open(tmp_path / "a.jpg"),
+        first.resize((90, 90)),
+        first.resize((64, 64)).resize((200, 200)),
+    ]
+    others = [photograph(seed) for seed in range(1, 300)]
+    findings = [seen(f"same_{i}", p.convert("RGB")) for i, p in enumerate(versions)]
+    findings += [seen(f"other_{i}", p) for i, p in enumerate(others)]
+    assert [sorted(group) for group in near_duplicates(findings)] == [["same_0", "same_1", "same_2", "same_3"]]
+
+
+def test_flat_pictures_of_other_colours_are_no_duplicates() -> None:
+    colours = ["red", "blue", "white", "black", "green"]
+    assert near_duplicates([seen(c, Image.new("RGB", (40, 40), c)) for c in colours]) == []
+    assert near_duplicates([seen(n, Image.new("RGB", (40, 40), "red")) for n in "ab"]) == [["a", "b"]]
+
+
+def test_copies_are_exact_and_counted_once(mixed: Path, manifest: Register, here: list[str]) -> None:
+    (mixed / "copy.jpg").write_bytes((mixed / "good_03.jpg").read_bytes())
+    found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    good = [s for s in found.values() if s.reason is None]
+    assert [sorted(Path(p).name for p in group) for group in exact_duplicates(good)] == [["copy.jpg", "good_03.jpg"]]
+    assert near_duplicates(good) == []
+
+
+# --- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: Register, here: list[str]) -> None:
+    first, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    here.clear()
+    assert scan(names(mixed), manifest, MAX_PIXELS, 16, 1)[0] == first
+    assert here == []
+    photograph(99).save(mixed / "cut.jpg")
+    os.utime(mixed / "good_01.jpg", ns=(1, 1))
+    photograph(98).save(mixed / "new.jpg")
+    found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    assert sorted(here) == ["cut.jpg", "good_01.jpg", "new.jpg"]
+    assert found[str(mixed / "cut.jpg")].reason is None
+
+
+def test_other_limits_are_another_question(mixed: Path, manifest: Register, here: list[str]) -> None:
+    scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    here.clear()
+    found, _ = scan(names(mixed), manifest, MAX_PIXELS, 4, 1)
+    assert len(here) == 16
+    assert found[str(mixed / "tiny.png")].reason is None
+
+
+def test_a_scan_that_breaks_off_keeps_what_it_found(
+    mixed: Path, manifest: Register, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int) -> None:
+        if len(here) == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(names(mixed), manifest, MAX_PIXELS, 16, 1, stop)
+    here.clear()
+    scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    assert len(here) == 9
+
+
+def test_what_is_committed_survives_a_kill(
+    mixed: Path, tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Findings are on disk within a second: another connection sees them while the scan goes on."""
+    monkeypatch.setattr(scanning, "_COMMIT_SECONDS", 0.0)
+    path, counts = tmp_path / "m.sqlite", []
+    manifest = Register(path)
+
+    def count(done: int) -> None:
+        with sqlite3.connect(path) as other:
+            counts.append(other.execute("select count(*) from pictures").fetchone()[0])
+
+    scan(names(mixed), manifest, MAX_PIXELS, 16, 1, count)
+    manifest.close()
+    assert counts == list(range(17))
+
+
+def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.sqlite").write_text("no database, but quite long enough to be looked at as one" * 20)
+    with pytest.raises(UserError, match=r"m\.sqlite cannot be opened"):
+        Register(tmp_path / "m.sqlite")
+    assert bad_pictures(tmp_path / "m.sqlite", ["a"], UNDER) == {}
+
+
+# --- what training makes of it --------------------------------------------------------------------------------------
+
+
+def stream(source: FolderSource, count: int = 40) -> list[tuple[str, bytes, tuple[str, ...]]]:
+    opened = source.open(3, Place(), 32)
+    return [(s.name, s.picture.tobytes(), s.skipped) for s, _ in zip(opened, range(count), strict=False)]
+
+
+def test_training_is_the_same_with_and_without_and_decodes_nothing_bad(
+    mixed: Path, manifest: Register, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    plain, knowing = FolderSource(str(mixed)), FolderSource(str(mixed), manifest=str(manifest.path))
+    for left, right in zip(plain.split(3), knowing.split(3), strict=True):
+        assert left.names == right.names
+        assert left.skipped == right.skipped
+    expected = stream(plain.split(3)[0])  # type: ignore[arg-type]
+    assert any(skipped for *_, skipped in expected)
+    decoded: list[str] = []
+    real = sources.read_picture
+    monkeypatch.setattr(sources, "read_picture", lambda path, *a: (decoded.append(path.name), real(path, *a))[1])
+    assert stream(knowing.split(3)[0]) == expected  # type: ignore[arg-type]
+    assert decoded
+    assert not {"cut.jpg", "empty.png", "text.png", "tiny.png"} & set(decoded)
+
+
+def test_a_mended_picture_is_read_again(mixed: Path, manifest: Register, here: list[str]) -> None:
+    scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    source = FolderSource(str(mixed), manifest=str(manifest.path))
+    with pytest.raises(PictureError, match="truncated"):
+        source.read(str(mixed / "cut.jpg"), 32)
+    photograph(5).save(mixed / "cut.jpg")
+    assert source.read(str(mixed / "cut.jpg"), 32).size == (32, 32)
+
+
+def test_findings_under_other_limits_are_left_alone(mixed: Path, manifest: Register, here: list[str]) -> None:
+    scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    assert FolderSource(str(mixed), min_side=4, manifest=str(manifest.path)).bad == {}
+    assert len(FolderSource(str(mixed), manifest=str(manifest.path)).bad) == 4
+
+
+def test_no_manifest_is_no_matter(mixed: Path, tmp_path: Path) -> None:
+    assert FolderSource(str(mixed), manifest=str(tmp_path / "none.sqlite")).bad == {}
+    assert not (tmp_path / "none.sqlite").exists()
