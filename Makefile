@@ -4,11 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # What stands after the goal reaches Hydra whole; upper-case variables are ours.
-OVERRIDES = $(foreach word,$(MAKEOVERRIDES),$(if $(filter $(UPPER),$(firstword $(subst =, ,$(word)))),,$(word)))
+OVERRIDES = $(subst $(close),\$(close),$(subst $(open),\$(open),$(TYPED)))
+TYPED = $(foreach word,$(MAKEOVERRIDES),$(if $(filter $(UPPER),$(firstword $(subst =, ,$(word)))),,$(word)))
+open := (
+close := )
 UPPER := PYTHON ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize bench watch test lint check clean
+.PHONY: help setup train sweep report stylize bench watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -34,6 +37,12 @@ $(READY): requirements.lock pyproject.toml
 
 train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
+
+sweep: $(READY) ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
+	@$(BIN)/python -m adain.commands.sweep $(OVERRIDES)
+
+report: $(READY) ## a sweep's ranked table, sweep.csv and page of plots and pictures: sweep=latest|PATH
+	@$(BIN)/python -m adain.commands.report $(OVERRIDES)
 
 stylize: $(READY) ## content=FILE style=FILE [decoder=latest|reference|PATH] [alpha=0..1] [out=FILE]
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from adain.commands.check import check, explain
 from adain.errors import UserError
+from adain.quoting import quote as quote
+from adain.sweeps.space import Axis, grid, overrides_of, probes, split
 
+_CHOICE = re.compile(r"\w+\(.*\)", re.S)
+_PARTS = re.compile(r"\[[^\]]*\]|'[^']*'|\"[^\"]*\"|[^,]+")
 _WHOLE = re.compile(r"\[.*\]|'.*'|\".*\"", re.S)
 
 
@@ -32,12 +37,15 @@ def conf_folder() -> Path:
 def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = ()) -> None:
     """Runs a command under Hydra and exits: 0 done, 1 a user's mistake, 128 + n stopped by signal n.
 
+    With ``--multirun`` every job is checked before the first starts, and a job's mistake does not end the others.
+
     Args:
         config: Name of the primary configuration.
         task: What to do with the composed one.
         paths: Keys whose value is a file name, taken as it is, whatever characters it has.
     """
-    arguments = [_quoted(argument, paths) for argument in sys.argv[1:]]
+    many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
+    arguments = [quoted(argument, paths, many) for argument in sys.argv[1:]]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
@@ -51,9 +59,12 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
             fail(mistake)
 
     try:
-        if not any(a.startswith("-") for a in arguments):  # --help, --multirun and the like are Hydra's
+        if many:
+            preflight_jobs(config, overrides)
+        elif not any(a.startswith("-") for a in arguments):  # --help and the like are Hydra's
             preflight(config, overrides)
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)(guarded)()
+        start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)
+        start(task if many else guarded)()
     except UserError as error:
         fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
@@ -82,6 +93,59 @@ def preflight(config: str, overrides: list[str]) -> None:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null
         raise UserError(explain(error, overrides, lambda: _compose(config, groups))) from None
+
+
+def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
+    """Composes and checks every job of a multirun, or of a search space every value that can be named.
+
+    Raises:
+        UserError: What is wrong with the first job that cannot run.
+    """
+    plan = plan_jobs(config, overrides)
+    for values in probes(plan.axes) if plan.sampled else grid(plan.fixed, plan.axes):
+        preflight(config, [*plan.fixed, *overrides_of(values)])
+    return plan
+
+
+@dataclass(frozen=True)
+class MultirunPlan:
+    """What a multirun will do.
+
+    Attributes:
+        fixed: Overrides of every job.
+        axes: What is swept.
+        sampled: Whether a sampler draws from the axes; else every combination is run.
+        folder: Of the sweep.
+        config: Of what is fixed, with Hydra's own part.
+    """
+
+    fixed: list[str]
+    axes: list[Axis]
+    sampled: bool
+    folder: Path
+    config: DictConfig
+
+
+def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
+    """Takes the overrides of a multirun apart.
+
+    Raises:
+        UserError: If they cannot be read, or what is the same in every job does not compose.
+    """
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            loader = GlobalHydra.instance().config_loader()
+            fixed, _ = split({}, overrides, loader)
+            composed = compose(config, fixed, return_hydra_config=True)
+            fixed, axes = split(composed.hydra.sweeper.get("params"), overrides, loader)
+            HydraConfig.instance().set_config(composed)
+            folder = Path(composed.hydra.sweep.dir)
+    except UserError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(explain(error, overrides, lambda: _compose(config, []))) from None
+    return MultirunPlan(fixed, axes, "n_trials" in composed.hydra.sweeper, folder, composed)
 
 
 def _compose(config: str, overrides: list[str]) -> DictConfig:
@@ -114,14 +178,17 @@ def _mistake(error: BaseException) -> str | None:
     return None
 
 
-def _quoted(argument: str, paths: tuple[str, ...]) -> str:
-    """A file name quoted for Hydra's grammar, whatever is in it. ``null``, whole lists and whole quotes stay."""
+def quoted(argument: str, paths: tuple[str, ...], many: bool = False) -> str:
+    """A file name quoted for Hydra's grammar, whatever is in it. ``null``, whole lists and whole quotes stay.
+
+    In a multirun a comma separates file names, and ``choice(...)`` is Hydra's.
+    """
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in paths or value in ("", "null") or _WHOLE.fullmatch(value):
         return argument
+    if many:
+        if _CHOICE.fullmatch(value):
+            return argument
+        parts = _PARTS.findall(value)
+        return f"{key}={','.join(part if part == 'null' or _WHOLE.fullmatch(part) else quote(part) for part in parts)}"
     return f"{key}={quote(value)}"
-
-
-def quote(value: str) -> str:
-    """A text in Hydra's quotes. Hydra takes a backslash for itself only before a quote."""
-    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"
