@@ -29,7 +29,7 @@ def columns(sweep: Sweep, ranking: Ranking) -> tuple[list[str], list[list[str]]]
     keys = [key for key in sweep.keys if not (ranking.seeds and key == "seed")]
     names = short_names(keys)
     heads = ["front" if ranking.by == "pareto" else "rank", "jobs" if ranking.seeds else "job"]
-    heads += [names[key] for key in keys] + [metric.removeprefix("val/") for metric in ranking.metrics] + ["best step", "status"]
+    heads += [names[key] for key in keys] + [metric.removeprefix("val/") for metric in ranking.metrics] + ["step", "status"]
     return heads, [_row(setting, keys, ranking) for setting in ranking.settings]
 
 
@@ -59,6 +59,8 @@ def status_text(jobs: tuple[Job, ...]) -> str:
 def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None:
     """Prints the table, how it is ranked, and what failed."""
     console = console or Console(highlight=False)
+    if not console.is_terminal:  # a log file has room
+        console.width = 180
     heads, rows = columns(sweep, ranking)
     table = Table(title=f"sweep {sweep.name}", title_justify="left", title_style="bold")
     for index, head in enumerate(heads):
