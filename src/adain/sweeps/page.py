@@ -28,7 +28,8 @@ p { margin: 4px 0 10px; max-width: 90ch; } .soft { color: var(--soft); }
 section { background: white; border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; margin-top: 18px; }
 .note { border-left: 3px solid #e0a800; padding-left: 12px; } .scroll { overflow: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.figures { width: 100%; } .figures th, .figures td { padding: 5px 12px; text-align: right; border-bottom: 1px solid var(--line); }
+.figures { width: 100%; } .figures th, .figures td { padding: 5px 12px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+.figures td:last-child { white-space: normal; }
 .figures th { color: var(--soft); font-weight: 600; font-size: 13px; } .figures td:last-child, .figures th:last-child { text-align: left; }
 .figures tr.first td { font-weight: 600; }
 .finished { color: #1b7f4b; } .failed { color: #c0392b; } .pruned, .preempted { color: #a86b00; } .unfinished { color: #2471a3; } .missing { color: #9aa5b1; }

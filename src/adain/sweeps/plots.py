@@ -94,7 +94,7 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             )  # fmt: skip
         figure.add_scatter(
             x=[setting.mean["val/content"]], y=[setting.mean["val/style"]], mode="markers+text" if few else "markers",
-            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)], textposition="top center",
+            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)], textposition="top right",
             textfont={"size": 11}, showlegend=False, cliponaxis=False,
             marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
             error_x=_error(setting, "val/content", shade), error_y=_error(setting, "val/style", shade),
@@ -170,8 +170,8 @@ def curves(sweep: Sweep) -> go.Figure | None:
     lowest = [row[f"val/{t}"] for job in jobs for row in job.summary["history"] for t in ("content", "style") if row.get(f"val/{t}", 0) > 0]
     if lowest and max(lowest) / min(lowest) > 20:
         figure.update_yaxes(type="log")
-    figure.update_layout(legend={"orientation": "h", "y": -0.2, "yanchor": "top"})
-    return _styled(figure, 430 + 14 * (len(jobs) // 4))
+    figure.update_layout(legend={"font": {"size": 11}, "y": 1, "yanchor": "top"})
+    return _styled(figure, min(max(420, 120 + 18 * len(jobs)), 900))
 
 
 def training_curve(folder: Path, name: str, most: int = 400) -> list[tuple[float, float]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from adain.errors import UserError
 from adain.sweeps.space import split
@@ -191,7 +192,10 @@ def _plain(config: DictConfig | ListConfig) -> dict[str, Any]:
         if isinstance(value, list):
             return [resolved(v) for v in value]
         if isinstance(value, str) and value.startswith("${") and value.endswith("}") and ":" not in value:
-            return OmegaConf.select(config, value[2:-1])
+            try:
+                return OmegaConf.select(config, value[2:-1])
+            except OmegaConfBaseException:  # it refers on to the run itself
+                return value
         return value
 
     return {key: resolved(value) for key, value in plain.items()}

@@ -29,8 +29,12 @@ def columns(sweep: Sweep, ranking: Ranking) -> tuple[list[str], list[list[str]]]
     keys = [key for key in sweep.keys if not (ranking.seeds and key == "seed")]
     names = short_names(keys)
     heads = ["front" if ranking.by == "pareto" else "rank", "jobs" if ranking.seeds else "job"]
-    heads += [names[key] for key in keys] + [metric.removeprefix("val/") for metric in ranking.metrics] + ["step", "status"]
+    heads += [names[key] for key in keys] + [_head(metric, ranking) for metric in ranking.metrics] + ["step", "status"]
     return heads, [_row(setting, keys, ranking) for setting in ranking.settings]
+
+
+def _head(metric: str, ranking: Ranking) -> str:
+    return "loss (own weights)" if ranking.by == "pareto" and metric == "val/loss" else metric.removeprefix("val/")
 
 
 def _row(setting: Setting, keys: list[str], ranking: Ranking) -> list[str]:
