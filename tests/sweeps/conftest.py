@@ -44,6 +44,7 @@ def make_sweep(tmp_path: Path) -> Make:
         for number, (swept, status, losses) in enumerate(jobs):
             if status != "missing":
                 extra = (changed or {}).get(number, [])
+                extra = [*extra, f"monitor.metric={metric}", f"monitor.mode={mode}"]
                 _write_job(folder / str(number), swept, status, losses, metric, extra, (pairs or {}).get(number, PAIRS))
         return folder
 

@@ -119,7 +119,7 @@ def finish(folder: Path, logs: Path, code: int) -> None:
         sys.exit(code)
     if failed := [job for job in sweep.jobs if job.status == "failed"]:
         listed = ", ".join(str(job.number) for job in failed)
-        fail(f"{len(failed)} of {len(sweep.jobs)} jobs failed (job {listed}): see the errors above; {again} runs them again")
+        fail(f"{len(failed)} of {len(sweep.jobs)} jobs failed (job {listed}): see the errors above; {again} tries again")
     if left := [job for job in sweep.jobs if job.status not in ("finished", "pruned")]:
         fail(f"{len(left)} of {len(sweep.jobs)} jobs did not finish: {again} goes on with them")
 

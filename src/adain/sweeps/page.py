@@ -15,6 +15,7 @@ from adain.sweeps.folder import write_whole
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import Ranking
 from adain.sweeps.results import Job, Sweep
+from adain.sweeps.space import short_value
 from adain.sweeps.table import columns, figure
 
 _SIDE = 176  # pixels of an embedded picture's long side
@@ -137,7 +138,7 @@ def _pictures(sweep: Sweep, ranking: Ranking) -> list[str]:
 
 
 def _column(job: Job, step: int) -> str:
-    values = "<br>".join(escape(f"{key.rpartition('.')[2]} {value}") for key, value in job.swept.items())
+    values = "<br>".join(escape(f"{key.rpartition('.')[2]} {short_value(value)}") for key, value in job.swept.items())
     losses = f"{figure(job.best('val/content'))} / {figure(job.best('val/style'))}"
     at = "" if step == job.best_step and job.status == "finished" else f", step {step}"
     state = "" if job.status == "finished" else f' <span class="{job.status}">{job.status}</span>'

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from adain.sweeps.ranking import SEED, Ranking, Setting
 from adain.sweeps.results import Job, Sweep
-from adain.sweeps.space import short_names
+from adain.sweeps.space import short_names, short_value
 
 _SCALE = "Viridis"
 _INK = "#1f2933"
@@ -66,7 +66,7 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
 
 def _name(swept: dict[str, str], jobs: Sequence[Job]) -> str:
     names = short_names(swept)
-    words = [f"{names[key]} {value}" for key, value in swept.items()]
+    words = [f"{names[key]} {short_value(value)}" for key, value in swept.items()]
     return ", ".join(words) or ("all seeds" if len(jobs) > 1 else f"job {jobs[0].number}")
 
 
@@ -202,7 +202,7 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
         if found is not None and places is not None:
             ticks = dict(sorted(zip(places, texts, strict=True)))
             shown = ticks if len(ticks) <= 12 else dict(list(ticks.items())[:: len(ticks) // 6])
-            dimensions.append({"label": names[key], "values": places, "tickvals": list(shown), "ticktext": [_short(t) for t in shown.values()]})
+            dimensions.append({"label": names[key], "values": places, "tickvals": list(shown), "ticktext": [short_value(t) for t in shown.values()]})
         else:
             words = list(dict.fromkeys(texts))
             dimensions.append({"label": names[key], "values": [words.index(t) for t in texts], "tickvals": list(range(len(words))), "ticktext": words})
@@ -218,8 +218,3 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     )  # fmt: skip
     figure = _styled(figure, 400)
     return figure.update_layout(margin={"l": 70, "r": 40, "t": 60, "b": 30})
-
-
-def _short(text: str) -> str:
-    found = numbers([text])
-    return f"{found[0]:.3g}" if found else text

@@ -103,7 +103,7 @@ def _warnings(
     known = {*sweep.keys, *_OBJECTIVE, *_UNITS}
     other = sorted(
         key for key in differing
-        if key not in known and not key.startswith(_UNSEEN) and key.partition(".")[0] not in groups and not key.endswith(".seed")
+        if key not in known and not key.startswith(_UNSEEN) and key.partition(".")[0] not in groups
         and "experiment" not in groups
     )  # fmt: skip
     if other:

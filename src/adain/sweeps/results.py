@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
 from adain.errors import UserError
-from adain.sweeps.space import split
+from adain.sweeps.space import short_value, split
 
 STATUSES = ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
 
@@ -57,7 +56,7 @@ class Job:
     @property
     def label(self) -> str:
         """Short, for legends: its number and swept values."""
-        values = [f"{key.rpartition('.')[2]} {value}" for key, value in self.swept.items()]
+        values = [f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in self.swept.items()]
         return ", ".join([f"job {self.number}", *values])
 
 
@@ -171,34 +170,14 @@ def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, st
     summary, status = read_summary(folder), status_of(folder)
     config: dict[str, Any] = {}
     if (folder / ".hydra" / "config.yaml").is_file():
-        config = _plain(OmegaConf.load(folder / ".hydra" / "config.yaml"))
+        found = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"), resolve=False)
+        config = {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
     pairs: list[tuple[str, str]] = []
     if (folder / "held_out.csv").is_file():
         with (folder / "held_out.csv").open(newline="") as file:
             pairs = [(row[0], row[1]) for row in list(csv.reader(file))[1:] if len(row) == 2]
     error = str(summary.get("error") or "") if status == "failed" else ""
     return Job(number, folder, swept, status, error, summary, config, tuple(pairs))
-
-
-def _plain(config: DictConfig | ListConfig) -> dict[str, Any]:
-    """As plain values, what refers to other keys looked up, what refers to the run itself left as written."""
-    found = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(found, dict)
-    plain = {str(key): value for key, value in found.items()}
-
-    def resolved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(k): resolved(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return [resolved(v) for v in value]
-        if isinstance(value, str) and value.startswith("${") and value.endswith("}") and ":" not in value:
-            try:
-                return OmegaConf.select(config, value[2:-1])
-            except OmegaConfBaseException:  # it refers on to the run itself
-                return value
-        return value
-
-    return {key: resolved(value) for key, value in plain.items()}
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

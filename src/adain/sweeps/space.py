@@ -151,6 +151,14 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     return {key: tail if tails.count(tail) == 1 else key for key, tail in zip(keys, tails, strict=True)}
 
 
+def short_value(text: str) -> str:
+    """A value for people: what a sampler drew with 17 digits is shown with 4."""
+    try:
+        return f"{float(text):.4g}" if len(text) > 8 else text
+    except ValueError:
+        return text
+
+
 def naming(fixed: Sequence[str], values: Mapping[str, str], group: str) -> tuple[list[str], list[str]]:
     """The fixed overrides less W&B's names, and W&B's name, group and tags of one job.
 
@@ -167,7 +175,7 @@ def naming(fixed: Sequence[str], values: Mapping[str, str], group: str) -> tuple
         else:
             rest.append(str(override.input_line))
     names = short_names(values)
-    swept = [f"{names[key.lstrip('+')]}={text.strip(chr(39))}" for key, text in values.items()]
+    swept = [f"{names[key.lstrip('+')]}={short_value(text.strip(chr(39)))}" for key, text in values.items()]
     name = " ".join([*([str(given["run.name"])] if given.get("run.name") else []), *swept])
     tags = [*(str(tag) for tag in given.get("run.tags") or []), *(tag[:_TAG_LENGTH] for tag in swept)]
     return rest, [

@@ -12,7 +12,7 @@ from rich.table import Table
 from adain.sweeps.folder import write_whole
 from adain.sweeps.ranking import Ranking, Setting
 from adain.sweeps.results import Job, Sweep
-from adain.sweeps.space import short_names
+from adain.sweeps.space import short_names, short_value
 
 STYLES = {"finished": "green", "pruned": "yellow", "failed": "red", "preempted": "yellow", "unfinished": "cyan", "missing": "dim"}
 
@@ -45,7 +45,7 @@ def _row(setting: Setting, keys: list[str], ranking: Ranking) -> list[str]:
     return [
         str(setting.rank or "-"),
         " ".join(str(job.number) for job in setting.jobs),
-        *(setting.swept.get(key, "") for key in keys),
+        *(short_value(setting.swept.get(key, "")) for key in keys),
         *figures,
         ("-" if not steps else str(steps[0]) if len(steps) == 1 else f"{steps[0]}-{steps[-1]}"),
         status_text(setting.jobs),
