@@ -101,7 +101,11 @@ def test_one_wandb_run_a_job_with_the_swept_keys_in_name_group_tags_and_config(s
             cwd=run.parent, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        for word in (f"style_weight={weight} lr={rate}", f"grid/{latest(cwd).name}", '"failed"' if number % 2 else '"finished"'):
+        for word in (
+            f"style_weight={weight} lr={rate}",
+            f"grid/{latest(cwd).name}",
+            '"failed"' if number % 2 else '"finished"',
+        ):
             assert word in done.stdout, (number, word)
 
 
@@ -233,5 +237,12 @@ def test_a_wandb_sweep_file(tmp_path: Path) -> None:
     assert content["method"] == "bayes"
     assert content["metric"] == {"name": "val/loss", "goal": "minimize"}
     assert content["parameters"]["optim.lr"] == {"distribution": "log_uniform_values", "min": 1e-5, "max": 3e-3}
-    assert content["command"] == ["${env}", "${interpreter}", "-m", "${program}", "experiment=smoke", "${args_no_hyphens}"]
+    assert content["command"] == [
+        "${env}",
+        "${interpreter}",
+        "-m",
+        "${program}",
+        "experiment=smoke",
+        "${args_no_hyphens}",
+    ]
     assert not (tmp_path / "logs").exists()

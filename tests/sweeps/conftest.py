@@ -62,11 +62,13 @@ def _write_job(
     (job / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
     weight = float(config.method.style_weight)
     history: list[dict[str, Any]] = [
-        {"step": 10 * i, "val/content": c, "val/style": s, "val/loss": c + weight * s} for i, (c, s) in enumerate(losses)
+        {"step": 10 * i, "val/content": c, "val/style": s, "val/loss": c + weight * s}
+        for i, (c, s) in enumerate(losses)
     ]
     best = min(history[1:], key=lambda row: float(row[metric]), default={})
     summary = {
-        "status": "running" if status == "unfinished" else status, "error": "ValueError: <b>broke</b>" if status == "failed" else None,
+        "status": "running" if status == "unfinished" else status, 
+        "error": "ValueError: <b>broke</b>" if status == "failed" else None,
         "steps": 10 * (len(losses) - 1), "final": history[-1] if history else {}, "best": best, "history": history,
         "wall_seconds": 12.5, "git_commit": "abc",
     }  # fmt: skip
@@ -76,7 +78,10 @@ def _write_job(
     (job / "samples").mkdir()
     for row in history:
         step = int(row["step"])
-        rows = [[Image.new("RGB", (32, 32), c) for c in picture_colours(index, int(job.name), step)] for index in range(len(pairs))]
+        rows = [
+            [Image.new("RGB", (32, 32), c) for c in picture_colours(index, int(job.name), step)]
+            for index in range(len(pairs))
+        ]
         picture_grid(rows).save(job / "samples" / f"step_{step:06d}.png")
 
 

@@ -44,7 +44,10 @@ def test_the_same_pair_stands_in_one_row_a_column_a_job_at_its_best_step(make_sw
     rows = re.findall(r"<tr>(<td class=\"given\">.*?)</tr>", page, re.S)
     assert len(rows) == len(PAIRS)
     for index, row in enumerate(rows):
-        colours = [Image.open(io.BytesIO(base64.b64decode(data))).getpixel((16, 16)) for data in re.findall(r"base64,([^\"]+)", row)]
+        colours = [
+            Image.open(io.BytesIO(base64.b64decode(data))).getpixel((16, 16))
+            for data in re.findall(r"base64,([^\"]+)", row)
+        ]
         best = [picture_colours(index, 0, 20)[2], picture_colours(index, 1, 10)[2]]  # job 1 was best at step 10
         wanted = [*picture_colours(index, 0, 0)[:2], *best, picture_colours(index, 2, 0)[2]]
         for found, colour in zip(colours, wanted, strict=True):
@@ -62,7 +65,9 @@ def test_the_points_are_the_best_losses_and_the_stair_is_the_front(make_sweep: M
 def test_curves_hold_every_validation_and_the_training_losses(make_sweep: Make) -> None:
     folder = make_sweep(JOBS, TASK)
     (folder / "0" / "csv" / "version_0").mkdir(parents=True)
-    (folder / "0" / "csv" / "version_0" / "metrics.csv").write_text("step,train/content,train/style\n0,5.0,7.0\n1,,\n2,4.0,6.0\n")
+    (folder / "0" / "csv" / "version_0" / "metrics.csv").write_text(
+        "step,train/content,train/style\n0,5.0,7.0\n1,,\n2,4.0,6.0\n"
+    )
     figure = curves(read_sweep(folder))
     assert figure is not None
     held_out = next(t for t in figure.data if t.name == "job 0, style_weight 1, lr 1")

@@ -69,7 +69,8 @@ def test_losses_in_different_units_are_not_ranked(make_sweep: Make) -> None:
 def test_seeds_give_mean_and_sample_deviation(make_sweep: Make) -> None:
     styles = {"1": (1.0, 2.0, 4.5), "2": (3.0, 3.0, 3.0)}
     jobs = [
-        ({"optim.lr": lr, "seed": str(seed)}, "finished", [START, (2.0, styles[lr][seed])]) for lr in styles for seed in range(3)
+        ({"optim.lr": lr, "seed": str(seed)}, "finished", [START, (2.0, styles[lr][seed])])
+        for lr in styles for seed in range(3)
     ]  # fmt: skip
     ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2", "seed=0,1,2"])))
     first, second = ranking.settings

@@ -23,7 +23,16 @@ SPACE = ["sweep=optuna", "experiment=smoke", "optim.lr=interval(1,2)"]
 
 
 def test_the_syntax_in_optunas_words() -> None:
-    _, axes = split({}, ["a=interval(1,50)", "b=tag(log,interval(1e-5,1e-3))", "c=choice(x,1)", "d=range(1,8,step=3)", "e=int(interval(1,5))"])
+    _, axes = split(
+        {},
+        [
+            "a=interval(1,50)",
+            "b=tag(log,interval(1e-5,1e-3))",
+            "c=choice(x,1)",
+            "d=range(1,8,step=3)",
+            "e=int(interval(1,5))",
+        ],
+    )
     found = distributions(axes)
     assert found["a"] == optuna.distributions.FloatDistribution(1, 50)
     assert found["b"] == optuna.distributions.FloatDistribution(1e-5, 1e-3, log=True)
@@ -43,7 +52,9 @@ def test_the_syntax_in_optunas_words() -> None:
         (["a=interval(0,1)"], [], "max", "does not maximize"),
     ],
 )
-def test_a_name_that_holds_another_study(tmp_path: Path, axes: list[str], fixed: list[str], mode: str, words: str) -> None:
+def test_a_name_that_holds_another_study(
+    tmp_path: Path, axes: list[str], fixed: list[str], mode: str, words: str
+) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     open_study(url, "s", split({}, ["a=interval(0,1)"])[1], [], "min", None, None)
     open_study(url, "s", split({}, ["a=interval(0,1)"])[1], [], "min", None, None)
@@ -64,7 +75,9 @@ def test_a_database_that_cannot_be(tmp_path: Path) -> None:
 def sweep(cwd: Path, monkeypatch: pytest.MonkeyPatch, task: Any, *overrides: str) -> Any:
     """Runs the sweeper and gives its study."""
     monkeypatch.chdir(cwd)
-    monkeypatch.setattr(sys, "argv", ["sweep", "--multirun", *SPACE, "hydra.sweep.dir=s", "hydra.sweeper.study_name=t", *overrides])
+    monkeypatch.setattr(
+        sys, "argv", ["sweep", "--multirun", *SPACE, "hydra.sweep.dir=s", "hydra.sweeper.study_name=t", *overrides]
+    )
     app.run("train", task)
     return optuna.load_study(study_name="t", storage=f"sqlite:///{cwd / 's' / 'study.db'}")
 
@@ -95,7 +108,9 @@ def test_values_failures_and_prunings_reach_the_study(tmp_path: Path, monkeypatc
     assert study.best_value == min(10 * rates[0], 10 * rates[3])
 
 
-def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran: list[tuple[str, float]] = []
 
     def task(config: DictConfig) -> None:

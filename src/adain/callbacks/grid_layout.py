@@ -28,7 +28,8 @@ def cut_grid(grid: Image.Image, rows: int, columns: int) -> list[list[Image.Imag
 
     Args:
         grid: As it was written.
-        rows, columns: Of the list it was made from.
+        rows: Of the list it was made from.
+        columns: Of it.
     """
     halves = 2 if rows > _MOST_ROWS else 1
     per_half = -(-rows // halves)

@@ -40,7 +40,11 @@ class PruneTrial(pl.Callback):
 
         sweeper = hydra.sweeper
         trial = load_trial(
-            sweeper.storage, sweeper.study_name, Path(hydra.sweep.dir), int(hydra.sweep.subdir), instantiate(sweeper.pruner)
+            sweeper.storage,
+            sweeper.study_name,
+            Path(hydra.sweep.dir),
+            int(hydra.sweep.subdir),
+            instantiate(sweeper.pruner),
         )
         return cls(trial, str(monitor.metric))
 

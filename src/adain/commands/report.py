@@ -34,7 +34,9 @@ def report(folder: Path) -> Sweep:
         else:
             print(f"page          {write_page(sweep, ranking)}")
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror or error}): free space there, or copy it") from None
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror or error}): free space there, or copy it"
+        ) from None
     return sweep
 
 

@@ -14,7 +14,6 @@ from adain.commands.report import report
 from adain.commands.train import PATHS, train
 from adain.errors import UserError
 from adain.sweeps.folder import find_sweep, point_latest
-from adain.sweeps.results import Sweep, read_summary, read_sweep, status_of
 
 _OURS = ("resume", "wandb_sweep")
 
@@ -119,7 +118,9 @@ def finish(folder: Path, logs: Path, code: int) -> None:
         sys.exit(code)
     if failed := [job for job in sweep.jobs if job.status == "failed"]:
         listed = ", ".join(str(job.number) for job in failed)
-        fail(f"{len(failed)} of {len(sweep.jobs)} jobs failed (job {listed}): see the errors above; {again} tries again")
+        fail(
+            f"{len(failed)} of {len(sweep.jobs)} jobs failed (job {listed}): see the errors above; {again} tries again"
+        )
     if left := [job for job in sweep.jobs if job.status not in ("finished", "pruned")]:
         fail(f"{len(left)} of {len(sweep.jobs)} jobs did not finish: {again} goes on with them")
 

@@ -51,7 +51,9 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
         return folder.resolve()
     folder = Path(wanted.strip("'\"")).expanduser()
     if not folder.is_dir():
-        raise UserError(f"{word}={wanted} is no folder: give latest or a sweep's folder, as in {logs}/sweeps/NAME/DATE_TIME")
+        raise UserError(
+            f"{word}={wanted} is no folder: give latest or a sweep's folder, as in {logs}/sweeps/NAME/DATE_TIME"
+        )
     if not (folder / "multirun.yaml").is_file():
         inside = sorted(folder.glob("**/multirun.yaml"), key=lambda path: path.stat().st_mtime)
         hint = f"; did you mean {inside[-1].parent}?" if inside else ""

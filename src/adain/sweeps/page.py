@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 from PIL import Image, UnidentifiedImageError
@@ -20,26 +21,7 @@ from adain.sweeps.table import columns, figure
 
 _SIDE = 176  # pixels of an embedded picture's long side
 _MOST_COLUMNS = 40  # jobs shown as pictures
-_STYLE = """
-:root { --ink: #1f2933; --soft: #616e7c; --line: #e4e7eb; --accent: #3366cc; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0; background: #f7f8fa; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 24px 60px; }
-h1 { font-size: 24px; margin: 0 0 2px; } h2 { font-size: 17px; margin: 0 0 6px; }
-p { margin: 4px 0 10px; max-width: 90ch; } .soft { color: var(--soft); }
-section { background: white; border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; margin-top: 18px; }
-.note { border-left: 3px solid #e0a800; padding-left: 12px; } .scroll { overflow: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.figures { width: 100%; } .figures th, .figures td { padding: 5px 12px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-.figures td:last-child { white-space: normal; }
-.figures th { color: var(--soft); font-weight: 600; font-size: 13px; } .figures td:last-child, .figures th:last-child { text-align: left; }
-.figures tr.first td { font-weight: 600; }
-.finished { color: #1b7f4b; } .failed { color: #c0392b; } .pruned, .preempted { color: #a86b00; } .unfinished { color: #2471a3; } .missing { color: #9aa5b1; }
-.pictures { max-height: 88vh; } .pictures table { border-spacing: 4px; border-collapse: separate; }
-.pictures th { font-size: 12px; font-weight: 500; text-align: left; vertical-align: bottom; background: white; position: sticky; top: 0; z-index: 2; padding: 2px; min-width: 120px; }
-.pictures th b { display: block; } .pictures td { padding: 0; } .pictures img { display: block; border-radius: 3px; }
-.pictures td.given { position: sticky; background: white; z-index: 1; } .pictures td:nth-child(1), .pictures th:nth-child(1) { left: 0; }
-.pictures th:nth-child(1) { z-index: 3; }
-"""
+_STYLE = Path(__file__).with_name("page.css").read_text()
 
 
 def write_page(sweep: Sweep, ranking: Ranking) -> str:
@@ -49,12 +31,14 @@ def write_page(sweep: Sweep, ranking: Ranking) -> str:
     parts += _pictures(sweep, ranking)
     parts += _plot(
         "Curves over steps",
-        "Lines with dots: held-out losses at every validation, from the start on. Thin lines: training losses. Dashed: not finished. "
-        "Click a job in the legend to hide it, twice to see it alone.",
+        "Lines with dots: held-out losses at every validation, from the start on. Thin lines: training losses. Dashed: not "
+        "finished. Click a job in the legend to hide it, twice to see it alone.",
         curves(sweep),
     )  # fmt: skip
     parts += _plot(
-        "Swept keys and figures", "A line a job, at its best validation. Drag along an axis to select.", parallel(sweep, ranking)
+        "Swept keys and figures",
+        "A line a job, at its best validation. Drag along an axis to select.",
+        parallel(sweep, ranking),
     )
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -67,13 +51,19 @@ def write_page(sweep: Sweep, ranking: Ranking) -> str:
 
 
 def _head(sweep: Sweep, ranking: Ranking) -> str:
-    counts = ", ".join(f"{sweep.count(s)} {s}" for s in ("finished", "pruned", "failed", "preempted", "unfinished", "missing") if sweep.count(s))
+    counts = ", ".join(
+        f"{sweep.count(s)} {s}"
+        for s in ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
+        if sweep.count(s)
+    )
     facts = [f"{len(sweep.jobs)} jobs: {counts}"]
     if sweep.keys:
         facts.append(f"swept: {', '.join(sweep.keys)}")
     commits = sorted({str(job.summary.get("git_commit")) for job in sweep.jobs if job.summary.get("git_commit")})
     if commits:
-        facts.append(f"commit {', '.join(commit[:12] + ('-dirty' if commit.endswith('-dirty') else '') for commit in commits)}")
+        facts.append(
+            f"commit {', '.join(commit[:12] + ('-dirty' if commit.endswith('-dirty') else '') for commit in commits)}"
+        )
     notes = "".join(f'<p class="note">{escape(line)}</p>' for line in (ranking.reason, *ranking.warnings))
     return f'<h1>Sweep {escape(sweep.name)}</h1><p class="soft">{escape("; ".join(facts))}</p>{notes}'
 
@@ -86,21 +76,29 @@ def _table(sweep: Sweep, ranking: Ranking) -> str:
         errors = " ".join(f"job {job.number}: {job.error.splitlines()[0]}" for job in setting.jobs if job.error)
         status = f'<td class="{escape(setting.jobs[0].status)}">{escape(row[-1])}'
         status += f'<div class="soft" style="max-width:34em">{escape(errors)}</div>' if errors else ""
-        body.append(f'<tr{" class=first" if setting.rank == 1 else ""}>{cells}{status}</td></tr>')
+        body.append(f"<tr{' class=first' if setting.rank == 1 else ''}>{cells}{status}</td></tr>")
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     text = "Held-out figures at each job's best validation, the one of its best.ckpt."
-    text += " Figures in brackets: not finished, the best so far." if any("(" in cell for row in rows for cell in row[2:-1]) else ""
+    text += (
+        " Figures in brackets: not finished, the best so far."
+        if any("(" in cell for row in rows for cell in row[2:-1])
+        else ""
+    )
     if ranking.seeds:
         text += " Mean ± sample deviation over the finished seeds."
     return (
-        f'<section><h2>Jobs</h2><p class="soft">{text}</p><div class="scroll"><table class="figures"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div></section>"
+        f'<section><h2>Jobs</h2><p class="soft">{text}</p><div class="scroll"><table class="figures">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div></section>"
     )
 
 
 def _trade_off_text(ranking: Ranking) -> str:
     text = "Nearer the lower left is better in both. On the dotted stair no other setting is better in both losses."
-    return "These losses are in different units from job to job: distances mean nothing here." if ranking.by == "none" else text
+    return (
+        "These losses are in different units from job to job: distances mean nothing here."
+        if ranking.by == "none"
+        else text
+    )
 
 
 def _plot(title: str, text: str, plot: go.Figure | None) -> list[str]:
@@ -125,7 +123,10 @@ def _pictures(sweep: Sweep, ranking: Ranking) -> list[str]:
             content, style, _ = shown[0][2][index]
             names = [escape(name) for name in pairs[index]]
             cells = f'<td class="given">{_embedded(content, names[0])}</td><td>{_embedded(style, names[1])}</td>'
-            cells += "".join(f"<td>{_embedded(cut[index][2], f'job {job.number}: {names[0]} in the style of {names[1]}')}</td>" for job, _, cut in shown)
+            cells += "".join(
+                f"<td>{_embedded(cut[index][2], f'job {job.number}: {names[0]} in the style of {names[1]}')}</td>"
+                for job, _, cut in shown
+            )
             rows.append(f"<tr>{cells}</tr>")
         parts.append(
             f'<div class="scroll pictures"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
@@ -147,7 +148,11 @@ def _column(job: Job, step: int) -> str:
 
 def samples(job: Job) -> tuple[int, list[list[Image.Image]]] | None:
     """A job's pictures at its best step, else at its newest: the step, and rows of content, style and output."""
-    files = {int(path.stem.partition("_")[2]): path for path in (job.folder / "samples").glob("step_*.png") if path.stem[5:].isdigit()}
+    files = {
+        int(path.stem.partition("_")[2]): path
+        for path in (job.folder / "samples").glob("step_*.png")
+        if path.stem[5:].isdigit()
+    }
     if not files or not job.pairs:
         return None
     step = job.best_step if job.best_step in files else max(files)
@@ -168,5 +173,3 @@ def _embedded(picture: Image.Image, title: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     side = max(small.width, 120)
     return f'<img src="data:image/jpeg;base64,{data}" width="{side}" alt="{title}" title="{title}" loading="lazy">'
-
-

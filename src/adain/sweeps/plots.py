@@ -106,8 +106,14 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             name="not finished: best so far", hovertext=[_hover(j, ranking) for j in so_far], hoverinfo="text",
             marker={"symbol": "circle-open", "size": 11, "color": [shades[j.number] for j in so_far], "line": {"width": 2}},
         )  # fmt: skip
-    figure.update_xaxes(title="content loss (held-out)", **_axis([*(s.mean["val/content"] for s in done), *(j.best("val/content") for j in so_far)]))
-    figure.update_yaxes(title="style loss (held-out)", **_axis([*(s.mean["val/style"] for s in done), *(j.best("val/style") for j in so_far)]))
+    figure.update_xaxes(
+        title="content loss (held-out)",
+        **_axis([*(s.mean["val/content"] for s in done), *(j.best("val/content") for j in so_far)]),
+    )
+    figure.update_yaxes(
+        title="style loss (held-out)",
+        **_axis([*(s.mean["val/style"] for s in done), *(j.best("val/style") for j in so_far)]),
+    )
     figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1, "bgcolor": "rgba(255,255,255,0.7)"})
     return _styled(figure, 520)
 
@@ -167,7 +173,13 @@ def curves(sweep: Sweep) -> go.Figure | None:
                 hovertemplate=f"{_plain(job.label)}<br>step %{{x}}: %{{y:.4f}}<extra></extra>", row=1, col=column,
             )  # fmt: skip
     figure.update_xaxes(title="step")
-    lowest = [row[f"val/{t}"] for job in jobs for row in job.summary["history"] for t in ("content", "style") if row.get(f"val/{t}", 0) > 0]
+    lowest = [
+        row[f"val/{t}"]
+        for job in jobs
+        for row in job.summary["history"]
+        for t in ("content", "style")
+        if row.get(f"val/{t}", 0) > 0
+    ]
     if lowest and max(lowest) / min(lowest) > 20:
         figure.update_yaxes(type="log")
     figure.update_layout(legend={"font": {"size": 11}, "y": 1, "yanchor": "top"})
@@ -202,10 +214,24 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
         if found is not None and places is not None:
             ticks = dict(sorted(zip(places, texts, strict=True)))
             shown = ticks if len(ticks) <= 12 else dict(list(ticks.items())[:: len(ticks) // 6])
-            dimensions.append({"label": names[key], "values": places, "tickvals": list(shown), "ticktext": [short_value(t) for t in shown.values()]})
+            dimensions.append(
+                {
+                    "label": names[key],
+                    "values": places,
+                    "tickvals": list(shown),
+                    "ticktext": [short_value(t) for t in shown.values()],
+                }
+            )
         else:
             words = list(dict.fromkeys(texts))
-            dimensions.append({"label": names[key], "values": [words.index(t) for t in texts], "tickvals": list(range(len(words))), "ticktext": words})
+            dimensions.append(
+                {
+                    "label": names[key],
+                    "values": [words.index(t) for t in texts],
+                    "tickvals": list(range(len(words))),
+                    "ticktext": words,
+                }
+            )
     for metric in ranking.metrics:
         dimensions.append({"label": metric.removeprefix("val/"), "values": [job.best(metric) for job in jobs]})
     by = "val/style" if ranking.by == "pareto" else sweep.metric
@@ -213,7 +239,8 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions, labelangle=0, tickfont={"size": 12}, labelfont={"size": 13},
-            line={"color": values, "colorscale": _SCALE, "showscale": True, "colorbar": {"title": {"text": by.removeprefix("val/")}, "thickness": 12}},
+            line={"color": values, "colorscale": _SCALE, "showscale": True,
+                  "colorbar": {"title": {"text": by.removeprefix("val/")}, "thickness": 12}},
         )
     )  # fmt: skip
     figure = _styled(figure, 400)

@@ -116,7 +116,7 @@ def read_sweep(folder: Path) -> Sweep:
         UserError: If it is no sweep's folder, or nothing has been planned in it.
     """
     try:
-        multirun = OmegaConf.load(folder / "multirun.yaml")
+        multirun: Any = OmegaConf.load(folder / "multirun.yaml")
         hydra = multirun["hydra"]
         typed = [str(override) for override in hydra["overrides"]["task"]]
         params = OmegaConf.to_container(hydra["sweeper"].get("params") or OmegaConf.create({}))
@@ -138,7 +138,15 @@ def read_sweep(folder: Path) -> Sweep:
     n_trials = hydra["sweeper"].get("n_trials")
     metric, mode = _monitor(jobs, metric, mode)
     planned = len(plan) or (int(n_trials) if n_trials is not None else None)
-    return Sweep(folder, f"{folder.resolve().parent.name} {folder.resolve().name}", tuple(keys), metric, mode, tuple(jobs), planned)
+    return Sweep(
+        folder,
+        f"{folder.resolve().parent.name} {folder.resolve().name}",
+        tuple(keys),
+        metric,
+        mode,
+        tuple(jobs),
+        planned,
+    )
 
 
 def _globbed(typed: list[str]) -> list[str]:

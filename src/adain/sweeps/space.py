@@ -120,7 +120,8 @@ def grid(fixed: Sequence[str], axes: Sequence[Axis]) -> list[dict[str, str]]:
         if not axis.values:
             raise UserError(f"{axis.key}: an interval has no end of values: list some (A,B,C), or add sweep=optuna")
     return [
-        dict(zip([a.typed for a in axes], values, strict=True)) for values in itertools.product(*(a.values for a in axes))
+        dict(zip([a.typed for a in axes], values, strict=True))
+        for values in itertools.product(*(a.values for a in axes))
     ]
 
 
@@ -196,7 +197,12 @@ def wandb_parameters(axes: Sequence[Axis]) -> dict[str, dict[str, Any]]:
         elif axis.integer and not axis.log:
             found[axis.typed] = {"distribution": "int_uniform", "min": int(axis.low), "max": int(axis.high)}
         elif axis.integer:
-            found[axis.typed] = {"distribution": "q_log_uniform_values", "q": 1, "min": int(axis.low), "max": int(axis.high)}
+            found[axis.typed] = {
+                "distribution": "q_log_uniform_values",
+                "q": 1,
+                "min": int(axis.low),
+                "max": int(axis.high),
+            }
         else:
             word = "log_uniform_values" if axis.log else "uniform"
             found[axis.typed] = {"distribution": word, "min": axis.low, "max": axis.high}

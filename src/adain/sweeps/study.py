@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -96,7 +96,8 @@ def open_study(
         axes: The search space.
         fixed: Overrides of every trial: trials of other settings would not be comparable.
         mode: ``min`` or ``max``.
-        sampler, pruner: Optuna's.
+        sampler: Optuna's.
+        pruner: Optuna's.
 
     Raises:
         UserError: If a study of that name searches something else.
@@ -104,7 +105,7 @@ def open_study(
     storage = open_storage(url)
     space = {key: json.loads(optuna.distributions.distribution_to_json(d)) for key, d in distributions(axes).items()}
     facts = {"space": space, "fixed": sorted(fixed), "text": [axis.text for axis in axes]}
-    direction = "minimize" if mode == "min" else "maximize"
+    direction: Literal["minimize", "maximize"] = "minimize" if mode == "min" else "maximize"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(

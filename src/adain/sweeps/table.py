@@ -14,7 +14,14 @@ from adain.sweeps.ranking import Ranking, Setting
 from adain.sweeps.results import Job, Sweep
 from adain.sweeps.space import short_names, short_value
 
-STYLES = {"finished": "green", "pruned": "yellow", "failed": "red", "preempted": "yellow", "unfinished": "cyan", "missing": "dim"}
+STYLES = {
+    "finished": "green",
+    "pruned": "yellow",
+    "failed": "red",
+    "preempted": "yellow",
+    "unfinished": "cyan",
+    "missing": "dim",
+}
 
 
 def figure(value: float, deviation: float = math.nan) -> str:
@@ -40,7 +47,10 @@ def _head(metric: str, ranking: Ranking) -> str:
 def _row(setting: Setting, keys: list[str], ranking: Ranking) -> list[str]:
     figures = [figure(setting.mean[m], setting.deviation[m]) for m in ranking.metrics]
     if not setting.measured and len(setting.jobs) == 1:  # what there is so far
-        figures = [f"({figure(setting.jobs[0].best(m))})" if math.isfinite(setting.jobs[0].best(m)) else "-" for m in ranking.metrics]
+        figures = [
+            f"({figure(setting.jobs[0].best(m))})" if math.isfinite(setting.jobs[0].best(m)) else "-"
+            for m in ranking.metrics
+        ]
     steps = sorted({job.best_step for job in setting.jobs if job.best_step is not None})
     return [
         str(setting.rank or "-"),
@@ -71,14 +81,23 @@ def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None
         number = 2 <= index < len(heads) - 1 or index == 0
         table.add_column(head, justify="right" if number else "left", no_wrap=head not in ("status", "jobs"))
     for setting, row in zip(ranking.settings, rows, strict=True):
-        worst = next((s for s in ("failed", "preempted", "unfinished", "missing", "pruned") if s in {j.status for j in setting.jobs}), "finished")
+        worst = next(
+            (
+                s
+                for s in ("failed", "preempted", "unfinished", "missing", "pruned")
+                if s in {j.status for j in setting.jobs}
+            ),
+            "finished",
+        )
         table.add_row(*row[:-1], f"[{STYLES[worst]}]{row[-1]}[/]", style="bold" if setting.rank == 1 else None)
     console.print()
     console.print(table)
     for line in (ranking.reason, *ranking.warnings):
         console.print(line, style="dim", markup=False)
     if any(math.isfinite(j.best("val/content")) for j in sweep.jobs if j.status != "finished"):
-        console.print("Figures in brackets are of jobs that did not finish: the best so far.", style="dim", markup=False)
+        console.print(
+            "Figures in brackets are of jobs that did not finish: the best so far.", style="dim", markup=False
+        )
     for job in sweep.jobs:
         if job.error:
             console.print(f"job {job.number} failed: {job.error.splitlines()[0]}", style="red", markup=False)
@@ -98,11 +117,15 @@ def write_csv(sweep: Sweep, ranking: Ranking) -> str:
         for job in setting.jobs:
             final = job.summary.get("final") or {}
             best = job.summary.get("best") or {}
-            writer.writerow(
-                ["" if ranking.by == "pareto" else setting.rank or "", setting.layer or "", job.number, *(job.swept.get(k, "") for k in sweep.keys),
-                 job.status, "" if job.best_step is None else job.best_step, *(best.get(n, "") for n in finals), *(final.get(n, "") for n in finals),
-                 *(_blank(job.summary.get(fact)) for fact in facts), job.error, job.number]
-            )  # fmt: skip
+            row: list[object] = ["" if ranking.by == "pareto" else setting.rank or "", setting.layer or "", job.number]
+            row += [job.swept.get(key, "") for key in sweep.keys]
+            row += [
+                job.status,
+                _blank(job.best_step),
+                *(best.get(n, "") for n in finals),
+                *(final.get(n, "") for n in finals),
+            ]
+            writer.writerow([*row, *(_blank(job.summary.get(fact)) for fact in facts), job.error, job.number])
     path = sweep.folder / "sweep.csv"
     write_whole(path, out.getvalue())
     return str(path)

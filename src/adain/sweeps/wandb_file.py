@@ -49,5 +49,7 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
     try:
         write_whole(path, yaml.safe_dump(content, sort_keys=False))
     except OSError as error:
-        raise UserError(f"wandb_sweep={path} cannot be written ({error.strerror}): give a file in a folder that is there") from None
+        raise UserError(
+            f"wandb_sweep={path} cannot be written ({error.strerror}): give a file in a folder that is there"
+        ) from None
     return f"{path} is written; next: wandb sweep {path}, then wandb agent with the name that it prints (both in .venv/bin)"

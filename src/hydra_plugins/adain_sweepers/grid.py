@@ -36,7 +36,7 @@ class GridSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra's way of handing over."""
-        self.hydra_context, self.config = hydra_context, config
+        self.loader, self.master = hydra_context.config_loader, config
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -47,15 +47,15 @@ class GridSweeper(Sweeper):
         Raises:
             UserError: If another process runs this sweep, or it was planned with other values.
         """
-        folder = Path(str(self.config.hydra.sweep.dir))
-        fixed, axes = split(self.params, arguments, self.hydra_context.config_loader)
+        folder = Path(str(self.master.hydra.sweep.dir))
+        fixed, axes = split(self.params, arguments, self.loader)
         jobs = grid(fixed, axes)
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder / ".lock") as held:
             if not held:
                 raise UserError(f"{folder} is being run by another process: wait for it, or start a sweep of its own")
             self._plan(folder, jobs)
-            OmegaConf.save(self.config, folder / "multirun.yaml")
+            OmegaConf.save(self.master, folder / "multirun.yaml")
             todo = [i for i in range(len(jobs)) if status_of(folder / str(i)) != "finished"]
             rest, group = fixed, f"{folder.parent.name}/{folder.name}"
             batch: list[Sequence[str]] = []

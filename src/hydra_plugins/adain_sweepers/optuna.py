@@ -46,7 +46,7 @@ class OptunaSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra's way of handing over."""
-        self.hydra_context, self.config = hydra_context, config
+        self.loader, self.master = hydra_context.config_loader, config
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -59,19 +59,23 @@ class OptunaSweeper(Sweeper):
         """
         from adain.sweeps.study import distributions, finished, open_study, size, sqlite_file, storage_url
 
-        self.folder = Path(str(self.config.hydra.sweep.dir))
-        self.fixed, axes = split(self.params, arguments, self.hydra_context.config_loader)
+        self.folder = Path(str(self.master.hydra.sweep.dir))
+        self.fixed, axes = split(self.params, arguments, self.loader)
         self.space = distributions(axes)
         grid = type(self.sampler).__name__ == "BruteForceSampler"
         if grid and math.isinf(size(self.space)):
-            raise UserError("hydra/sweeper/sampler=grid needs listed values: give choice(...) or range(...), or sampler=tpe")
+            raise UserError(
+                "hydra/sweeper/sampler=grid needs listed values: give choice(...) or range(...), or sampler=tpe"
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         url = storage_url(self.storage, self.folder)
         self.claim = FileLock(f"{sqlite_file(url) or self.folder / 'study'}.lock")
         with self.claim:
             same = [o for o in self.fixed if not o.lstrip("+").startswith(("run.", "hydra", "logs="))]
-            self.study = open_study(url, self.study_name, axes, same, self.config.monitor.mode, self.sampler, self.pruner)
-        OmegaConf.save(self.config, self.folder / "multirun.yaml")
+            self.study = open_study(
+                url, self.study_name, axes, same, self.master.monitor.mode, self.sampler, self.pruner
+            )
+        OmegaConf.save(self.master, self.folder / "multirun.yaml")
         self._say(axes, finished(self.study))
         goal = min(self.n_trials, size(self.space)) if grid else self.n_trials
         left = max(int(goal) - finished(self.study), 0)
@@ -82,7 +86,11 @@ class OptunaSweeper(Sweeper):
                 if not trials:
                     break
                 batch = [self._overrides(number, params) for number, params in trials]
-                todo = [b for (n, _), b in zip(trials, batch, strict=True) if status_of(self._place(n)) not in ("finished", "pruned")]
+                todo = [
+                    b
+                    for (n, _), b in zip(trials, batch, strict=True)
+                    if status_of(self._place(n)) not in ("finished", "pruned")
+                ]
                 if todo:
                     returns.append(launch(self.launcher, todo))
                 for number, _ in trials:
@@ -91,14 +99,14 @@ class OptunaSweeper(Sweeper):
         return returns
 
     def _say(self, axes: Sequence[Axis], done: int) -> None:
-        metric = str(self.config.monitor.metric)
+        metric = str(self.master.monitor.metric)
         print(f"study {self.study_name}: {'; '.join(axis.text for axis in axes)}")
         print(f"sweep: {self.folder}  ({done} of {self.n_trials} trials done)", flush=True)
         weights = [axis.key for axis in axes if axis.key.endswith("_weight")]
         if weights and metric == "val/loss":
             print(
-                f"note: {' and '.join(weights)} is searched and also weights val/loss, so small weights look good; for a figure "
-                "that means the same in every trial give monitor.metric=val/style or val/content"
+                f"note: {' and '.join(weights)} is searched and also weights val/loss, so small weights look good; for a "
+                "figure that means the same in every trial give monitor.metric=val/style or val/content"
             )
 
     def _place(self, number: int) -> Path:
@@ -119,9 +127,9 @@ class OptunaSweeper(Sweeper):
                     alive += 1
             done = len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
             while len(taken) < wanted and done + alive + len(taken) < goal:
-                trial = self.study.ask(fixed_distributions=self.space)
-                self._take(None, trial, locks)
-                taken.append((trial.number, trial.params))
+                new = self.study.ask(fixed_distributions=self.space)
+                self._take(None, new, locks)
+                taken.append((new.number, new.params))
         return taken
 
     def _take(self, folder: str | None, trial: Any, locks: ExitStack) -> bool:
@@ -150,7 +158,7 @@ class OptunaSweeper(Sweeper):
 
         place = self._place(number)
         status, best = status_of(place), read_summary(place).get("best") or {}
-        value = best.get(str(self.config.monitor.metric))
+        value = best.get(str(self.master.monitor.metric))
         state, values = TrialState.FAIL, None
         if status == "finished" and value is not None:
             state, values = TrialState.COMPLETE, float(value)
