@@ -67,7 +67,7 @@ def _write_job(
     ]
     best = min(history[1:], key=lambda row: float(row[metric]), default={})
     summary = {
-        "status": "running" if status == "unfinished" else status, 
+        "status": "running" if status == "unfinished" else status,
         "error": "ValueError: <b>broke</b>" if status == "failed" else None,
         "steps": 10 * (len(losses) - 1), "final": history[-1] if history else {}, "best": best, "history": history,
         "wall_seconds": 12.5, "git_commit": "abc",

@@ -83,7 +83,7 @@ def test_tags_are_as_short_as_wandb_wants() -> None:
 
 def test_wandb_parameters() -> None:
     _, axes = split(
-        {}, ["w=interval(1,50)", "lr=tag(log,interval(1e-5,1e-3))", "n=int(interval(1,4))", "o=adam,muon", 
+        {}, ["w=interval(1,50)", "lr=tag(log,interval(1e-5,1e-3))", "n=int(interval(1,4))", "o=adam,muon",
              "s=range(1,6,step=2)", "f=1e-4,0.5"],
     )  # fmt: skip
     assert wandb_parameters(axes) == {
