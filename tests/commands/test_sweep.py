@@ -178,6 +178,8 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint(tmp_path: Path) -> Non
         (["ckpt=last", "seed=1,2"], "a sweep goes on with resume="),
         (["sweep=optuna", "optim.lr=interval(0,1)"], "optim.lr=0.0 is too small"),
         (["sweep=optuna", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails"),
+        (["sweep=optuna", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not allowed"),
+        (["sweep=optuna", "hydra.sweeper.n_trials=many"], "hydra.sweeper.n_trials=many is not allowed"),
     ],
 )
 def test_a_mistake_is_one_sentence_before_any_job(tmp_path: Path, typed: list[str], words: str) -> None:
@@ -187,6 +189,16 @@ def test_a_mistake_is_one_sentence_before_any_job(tmp_path: Path, typed: list[st
     assert done.err.startswith("error: ")
     assert done.err.count("\n") == 1
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_job_cut_after_its_last_step_keeps_its_figures(swept: Swept) -> None:
+    cwd, _ = swept
+    path = latest(cwd) / "0" / "summary.json"
+    before = summary(path.parent)
+    path.write_text(json.dumps({**before, "status": "running"}))
+    call(cwd, "sweep", "resume=latest")
+    after = summary(path.parent)
+    assert (after["status"], after["history"], after["best"]) == ("finished", before["history"], before["best"])
 
 
 def test_two_processes_do_not_run_one_sweep(swept: Swept) -> None:

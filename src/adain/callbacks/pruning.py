@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.trainer.states import TrainerFn
 
 from adain.callbacks.progress import say
 
@@ -50,7 +51,11 @@ class PruneTrial(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Reports, and asks the study whether to go on."""
-        if not trainer.training or trainer.global_step == 0 or self.metric not in trainer.callback_metrics:
+        if (
+            trainer.state.fn != TrainerFn.FITTING
+            or trainer.global_step == 0
+            or self.metric not in trainer.callback_metrics
+        ):
             return
         value, step = float(trainer.callback_metrics[self.metric]), trainer.global_step
         if trainer.is_global_zero and math.isfinite(value):

@@ -44,6 +44,9 @@ class RunSummary(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A resumed run goes on with the history up to its checkpoint."""
+        self._recall(trainer)
+
+    def _recall(self, trainer: pl.Trainer) -> None:
         if trainer.ckpt_path and self.path.is_file():
             before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]
             self.history = [row for row in before if row["step"] <= trainer.global_step]
@@ -64,6 +67,8 @@ class RunSummary(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The run ended as it should, or was told to stop."""
+        if not self.history:  # nothing was left to train: cut after its last step
+            self._recall(trainer)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         stopped = any(isinstance(c, LastCheckpoint) and c.received for c in callbacks)
         pruned = any(isinstance(c, PruneTrial) and c.pruned for c in callbacks)

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -145,6 +146,12 @@ def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(explain(error, overrides, lambda: _compose(config, []))) from None
+    for key in ("n_trials", "n_jobs"):
+        value = composed.hydra.sweeper.get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"hydra.sweeper.{key}={value} is not allowed: give a whole number of at least 1")
+    if "n_trials" in composed.hydra.sweeper and find_spec("optuna") is None:
+        raise UserError("sweep=optuna needs Optuna, which is missing: pip install 'adain-lightning[sweep]'")
     return MultirunPlan(fixed, axes, "n_trials" in composed.hydra.sweeper, folder, composed)
 
 
