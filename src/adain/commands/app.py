@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -89,11 +90,16 @@ def preflight(config: str, overrides: list[str]) -> None:
     """
     groups = [override for override in overrides if _is_group(override)]
     try:
-        check(_compose(config, overrides), overrides, lambda: _compose(config, groups))
+        check(_compose(config, overrides), overrides, lambda: _default(config, tuple(groups)))
     except UserError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null
         raise UserError(explain(error, overrides, lambda: _compose(config, groups))) from None
+
+
+@cache  # the same for most jobs of a sweep
+def _default(config: str, groups: tuple[str, ...]) -> DictConfig:
+    return _compose(config, list(groups))
 
 
 def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
