@@ -39,9 +39,9 @@ def fit(folder: Path, pruner: Any) -> tuple[Any, PruneTrial, dict[str, Any]]:
     callback = PruneTrial(study.ask(), "val/loss")
     loader: Any = DataLoader(torch.zeros(6, 1))
     trainer = pl.Trainer(
-        max_steps=6, val_check_interval=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, callbacks=[callback, RunSummary(str(folder), {"metric": "val/loss", "mode": "min"})],
-        default_root_dir=folder,
+        max_steps=6, val_check_interval=2, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=folder,
+        callbacks=[callback, RunSummary(str(folder), {"metric": "val/loss", "mode": "min"})],
     )  # fmt: skip
     module = Falling()
     trainer.validate(module, loader, verbose=False)

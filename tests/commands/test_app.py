@@ -171,22 +171,22 @@ def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
     ],
 )
 def test_a_file_name_is_taken_as_it_is(name: str) -> None:
-    override = OverridesParser.create().parse_override(app._quoted(f"content={name}", ("content",)))
+    override = OverridesParser.create().parse_override(app.quoted(f"content={name}", ("content",)))
     assert override.value() == name
 
 
 @pytest.mark.parametrize("name", ["2024", "1.5", "1e3", "true"])
 def test_a_file_name_that_looks_like_a_number_is_a_name(name: str) -> None:
-    assert OverridesParser.create().parse_override(app._quoted(f"content={name}", ("content",))).value() == name
+    assert OverridesParser.create().parse_override(app.quoted(f"content={name}", ("content",))).value() == name
 
 
 @pytest.mark.parametrize("value", ["null", "[a,b]", "'a b'", '"a b"'])
 def test_nothing_lists_and_quotes_stay(value: str) -> None:
-    assert app._quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
+    assert app.quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
 
 
 def test_other_keys_stay() -> None:
-    assert app._quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
+    assert app.quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
 
 
 def test_the_configuration_is_found_in_a_checkout() -> None:
