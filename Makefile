@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize stylize-dataset export evaluate bench doctor watch test lint check clean
+.PHONY: help setup train sweep report stylize stylize-dataset export evaluate bench doctor watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -35,6 +35,12 @@ $(READY): requirements.lock pyproject.toml
 
 train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
+
+sweep: $(READY) ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
+	@$(BIN)/python -m adain.commands.sweep $(OVERRIDES)
+
+report: $(READY) ## a sweep's ranked table, sweep.csv and page of plots and pictures: sweep=latest|PATH
+	@$(BIN)/python -m adain.commands.report $(OVERRIDES)
 
 stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)

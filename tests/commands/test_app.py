@@ -14,7 +14,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from adain.commands import app
+from adain import quoting
+from adain.commands import app, compose
 from adain.errors import UserError
 
 # --- a mistyped key, as a user types it -----------------------------------------------------------------------------
@@ -171,30 +172,30 @@ def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
     ],
 )
 def test_a_file_name_is_taken_as_it_is(name: str) -> None:
-    override = OverridesParser.create().parse_override(app._quoted(f"content={name}", ("content",)))
+    override = OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",)))
     assert override.value() == name
 
 
 @pytest.mark.parametrize("name", ["2024", "1.5", "1e3", "true"])
 def test_a_file_name_that_looks_like_a_number_is_a_name(name: str) -> None:
-    assert OverridesParser.create().parse_override(app._quoted(f"content={name}", ("content",))).value() == name
+    assert OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",))).value() == name
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "['a,b','c']", "'a b'", '"a b"'])
 def test_nothing_and_what_has_quotes_stay(value: str) -> None:
-    assert app._quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
+    assert quoting.quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
 
 
 @pytest.mark.parametrize("names", [["a", "b"], ["a b.png", "k=v.png"], ["it's.png"], ["2024", "a(1).png", "C:\\x\\"]])
 def test_every_name_of_a_list_is_a_name(names: list[str]) -> None:
-    override = app._quoted(f"styles=[{','.join(names)}]", ("styles",))
+    override = quoting.quoted(f"styles=[{','.join(names)}]", ("styles",))
     assert OverridesParser.create().parse_override(override).value() == names
 
 
 def test_a_file_that_is_called_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("[1]").touch()
-    assert OverridesParser.create().parse_override(app._quoted("content=[1]", ("content",))).value() == "[1]"
+    assert OverridesParser.create().parse_override(quoting.quoted("content=[1]", ("content",))).value() == "[1]"
 
 
 @pytest.mark.parametrize(
@@ -208,8 +209,8 @@ def test_a_file_that_is_called_like_a_list_is_a_file(tmp_path: Path, monkeypatch
     ],
 )
 def test_a_list_of_file_names_stays_one(typed: str, names: list[str], tmp_path: Path) -> None:
-    quoted = app._quoted(f"data.content={typed}", ("data.content",))
-    config = app.preflight("train", ["data=folders", "data.style=/b", quoted])
+    quoted = quoting.quoted(f"data.content={typed}", ("data.content",))
+    config = compose.preflight("train", ["data=folders", "data.style=/b", quoted])
     assert list(config.data.content) == names
 
 
@@ -225,7 +226,7 @@ def test_an_interpolation_in_a_file_name_is_taken_as_it_is(
     from adain.commands.train import PATHS
 
     seen: list[DictConfig] = []
-    monkeypatch.setattr(app, "check", lambda *_: None)
+    monkeypatch.setattr(compose, "check", lambda *_: None)
     monkeypatch.setattr(app, "check_files", seen.append)
     typed = ["data=folders", "data.content=/a", "data.style=/b", f"{key}={name}", "hydra.run.dir=out"]
     monkeypatch.setattr(sys, "argv", ["train", *typed])
@@ -295,8 +296,8 @@ def test_a_run_folder_that_cannot_be_made_is_a_users_message(
 
 
 def test_other_keys_stay() -> None:
-    assert app._quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
+    assert quoting.quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
 
 
 def test_the_configuration_is_found_in_a_checkout() -> None:
-    assert (app.conf_folder() / "train.yaml").is_file()
+    assert (compose.conf_folder() / "train.yaml").is_file()

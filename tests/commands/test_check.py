@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import itertools
 import re
 import sys
@@ -11,31 +9,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from omegaconf import DictConfig
 
 from adain.choices import Accelerator, Precision
-from adain.commands import app, check
-from adain.commands.app import conf_folder, preflight
+from adain.commands import check_training
+from adain.commands.compose import conf_folder, preflight
 from adain.errors import UserError
 
 FOLDERS = ["data.content=/a", "data.style=/b"]
 ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is seen later
-
-
-@functools.cache
-def _default(config: str) -> DictConfig:
-    return _compose(config, [])
-
-
-_compose = app._compose
-
-
-@pytest.fixture(autouse=True)
-def _composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The configuration without overrides, which every answer is held against, is read once for all tests."""
-    monkeypatch.setattr(
-        app, "_compose", lambda config, given: _compose(config, given) if given else copy.deepcopy(_default(config))
-    )
 
 
 def choices(group: str) -> list[str]:
@@ -336,7 +317,7 @@ def test_devices_that_are_none_are_named(given: str) -> None:
 
 
 def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(check_training.os, "cpu_count", lambda: 4)
     monkeypatch.setattr(check, "_a_gpu_may_be_here", lambda: False)
     assert "give at most 4" in message("trainer.devices=5")
     preflight("train", ["trainer.devices=4"])
@@ -352,7 +333,7 @@ def test_with_a_near_key_nothing_else_is_advised() -> None:
 
 def _checked(*overrides: str) -> str:
     with pytest.raises(UserError) as caught:
-        check.check_files(preflight("train", list(overrides)))
+        check_training.check_files(preflight("train", list(overrides)))
     return str(caught.value)
 
 
@@ -363,11 +344,11 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert _checked("encoder.weights=no.pth").startswith("encoder.weights=no.pth is no existing file")
     both = ["data=folders", f"data.content={tmp_path}", style]
     assert _checked(*both, "data.held_out=no.txt").startswith("data.held_out=no.txt is no existing file")
-    check.check_files(preflight("train", both))
+    check_training.check_files(preflight("train", both))
 
 
 def test_logs_that_are_a_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "logs").touch()
     for below in ("logs", "logs/deeper"):
         assert f"{tmp_path}/logs is no folder" in _checked(f"logs={tmp_path}/{below}")
-    check.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))
+    check_training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from adain.commands import machine
-from adain.commands.app import preflight
+from adain.commands.compose import preflight
 from adain.commands.doctor import main
 from adain.data.register import Register
 from adain.data.sources import FolderSource

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from adain.commands.app import preflight
+from adain.commands.compose import preflight
 from adain.commands.resume import rewrite_arguments
 from adain.errors import UserError
 

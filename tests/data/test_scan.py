@@ -13,8 +13,8 @@ from PIL import Image
 
 from adain.data import scan as scanning
 from adain.data import sources
-from adain.data.register import Register, Seen, bad_pictures, conditions
 from adain.data.picture import MAX_PIXELS, PictureError, read_picture
+from adain.data.register import Register, Seen, bad_pictures, conditions
 from adain.data.scan import exact_duplicates, examine, is_grey, look, near_duplicates, scan
 from adain.data.sources import FolderSource, Place
 from adain.errors import UserError

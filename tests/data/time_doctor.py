@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from adain.data.register import Register
 from adain.data.picture import MAX_PIXELS
+from adain.data.register import Register
 from adain.data.scan import exact_duplicates, near_duplicates, scan
 from adain.data.sources import FolderSource
 

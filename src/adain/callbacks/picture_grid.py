@@ -8,10 +8,10 @@ from typing import Any
 import pytorch_lightning as pl
 from PIL import Image
 
+from adain.callbacks.grid_layout import picture_grid as picture_grid
 from adain.callbacks.wandb_run import wandb_loggers
 from adain.data.picture import to_picture
 
-_GAP = 4
 _MOST_COLUMNS = 12  # validations kept for the table; beyond, every second one is dropped
 
 
@@ -79,18 +79,3 @@ class PictureGrid(pl.Callback):
                 for index, (*names, content, style) in enumerate(self._rows)
             ]
             logger.log_table("held-out pairs", columns=columns, data=rows)
-
-
-def picture_grid(rows: list[list[Image.Image]]) -> Image.Image:
-    """Pictures of one size in rows and columns on white, with a small gap. Long lists are laid in two halves."""
-    if len(rows) > 5:
-        half = (len(rows) + 1) // 2
-        blank = Image.new("RGB", rows[0][0].size, "white")
-        right = rows[half:] + [[blank] * len(rows[0])] * (2 * half - len(rows))
-        rows = [left + other for left, other in zip(rows[:half], right, strict=True)]
-    width, height = rows[0][0].size
-    grid = Image.new("RGB", (len(rows[0]) * (width + _GAP) - _GAP, len(rows) * (height + _GAP) - _GAP), "white")
-    for y, row in enumerate(rows):
-        for x, picture in enumerate(row):
-            grid.paste(picture, (x * (width + _GAP), y * (height + _GAP)))
-    return grid

@@ -66,6 +66,10 @@ class LastCheckpoint(pl.Callback):
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Gives the signals back: Lightning tears no callback down then, and the next job of a sweep must hear them."""
+        self.teardown(trainer, pl_module, "fit")
+
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.global_step == self._saved_at:
             return

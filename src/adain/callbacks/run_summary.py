@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
 from adain.callbacks.progress import say
+from adain.callbacks.pruning import PruneTrial
 from adain.callbacks.resumable import LastCheckpoint
 from adain.callbacks.throughput import Throughput, peak_memory_mib
 from adain.callbacks.wandb_run import wandb_loggers
@@ -32,7 +33,7 @@ class RunSummary(pl.Callback):
 
     Attributes:
         history: For each validation, its step and its metrics.
-        status: ``running``, ``finished``, ``preempted`` or ``failed``.
+        status: ``running``, ``finished``, ``pruned``, ``preempted`` or ``failed``.
     """
 
     def __init__(self, folder: str, monitor: dict[str, str]) -> None:
@@ -43,6 +44,9 @@ class RunSummary(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A resumed run goes on with the history up to its checkpoint."""
+        self._recall(trainer)
+
+    def _recall(self, trainer: pl.Trainer) -> None:
         if trainer.ckpt_path and self.path.is_file():
             before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]
             self.history = [row for row in before if row["step"] <= trainer.global_step]
@@ -63,8 +67,12 @@ class RunSummary(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The run ended as it should, or was told to stop."""
-        stopped = any(isinstance(c, LastCheckpoint) and c.received for c in trainer.callbacks)  # type: ignore[attr-defined]
-        self.finish(trainer, "preempted" if stopped else "finished")
+        if not self.history:  # nothing was left to train: cut after its last step
+            self._recall(trainer)
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        stopped = any(isinstance(c, LastCheckpoint) and c.received for c in callbacks)
+        pruned = any(isinstance(c, PruneTrial) and c.pruned for c in callbacks)
+        self.finish(trainer, "preempted" if stopped else "pruned" if pruned else "finished")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """The run broke off."""
@@ -106,6 +114,15 @@ class RunSummary(pl.Callback):
         part.replace(self.path)
 
 
+def mark_failed(folder: Path, error: str) -> None:
+    """Says in ``summary.json`` that a run failed, whatever it said before, and keeps its figures."""
+    path = folder / "summary.json"
+    found = json.loads(path.read_text()) if path.is_file() else {"steps": 0, "final": {}, "best": {}, "history": []}
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({**found, "status": "failed", "error": error}, indent=2) + "\n")
+    part.replace(path)
+
+
 @cache  # asked for at every validation; the code that runs is that of the start
 def git_commit() -> str | None:
     """The commit of the code that runs, with ``-dirty`` if it was changed since; None outside a checkout."""
@@ -134,4 +151,6 @@ def close_wandb(code: int) -> None:
 
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
+        if code == 1:
+            wandb.run.summary.update({"status": "failed"})  # also where the run broke off before its first step
         wandb.finish(exit_code=code)

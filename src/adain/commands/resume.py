@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from adain.commands.app import quote
 from adain.errors import UserError
+from adain.quoting import quote
 
 
 def rewrite_arguments() -> None:

@@ -7,6 +7,7 @@ import io
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,12 @@ PATHS = (
 """Keys whose value is a file name: see ``app.run``."""
 
 
-def train(config: DictConfig) -> float | None:
+def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None:
     """Trains as configured.
+
+    Args:
+        config: Composed from ``conf/train.yaml``.
+        extra: Callbacks beside the configured ones: a sweep's.
 
     Returns:
         The best monitored value, for a sweeper; None if there was no validation.
@@ -45,24 +50,23 @@ def train(config: DictConfig) -> float | None:
     keep_freed_memory()
     folder = Path(HydraConfig.get().runtime.output_dir)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    datamodule = instantiate(config.data)
-    if (one := OmegaConf.select(config, "method.style")) is not None:
-        datamodule.style = FolderSource(one)  # a network of one style is shown beside that, not beside others
-    method = instantiate(config.method)
-    if config.compile:
-        from adain.compiling import compiled
-
-        method.losses = compiled(method.losses, training_only=True)
-    loggers = list(instantiate(config.logger).values())
-    callbacks = instantiate(config.callbacks)
-    trainer = build_trainer(config, loggers, list(callbacks.values()))
-    if trainer.is_global_zero:
-        point_latest(Path(config.logs), folder)
-        print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
-        log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
-
     code, reference = 1, None
     try:
+        loggers = list(instantiate(config.logger).values())  # first: what fails from here on is marked failed in W&B
+        log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
+        datamodule = instantiate(config.data)
+        if (one := OmegaConf.select(config, "method.style")) is not None:
+            datamodule.style = FolderSource(one)  # a network of one style is shown beside that, not beside others
+        method = instantiate(config.method)
+        if config.compile:
+            from adain.compiling import compiled
+
+            method.losses = compiled(method.losses, training_only=True)
+        callbacks = instantiate(config.callbacks)
+        trainer = build_trainer(config, loggers, [*callbacks.values(), *extra])
+        if trainer.is_global_zero:
+            point_latest(Path(config.logs), folder)
+            print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
@@ -220,6 +224,10 @@ def main() -> None:
         rewrite_arguments()
     except UserError as error:
         fail(str(error))
+    if any(argument in ("-m", "--multirun") for argument in sys.argv[1:]):
+        from adain.commands.sweep import main as sweep
+
+        return sweep()
     choose_recipe()
     run("train", train, PATHS)
 

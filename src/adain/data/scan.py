@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from adain.data.register import Register, Seen, conditions
 from adain.data.picture import PictureError, read_picture
+from adain.data.register import Register, Seen, conditions
 from adain.data.sources import LOOK
 from adain.errors import UserError
 

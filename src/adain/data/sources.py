@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from adain.data.register import bad_pictures, conditions, unchanged
 from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, read_picture
+from adain.data.register import bad_pictures, conditions, unchanged
 from adain.errors import UserError
 
 MAX_SUBSTITUTES = 100

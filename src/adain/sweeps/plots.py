@@ -1,0 +1,247 @@
+"""A sweep's plots: trade-off, curves and parallel coordinates, as plotly figures."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.colors import qualitative, sample_colorscale
+from plotly.subplots import make_subplots
+
+from adain.sweeps.ranking import SEED, Ranking, Setting
+from adain.sweeps.results import Job, Sweep
+from adain.sweeps.space import short_names, short_value
+
+_SCALE = "Viridis"
+_INK = "#1f2933"
+_MOST_LABELS = 14  # beyond, labels beside the points cover each other
+
+
+def numbers(texts: Sequence[str]) -> list[float] | None:
+    """The texts as numbers, if all are."""
+    try:
+        return [float(text) for text in texts]
+    except ValueError:
+        return None
+
+
+def positions(values: Sequence[float]) -> list[float]:
+    """Logarithms where positive values span a decade or more, else the values."""
+    if min(values) > 0 and max(values) / min(values) >= 10:
+        return [math.log10(value) for value in values]
+    return list(values)
+
+
+def colours(sweep: Sweep) -> dict[int, str]:
+    """One colour a job: along the first swept key's numbers, or one a value."""
+    key = next((key for key in sweep.keys if key != SEED), sweep.keys[0] if sweep.keys else None)
+    texts = [job.swept.get(key, "") if key else "" for job in sweep.jobs]
+    found = numbers(texts)
+    if found is None or len(set(found)) < 2:
+        words = list(dict.fromkeys(texts)) if found is None else [str(job.number) for job in sweep.jobs]
+        chosen = texts if found is None else words
+        return {
+            job.number: qualitative.D3[words.index(word) % len(qualitative.D3)]
+            for job, word in zip(sweep.jobs, chosen, strict=True)
+        }
+    places = positions(found)
+    low, high = min(places), max(places)
+    shades = sample_colorscale(_SCALE, [0.9 * (place - low) / (high - low) for place in places], colortype="rgb")
+    return {job.number: shade for job, shade in zip(sweep.jobs, shades, strict=True)}
+
+
+def _styled(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        template="simple_white", height=height, margin={"l": 60, "r": 20, "t": 40, "b": 50},
+        font={"family": "system-ui, sans-serif", "size": 13, "color": _INK}, hoverlabel={"align": "left"},
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    figure.update_xaxes(showgrid=True, gridcolor="#e4e7eb")
+    figure.update_yaxes(showgrid=True, gridcolor="#e4e7eb")
+    return figure
+
+
+def _name(swept: dict[str, str], jobs: Sequence[Job]) -> str:
+    names = short_names(swept)
+    words = [f"{names[key]} {short_value(value)}" for key, value in swept.items()]
+    return ", ".join(words) or ("all seeds" if len(jobs) > 1 else f"job {jobs[0].number}")
+
+
+def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
+    """Content loss against style loss: a point a setting, the Pareto front as a stair."""
+    shades, figure = colours(sweep), go.Figure()
+    done = [s for s in ranking.settings if s.measured]
+    so_far = [j for j in sweep.jobs if j.status != "finished" and math.isfinite(j.best("val/content"))]
+    if not done and not so_far:
+        return None
+    front = sorted((s.mean["val/content"], s.mean["val/style"]) for s in done if s.layer == 1)
+    if front:
+        figure.add_scatter(
+            x=[x for x, _ in front], y=[y for _, y in front], mode="lines", name="Pareto front", hoverinfo="skip",
+            line={"shape": "hv", "color": "#9aa5b1", "width": 1.5, "dash": "dot"},
+        )  # fmt: skip
+    few = len(done) + len(so_far) <= _MOST_LABELS
+    for setting in done:
+        shade = shades[setting.measured[0].number]
+        if len(setting.measured) > 1:
+            figure.add_scatter(
+                x=[j.best("val/content") for j in setting.measured], y=[j.best("val/style") for j in setting.measured],
+                mode="markers", marker={"color": shade, "size": 6, "opacity": 0.35}, showlegend=False,
+                hovertext=[_hover(j, ranking) for j in setting.measured], hoverinfo="text",
+            )  # fmt: skip
+        figure.add_scatter(
+            x=[setting.mean["val/content"]], y=[setting.mean["val/style"]], mode="markers+text" if few else "markers",
+            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)], textposition="top right",
+            textfont={"size": 11}, showlegend=False, cliponaxis=False,
+            marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
+            error_x=_error(setting, "val/content", shade), error_y=_error(setting, "val/style", shade),
+            hovertext=[_hover_setting(setting, ranking)], hoverinfo="text",
+        )  # fmt: skip
+    if so_far:
+        figure.add_scatter(
+            x=[j.best("val/content") for j in so_far], y=[j.best("val/style") for j in so_far], mode="markers",
+            name="not finished: best so far", hovertext=[_hover(j, ranking) for j in so_far], hoverinfo="text",
+            marker={"symbol": "circle-open", "size": 11, "color": [shades[j.number] for j in so_far], "line": {"width": 2}},
+        )  # fmt: skip
+    figure.update_xaxes(
+        title="content loss (held-out)",
+        **_axis([*(s.mean["val/content"] for s in done), *(j.best("val/content") for j in so_far)]),
+    )
+    figure.update_yaxes(
+        title="style loss (held-out)",
+        **_axis([*(s.mean["val/style"] for s in done), *(j.best("val/style") for j in so_far)]),
+    )
+    figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1, "bgcolor": "rgba(255,255,255,0.7)"})
+    return _styled(figure, 520)
+
+
+def _axis(values: list[float]) -> dict[str, object]:
+    if min(values) > 0 and max(values) / min(values) > 20:
+        return {"type": "log"}
+    pad = 0.12 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
+    return {"range": [min(values) - pad, max(values) + pad]}
+
+
+def _error(setting: Setting, metric: str, shade: str) -> dict[str, object] | None:
+    if not math.isfinite(setting.deviation[metric]):
+        return None
+    return {"type": "data", "array": [setting.deviation[metric]], "color": shade, "thickness": 1.2, "width": 4}
+
+
+def _hover(job: Job, ranking: Ranking) -> str:
+    lines = [f"<b>job {job.number}</b> ({job.status})", *(f"{k} = {v}" for k, v in job.swept.items())]
+    lines += [f"{m} {job.best(m):.4f}" for m in ranking.metrics] + [f"best at step {job.best_step}"]
+    return "<br>".join(_plain(line) if i else line for i, line in enumerate(lines))
+
+
+def _hover_setting(setting: Setting, ranking: Ranking) -> str:
+    if len(setting.measured) == 1:
+        return _hover(setting.measured[0], ranking)
+    lines = [f"{k} = {v}" for k, v in setting.swept.items()]
+    lines += [f"{m} {setting.mean[m]:.4f} ± {setting.deviation[m]:.4f}" for m in ranking.metrics]
+    return "<br>".join([f"<b>mean of {len(setting.measured)} seeds</b>", *map(_plain, lines)])
+
+
+def _plain(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def curves(sweep: Sweep) -> go.Figure | None:
+    """Held-out content and style loss over steps; the training losses behind them, where a CSV file was logged."""
+    shades = colours(sweep)
+    jobs = [job for job in sweep.jobs if job.summary.get("history")]
+    if not jobs:
+        return None
+    figure = make_subplots(rows=1, cols=2, subplot_titles=("content loss", "style loss"), horizontal_spacing=0.08)
+    for job in jobs:
+        for column, term in enumerate(("content", "style"), 1):
+            rows = [row for row in job.summary["history"] if f"val/{term}" in row]
+            train = training_curve(job.folder, f"train/{term}")
+            if train:
+                figure.add_scatter(
+                    x=[step for step, _ in train], y=[value for _, value in train], mode="lines", legendgroup=str(job.number),
+                    line={"color": shades[job.number], "width": 1}, opacity=0.25, showlegend=False, hoverinfo="skip",
+                    row=1, col=column,
+                )  # fmt: skip
+            figure.add_scatter(
+                x=[row["step"] for row in rows], y=[row[f"val/{term}"] for row in rows], mode="lines+markers",
+                name=_plain(job.label), legendgroup=str(job.number), showlegend=column == 1, marker={"size": 5},
+                line={"color": shades[job.number], "width": 2, "dash": "solid" if job.status == "finished" else "dash"},
+                hovertemplate=f"{_plain(job.label)}<br>step %{{x}}: %{{y:.4f}}<extra></extra>", row=1, col=column,
+            )  # fmt: skip
+    figure.update_xaxes(title="step")
+    lowest = [
+        row[f"val/{t}"]
+        for job in jobs
+        for row in job.summary["history"]
+        for t in ("content", "style")
+        if row.get(f"val/{t}", 0) > 0
+    ]
+    if lowest and max(lowest) / min(lowest) > 20:
+        figure.update_yaxes(type="log")
+    figure.update_layout(legend={"font": {"size": 11}, "y": 1, "yanchor": "top"})
+    return _styled(figure, min(max(420, 120 + 18 * len(jobs)), 900))
+
+
+def training_curve(folder: Path, name: str, most: int = 400) -> list[tuple[float, float]]:
+    """Step and value of a training metric from the CSV logger's newest file, thinned to a number of points."""
+    files = sorted(folder.glob("csv/**/metrics.csv"), key=lambda path: path.stat().st_mtime)
+    found: list[tuple[float, float]] = []
+    for file in files[-1:]:
+        with file.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                if row.get(name) and row.get("step"):
+                    value = float(row[name])
+                    if math.isfinite(value):
+                        found.append((float(row["step"]) + 1, value))  # Lightning counts the step in progress from 0
+    return found[:: max(len(found) // most, 1)]
+
+
+def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
+    """Swept keys and figures as parallel axes, a line a job; drag along an axis to select."""
+    jobs = [job for job in sweep.jobs if math.isfinite(job.best("val/content"))]
+    if len(jobs) < 2 or not sweep.keys:
+        return None
+    dimensions = []
+    names = short_names(sweep.keys)
+    for key in sweep.keys:
+        texts = [job.swept.get(key, "") for job in jobs]
+        found = numbers(texts)
+        places = positions(found) if found is not None else None
+        if found is not None and places is not None:
+            ticks = dict(sorted(zip(places, texts, strict=True)))
+            shown = ticks if len(ticks) <= 12 else dict(list(ticks.items())[:: len(ticks) // 6])
+            dimensions.append(
+                {
+                    "label": names[key],
+                    "values": places,
+                    "tickvals": list(shown),
+                    "ticktext": [short_value(t) for t in shown.values()],
+                }
+            )
+        else:
+            words = list(dict.fromkeys(texts))
+            dimensions.append(
+                {
+                    "label": names[key],
+                    "values": [words.index(t) for t in texts],
+                    "tickvals": list(range(len(words))),
+                    "ticktext": words,
+                }
+            )
+    for metric in ranking.metrics:
+        dimensions.append({"label": metric.removeprefix("val/"), "values": [job.best(metric) for job in jobs]})
+    by = "val/style" if ranking.by == "pareto" else sweep.metric
+    values = [job.best(by) for job in jobs]
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=dimensions, labelangle=0, tickfont={"size": 12}, labelfont={"size": 13},
+            line={"color": values, "colorscale": _SCALE, "showscale": True,
+                  "colorbar": {"title": {"text": by.removeprefix("val/")}, "thickness": 12}},
+        )
+    )  # fmt: skip
+    figure = _styled(figure, 400)
+    return figure.update_layout(margin={"l": 70, "r": 40, "t": 60, "b": 30})

@@ -1,0 +1,199 @@
+"""What came of a sweep, read from its folder at any time: half finished, partly failed, or done."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from adain.errors import UserError
+from adain.sweeps.space import short_value, split
+
+STATUSES = ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        number: Also its folder's name.
+        folder: Where it is, or will be.
+        swept: Key and value, as text.
+        status: One of ``STATUSES``; ``unfinished`` runs now, or was killed.
+        error: Why it failed.
+        summary: Its ``summary.json``; empty before the first validation.
+        config: Its configuration as plain values, interpolations as written; empty where it did not start.
+        pairs: Names of its held-out pairs.
+    """
+
+    number: int
+    folder: Path
+    swept: dict[str, str]
+    status: str
+    error: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def best(self, metric: str) -> float:
+        """A held-out figure at the best validation so far; no number where there is none."""
+        value = (self.summary.get("best") or {}).get(metric)
+        return math.nan if value is None else float(value)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of ``best.ckpt``."""
+        step = (self.summary.get("best") or {}).get("step")
+        return None if step is None else int(step)
+
+    @property
+    def label(self) -> str:
+        """Short, for legends: its number and swept values."""
+        values = [f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in self.swept.items()]
+        return ", ".join([f"job {self.number}", *values])
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's folder, read.
+
+    Attributes:
+        folder: Of it.
+        name: ``style_weight 2026-11-22_10-00-00``.
+        keys: Swept, in the order they were given.
+        metric, mode: What "best" meant within a job.
+        jobs: In the order of their numbers.
+        planned: How many there should be in the end, if that is known.
+    """
+
+    folder: Path
+    name: str
+    keys: tuple[str, ...]
+    metric: str
+    mode: str
+    jobs: tuple[Job, ...]
+    planned: int | None
+
+    def count(self, status: str) -> int:
+        """How many jobs have that status."""
+        return sum(job.status == status for job in self.jobs)
+
+    @property
+    def remaining(self) -> int:
+        """Jobs that ``resume=`` would run."""
+        done = self.count("finished") + self.count("pruned")
+        return max((self.planned or len(self.jobs)) - done, 0)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """A run's ``summary.json``, or nothing where there is none that can be read."""
+    try:
+        found = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def status_of(folder: Path) -> str:
+    """What is known of a job from its folder."""
+    word = str(read_summary(folder).get("status", ""))
+    if word == "running" or (not word and (folder / ".hydra").is_dir()):
+        return "unfinished"
+    return word if word in STATUSES else "missing"
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """Reads the folder of a sweep, whoever made it: this project's sweepers, or Hydra's own.
+
+    Raises:
+        UserError: If it is no sweep's folder, or nothing has been planned in it.
+    """
+    try:
+        multirun: Any = OmegaConf.load(folder / "multirun.yaml")
+        hydra = multirun["hydra"]
+        typed = [str(override) for override in hydra["overrides"]["task"]]
+        params = OmegaConf.to_container(hydra["sweeper"].get("params") or OmegaConf.create({}))
+        monitor = multirun["monitor"]
+        metric, mode = str(monitor["metric"]), str(monitor["mode"])
+    except Exception as error:  # whatever the file holds, it is not ours to read
+        raise UserError(
+            f"{folder} is no sweep's folder: its multirun.yaml is missing or not that of make sweep ({type(error).__name__})"
+        ) from None
+    assert isinstance(params, dict)
+    choices = [override for override in typed if "glob(" not in override]
+    axes = split({str(k): str(v) for k, v in params.items()}, choices)[1]
+    keys = list(dict.fromkeys([*(axis.key for axis in axes), *_globbed(typed)]))
+    plan = _plan(folder)
+    numbers = {int(path.name) for path in folder.iterdir() if path.name.isdigit() and path.is_dir()}
+    jobs = [_read_job(folder, number, keys, plan) for number in sorted(numbers | set(range(len(plan))))]
+    if not jobs:
+        raise UserError(f"the sweep {folder} has no jobs yet: start it with make sweep resume={folder}")
+    n_trials = hydra["sweeper"].get("n_trials")
+    metric, mode = _monitor(jobs, metric, mode)
+    planned = len(plan) or (int(n_trials) if n_trials is not None else None)
+    return Sweep(
+        folder,
+        f"{folder.resolve().parent.name} {folder.resolve().name}",
+        tuple(keys),
+        metric,
+        mode,
+        tuple(jobs),
+        planned,
+    )
+
+
+def _globbed(typed: list[str]) -> list[str]:
+    return [override.partition("=")[0].lstrip("+") for override in typed if "glob(" in override]
+
+
+def _plan(folder: Path) -> list[dict[str, str]]:
+    try:
+        plan: list[dict[str, str]] = json.loads((folder / "jobs.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return plan
+
+
+def _monitor(jobs: list[Job], metric: str, mode: str) -> tuple[str, str]:
+    """An experiment's own monitor, which multirun.yaml shows too unless the experiment itself is swept."""
+    for job in jobs:
+        if isinstance(found := job.config.get("monitor"), dict):
+            return str(found["metric"]), str(found["mode"])
+    return metric, mode
+
+
+def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, str]]) -> Job:
+    folder = sweep / str(number)
+    swept = {key.lstrip("+"): value for key, value in plan[number].items()} if number < len(plan) else {}
+    if not swept and (folder / ".hydra" / "overrides.yaml").is_file():
+        typed = dict(str(o).partition("=")[::2] for o in OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+        swept = {key: typed.get(key, typed.get(f"+{key}", "")) for key in keys}
+    summary, status = read_summary(folder), status_of(folder)
+    config: dict[str, Any] = {}
+    if (folder / ".hydra" / "config.yaml").is_file():
+        found = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"), resolve=False)
+        config = {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+    pairs: list[tuple[str, str]] = []
+    if (folder / "held_out.csv").is_file():
+        with (folder / "held_out.csv").open(newline="") as file:
+            pairs = [(row[0], row[1]) for row in list(csv.reader(file))[1:] if len(row) == 2]
+    error = str(summary.get("error") or "") if status == "failed" else ""
+    return Job(number, folder, swept, status, error, summary, config, tuple(pairs))
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys and values."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -1,0 +1,55 @@
+"""A W&B sweep file of the same search space: ``wandb sweep FILE``, then ``wandb agent ID`` on as many machines as wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig
+
+from adain.errors import UserError
+from adain.sweeps.folder import write_whole
+from adain.sweeps.space import Axis, wandb_parameters
+
+_METHODS = {"TPESampler": "bayes", "RandomSampler": "random", "BruteForceSampler": "grid"}
+
+
+def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[Axis], path: Path) -> str:
+    """Writes the file.
+
+    Args:
+        config: What is the same in every run, with Hydra's own part.
+        fixed: Overrides of every run, but those of the sweep itself.
+        axes: The search space.
+        path: Of the file.
+
+    Returns:
+        What to type next.
+
+    Raises:
+        UserError: If nothing is swept, or the method cannot search it.
+    """
+    if not axes:
+        raise UserError("wandb_sweep: nothing is swept: give a search space, as in sweep=optuna or optim.lr=1e-4,3e-4")
+    sampler = str(config.hydra.sweeper.get("sampler", {}).get("_target_", "grid")).rpartition(".")[2]
+    method = _METHODS.get(sampler, "grid")
+    if method == "grid" and any(not axis.values for axis in axes):
+        raise UserError("wandb_sweep: a grid needs listed values: give choice(...) or range(...), or sampler=tpe")
+    kept = [o for o in fixed if not re.match(r"\+?(sweep=|hydra[./])", o)]
+    content: dict[str, Any] = {
+        "program": "adain.commands.train",
+        "method": method,
+        "metric": {"name": str(config.monitor.metric), "goal": "minimize" if config.monitor.mode == "min" else "maximize"},
+        "parameters": wandb_parameters(axes),
+        "command": ["${env}", "${interpreter}", "-m", "${program}", *kept, "${args_no_hyphens}"],
+    }  # fmt: skip
+    try:
+        write_whole(path, yaml.safe_dump(content, sort_keys=False))
+    except OSError as error:
+        raise UserError(
+            f"wandb_sweep={path} cannot be written ({error.strerror}): give a file in a folder that is there"
+        ) from None
+    return f"{path} is written; next: wandb sweep {path}, then wandb agent with the name that it prints (both in .venv/bin)"

@@ -1,0 +1,1 @@
+"""Sweepers that Hydra finds by their namespace, ``hydra_plugins``."""

@@ -1,0 +1,90 @@
+"""The page of a sweep."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("plotly", reason="plotly comes with the extra `sweep`")
+
+from adain.sweeps.page import write_page
+from adain.sweeps.plots import curves, parallel, trade_off
+from adain.sweeps.ranking import rank
+from adain.sweeps.results import read_sweep
+from tests.sweeps.conftest import PAIRS, Make, picture_colours
+
+JOBS = [
+    ({"method.style_weight": "1", "optim.lr": "1"}, "finished", [(3.0, 9.0), (1.5, 5.0), (1.4, 4.8)]),
+    ({"method.style_weight": "50", "optim.lr": "1"}, "finished", [(3.0, 9.0), (2.4, 0.9), (2.5, 1.0)]),
+    ({"method.style_weight": "1", "optim.lr": "9"}, "failed", [(3.0, 9.0)]),
+    ({"method.style_weight": "50", "optim.lr": "9"}, "missing", []),
+]
+TASK = ["method.style_weight=1,50", "optim.lr=1,9"]
+
+
+def test_the_page_is_whole_and_asks_for_nothing(make_sweep: Make) -> None:
+    sweep = read_sweep(make_sweep(JOBS, TASK))
+    page = Path(write_page(sweep, rank(sweep))).read_text()
+    assert not re.search(r'(?:src|href)="(?!data:)', re.sub(r"<script.*?</script>", "", page, flags=re.S))
+    assert not re.search(r"<(?:script|link)[^>]+(?:src|href)=", page.partition("<body>")[2])
+    assert "&lt;b&gt;broke" in page
+    assert "<b>broke" not in page
+    assert page.count("plotly-graph-div") == 3
+    assert "Not ranked by val/loss" in page
+
+
+def test_the_same_pair_stands_in_one_row_a_column_a_job_at_its_best_step(make_sweep: Make) -> None:
+    sweep = read_sweep(make_sweep(JOBS, TASK))
+    page = Path(write_page(sweep, rank(sweep))).read_text()
+    rows = re.findall(r"<tr>(<td class=\"given\">.*?)</tr>", page, re.S)
+    assert len(rows) == len(PAIRS)
+    for index, row in enumerate(rows):
+        colours = [
+            Image.open(io.BytesIO(base64.b64decode(data))).getpixel((16, 16))
+            for data in re.findall(r"base64,([^\"]+)", row)
+        ]
+        best = [picture_colours(index, 0, 20)[2], picture_colours(index, 1, 10)[2]]  # job 1 was best at step 10
+        wanted = [*picture_colours(index, 0, 0)[:2], *best, picture_colours(index, 2, 0)[2]]
+        for found, colour in zip(colours, wanted, strict=True):
+            assert max(abs(a - b) for a, b in zip(found, colour, strict=True)) < 9  # type: ignore[arg-type]
+
+
+def test_the_points_are_the_best_losses_and_the_stair_is_the_front(make_sweep: Make) -> None:
+    sweep = read_sweep(make_sweep(JOBS, TASK))
+    figure = trade_off(sweep, rank(sweep))
+    assert figure is not None
+    front = next(trace for trace in figure.data if trace.name == "Pareto front")
+    assert list(zip(front.x, front.y, strict=True)) == [(1.4, 4.8), (2.4, 0.9)]
+
+
+def test_curves_hold_every_validation_and_the_training_losses(make_sweep: Make) -> None:
+    folder = make_sweep(JOBS, TASK)
+    (folder / "0" / "csv" / "version_0").mkdir(parents=True)
+    (folder / "0" / "csv" / "version_0" / "metrics.csv").write_text(
+        "step,train/content,train/style\n0,5.0,7.0\n1,,\n2,4.0,6.0\n"
+    )
+    figure = curves(read_sweep(folder))
+    assert figure is not None
+    held_out = next(t for t in figure.data if t.name == "job 0, style_weight 1, lr 1")
+    assert (list(held_out.x), list(held_out.y)) == ([0, 10, 20], [3.0, 1.5, 1.4])
+    assert any(list(t.x) == [1.0, 3.0] and list(t.y) == [5.0, 4.0] for t in figure.data)
+
+
+def test_parallel_axes_are_the_swept_keys_and_the_figures(make_sweep: Make) -> None:
+    sweep = read_sweep(make_sweep(JOBS, TASK))
+    figure = parallel(sweep, rank(sweep))
+    assert figure is not None
+    assert [d.label for d in figure.data[0].dimensions] == ["style_weight", "lr", "content", "style", "loss"]
+    assert list(figure.data[0].dimensions[0]["values"]) == pytest.approx([0, 1.69897], abs=1e-4)
+
+
+def test_nothing_to_plot_is_no_fault(make_sweep: Make) -> None:
+    sweep = read_sweep(make_sweep([({"optim.lr": "1"}, "missing", [])], ["optim.lr=1,2"]))
+    ranking = rank(sweep)
+    assert trade_off(sweep, ranking) is curves(sweep) is parallel(sweep, ranking) is None
+    assert "1 missing" in Path(write_page(sweep, ranking)).read_text()

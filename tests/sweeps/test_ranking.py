@@ -1,0 +1,141 @@
+"""In which order jobs stand, and when they may not be ordered."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from adain.errors import UserError
+from adain.sweeps.ranking import pareto_layers, rank
+from adain.sweeps.results import read_sweep
+from adain.sweeps.table import show, write_csv
+from tests.sweeps.conftest import Make
+
+START = (3.0, 9.0)
+
+
+def shown(folder: Path) -> str:
+    sweep, out = read_sweep(folder), io.StringIO()
+    show(sweep, rank(sweep), Console(file=out, width=200))
+    return out.getvalue()
+
+
+def test_pareto_layers_against_the_definition() -> None:
+    points = [(1.0, 4.0), (2.0, 2.0), (4.0, 1.0), (3.0, 3.0), (2.0, 2.5), (5.0, 5.0), (2.0, 2.0)]
+    assert pareto_layers(points) == [1, 1, 1, 3, 2, 4, 1]
+
+
+def test_lambda_is_not_ranked_by_its_own_loss(make_sweep: Make) -> None:
+    """The smallest weight has the smallest val/loss whatever it does: the fronts must not follow that."""
+    jobs = [
+        ({"method.style_weight": "1", "optim.lr": "1"}, "finished", [START, (1.5, 5.0)]),
+        ({"method.style_weight": "1", "optim.lr": "2"}, "finished", [START, (1.6, 5.5)]),  # beaten by job 0
+        ({"method.style_weight": "50", "optim.lr": "1"}, "finished", [START, (2.5, 1.0)]),
+    ]
+    sweep = read_sweep(make_sweep(jobs, ["method.style_weight=1,50", "optim.lr=1,2"]))
+    ranking = rank(sweep)
+    assert ranking.by == "pareto"
+    assert [(s.jobs[0].number, s.rank) for s in ranking.settings] == [(0, 1), (2, 1), (1, 2)]
+    assert "method.style_weight" in ranking.reason
+
+
+def test_rates_are_ranked_by_the_monitored_value(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(lr)}, "finished", [START, (2.0, style)]) for lr, style in ((1, 3.0), (2, 1.0), (3, 2.0))]
+    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2,3"])))
+    assert ranking.by == "monitored"
+    assert [s.jobs[0].number for s in ranking.settings] == [1, 2, 0]
+    assert [s.rank for s in ranking.settings] == [1, 2, 3]
+
+
+def test_more_can_be_better(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, float(i))]) for i in (1, 2)]
+    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2"], metric="val/style", mode="max")))
+    assert [s.jobs[0].number for s in ranking.settings] == [1, 0]
+
+
+def test_losses_in_different_units_are_not_ranked(make_sweep: Make) -> None:
+    jobs = [({"method.style_reduction": word}, "finished", [START, (2.0, 1.0)]) for word in ("mean", "sum")]
+    ranking = rank(read_sweep(make_sweep(jobs, ["method.style_reduction=mean,sum"])))
+    assert ranking.by == "none"
+    assert all(s.rank is None for s in ranking.settings)
+    assert "method.style_reduction" in ranking.reason
+
+
+def test_seeds_give_mean_and_sample_deviation(make_sweep: Make) -> None:
+    styles = {"1": (1.0, 2.0, 4.5), "2": (3.0, 3.0, 3.0)}
+    jobs = [
+        ({"optim.lr": lr, "seed": str(seed)}, "finished", [START, (2.0, styles[lr][seed])])
+        for lr in styles for seed in range(3)
+    ]  # fmt: skip
+    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2", "seed=0,1,2"])))
+    first, second = ranking.settings
+    assert first.swept == {"optim.lr": "1"}
+    assert first.mean["val/style"] == pytest.approx(2.5)
+    assert first.deviation["val/style"] == pytest.approx(math.sqrt((1.5**2 + 0.5**2 + 2.0**2) / 2))
+    assert second.deviation["val/style"] == 0
+    assert not any("differ in more" in line for line in ranking.warnings)
+
+
+def test_a_setting_that_was_not_swept_is_told(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    folder = make_sweep(jobs, ["optim.lr=1,2"], changed={1: ["data.batch_size=7"]})
+    (line,) = [line for line in rank(read_sweep(folder)).warnings if "differ in more" in line]
+    assert "data.batch_size" in line
+
+
+def test_other_held_out_pairs_are_told(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    folder = make_sweep(jobs, ["optim.lr=1,2"], pairs={1: [("other.png", "s.png")] * 6})
+    assert any("different held-out pairs" in line for line in rank(read_sweep(folder)).warnings)
+
+
+def test_half_finished_and_failed_jobs_are_shown_unranked(make_sweep: Make) -> None:
+    jobs = [
+        ({"optim.lr": "1"}, "failed", [START, (0.1, 0.1)]),  # its figures are not of a whole run
+        ({"optim.lr": "2"}, "finished", [START, (2.0, 1.0)]),
+        ({"optim.lr": "3"}, "unfinished", [START]),
+        ({"optim.lr": "4"}, "missing", []),
+    ]
+    folder = make_sweep(jobs, ["optim.lr=1,2,3,4"])
+    sweep = read_sweep(folder)
+    assert [job.status for job in sweep.jobs] == ["failed", "finished", "unfinished", "missing"]
+    assert sweep.remaining == 3
+    assert rank(sweep).settings[0].jobs[0].number == 1
+    text = shown(folder)
+    assert "job 0 failed: ValueError: <b>broke</b>" in text
+    assert "(0.100)" in text
+
+
+def test_the_csv_has_a_row_a_job(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, float(i)), (2.0, i + 1.0)]) for i in (1, 2)]
+    folder = make_sweep(jobs, ["optim.lr=1,2"])
+    sweep = read_sweep(folder)
+    with Path(write_csv(sweep, rank(sweep))).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["job"], row["optim.lr"], row["rank"]) for row in rows] == [("0", "1", "1"), ("1", "2", "2")]
+    assert (rows[0]["best/style"], rows[0]["final/style"], rows[0]["best/step"]) == ("1.0", "2.0", "10")
+
+
+def test_a_plain_hydra_sweep_is_read_too(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    sweep = read_sweep(make_sweep(jobs, ["optim.lr=1,2"], plan=False))
+    assert [job.swept for job in sweep.jobs] == [{"optim.lr": "1"}, {"optim.lr": "2"}]
+
+
+def test_no_sweep(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no sweep's folder"):
+        read_sweep(tmp_path)
+    (tmp_path / "multirun.yaml").write_text("a: [")
+    with pytest.raises(UserError, match="no sweep's folder"):
+        read_sweep(tmp_path)
+
+
+def test_a_broken_summary_is_an_unfinished_job(make_sweep: Make) -> None:
+    folder = make_sweep([({"optim.lr": "1"}, "finished", [START, (2.0, 1.0)])], ["optim.lr=1,2"])
+    (folder / "0" / "summary.json").write_text('{"status": "fin')
+    assert read_sweep(folder).jobs[0].status == "unfinished"
