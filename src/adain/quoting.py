@@ -54,11 +54,11 @@ def _value(key: str, value: str) -> str:
 
 def _names(key: str, value: str) -> list[str] | None:
     """The names of a list, or None where it is not one: Hydra then says what is wrong with it."""
-    inside = value[1:-1]
+    words = [word.strip() for word in value[1:-1].split(",")]
     try:
         given = OverridesParser.create().parse_override(f"{key}={value}").value()
-    except HydraException:  # ~ and ( are not in its grammar; with neither quotes nor lists inside, commas separate
-        given = None if re.search(r"['\"\[\]]", inside) else [name.strip() for name in inside.split(",")]
+    except HydraException:  # ~, ( and ' within a word are not in its grammar; without quoted words, commas separate
+        given = None if any(word[:1] in ("'", '"', "[", "") for word in words) else words
     if not isinstance(given, list) or not all(isinstance(name, str | int | QuotedString) for name in given):
         return None
     return [name.text if isinstance(name, QuotedString) else str(name) for name in given]
