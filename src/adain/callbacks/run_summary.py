@@ -40,9 +40,13 @@ class RunSummary(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.status, self.error = "running", ""
         self._start = time.time()
+        self._rate: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A resumed run goes on with the history up to its checkpoint."""
+        """Notes the learning rate; a resumed run goes on with the history up to its checkpoint."""
+        batch = trainer.datamodule.batch_size * trainer.accumulate_grad_batches * trainer.world_size  # type: ignore[attr-defined]
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        self._rate = {"batch": batch, **({"lr": schedulers[0].base_lrs[0]} if schedulers else {})}  # scaled, unscheduled
         if trainer.ckpt_path and self.path.is_file():
             before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]
             self.history = [row for row in before if row["step"] <= trainer.global_step]
@@ -98,6 +102,7 @@ class RunSummary(pl.Callback):
             "precision": trainer.precision,
             "device": str(trainer.strategy.root_device),
             "world_size": trainer.world_size,
+            **self._rate,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             "git_commit": git_commit(),
         }

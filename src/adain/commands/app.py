@@ -46,9 +46,9 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
         try:
             return task(given)
         except Exception as error:
-            if (mistake := _mistake(error)) is None:
+            if (text := mistake(error)) is None:
                 raise  # a fault of ours: with its traceback
-            fail(mistake)
+            fail(text)
 
     try:
         if not any(a.startswith("-") for a in arguments):  # --help, --multirun and the like are Hydra's
@@ -102,7 +102,7 @@ def _is_group(override: str) -> bool:
     return bool(key) and (conf_folder() / key).is_dir()
 
 
-def _mistake(error: BaseException) -> str | None:
+def mistake(error: BaseException) -> str | None:
     """The message of the user error that this is, or that caused it."""
     inner: BaseException | None = error
     while inner is not None:

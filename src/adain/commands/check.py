@@ -10,12 +10,14 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
+from adain.choices import EncoderName, LearningRateScaling, Optimiser, Schedule, StyleReduction
+from adain.commands.check_strategy import check_strategy
 from adain.errors import UserError
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "method.style_reduction": get_args(StyleReduction),
     "optim.optimizer": get_args(Optimiser),
+    "optim.scale_lr": get_args(LearningRateScaling),
     "optim.schedule": get_args(Schedule),
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
@@ -28,6 +30,7 @@ _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
     "optim.lr": (0, False),
+    "optim.lr_batch": (1, True),
     "optim.bias_lr": (0, False),
     "optim.lr_decay": (0, True),
     "optim.warmup_steps": (0, True),
@@ -87,6 +90,8 @@ def check(config: DictConfig, overrides: list[str], default: Callable[[], DictCo
         value = OmegaConf.select(config, key)
         if isinstance(value, int | float) and value > most:
             raise UserError(f"{key}={value} is too large: give at most {most}")
+    if "trainer" in config:
+        check_strategy(config)
 
 
 def _same_type(key: str, value: Any, meant: Any) -> None:

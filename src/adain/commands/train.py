@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
+from adain.commands.check_strategy import check_strategy, device_count, launched_outside, strategy_kind
+from adain.commands.ranks import run_ranks
 from adain.commands.resume import rewrite_arguments
 from adain.errors import UserError
 
@@ -25,10 +29,15 @@ def train(config: DictConfig) -> float | None:
     Returns:
         The best monitored value, for a sweeper; None if there was no validation.
     """
+    check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
+    if strategy_kind(config) != "single" and launched_outside() is None:
+        return run_ranks(config, device_count(config))
+
     import pytorch_lightning as pl  # torch and Lightning are imported from here on
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
+    from adain.callbacks.one_start import OneStart
     from adain.callbacks.run_summary import RunSummary, close_wandb, log_configuration
     from adain.memory import keep_freed_memory
     from adain.precision import memory_format
@@ -41,25 +50,25 @@ def train(config: DictConfig) -> float | None:
     method = instantiate(config.method)
     loggers = list(instantiate(config.logger).values())
     callbacks = instantiate(config.callbacks)
-    trainer = build_trainer(config, loggers, list(callbacks.values()))
+    start = OneStart(datamodule.draw if config.ckpt is None else None)
+    trainer = build_trainer(config, loggers, [start, *callbacks.values()])
     if trainer.is_global_zero:
         point_latest(Path(config.logs), folder)
         print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
         log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
 
-    code, reference = 1, None
+    code, reference, received = 1, None, None
     try:
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
         method.to(trainer.strategy.root_device, memory_format=memory_format(str(trainer.precision)))
         if config.ckpt is None:
-            method.initialise(datamodule.draw)
             trainer.validate(method, datamodule, verbose=False)
         trainer.fit(method, datamodule, ckpt_path=config.ckpt)
         received = callbacks["last"].received if "last" in callbacks else None
         code = 128 + received if received else 0
-        if config.compare_with is not None and not received:
+        if config.compare_with is not None and not received and trainer.is_global_zero:
             reference = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
     finally:
         close_wandb(code)
@@ -67,6 +76,8 @@ def train(config: DictConfig) -> float | None:
     if trainer.is_global_zero:
         report(folder, callbacks, reference, stopped=code != 0)
     if code:
+        if received == signal.SIGUSR2 and callable(signal.getsignal(received)):
+            os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again
         sys.exit(code)
     return summary.best.get(config.monitor.metric) if summary else None
 
@@ -80,6 +91,7 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     import torch
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
+    from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     from adain.precision import fastest_precision
@@ -88,10 +100,13 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     if precision == "auto":
         on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
         precision = fastest_precision(torch.device("cuda" if on_gpu else "cpu"))
+    # Lightning would take any process inside a SLURM job for one of several that srun started.
+    ours = launched_outside() is None or "ADAIN_RANKS" in os.environ
     try:
         trainer: pl.Trainer = instantiate(
-            config.trainer, precision=precision, logger=loggers or False, callbacks=callbacks, _convert_="all"
-        )
+            config.trainer, precision=precision, logger=loggers or False, callbacks=callbacks, _convert_="all",
+            plugins=[LightningEnvironment()] if ours else None,
+        )  # fmt: skip
     except InstantiationException as error:
         if isinstance(error.__cause__, MisconfigurationException | ValueError | TypeError):
             raise UserError(f"the trainer cannot be set up: {error.__cause__}; check the keys below trainer") from None
@@ -171,6 +186,8 @@ def quieten() -> None:
         ".*You're resuming from a checkpoint that ended before.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
         ".*LeafSpec.*",
+        ".*`srun` command is available.*",
+        ".*`broadcast_buffers` is deprecated.*",  # what shall replace it is not there yet
         ".*There is a wandb run already in progress.*",
         ".*trainer.fit_loop._data_source.*",
     ):

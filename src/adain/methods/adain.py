@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from adain.choices import EncoderName, Optimiser, Schedule, StyleReduction
+from adain.choices import EncoderName, LearningRateScaling, Optimiser, Schedule, StyleReduction
 from adain.data.pairs import Batch
 from adain.decoder import WIDTHS, Decoder, load_decoder
 from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
@@ -43,6 +43,8 @@ class AdaINMethod(pl.LightningModule):
         identity_weight: Weight of the pixel error of reconstructing the content from its own features.
         optimizer: ``adam``, the paper's, or ``muon``, which needs far fewer steps from a least-squares start.
         lr: Adam's learning rate, or Muon's relative step (see ``muon.Muon``).
+        scale_lr: Multiply both rates by the global batch over ``lr_batch`` (``linear``) or its square root (``sqrt``).
+        lr_batch: The global batch that the rates are meant for; the data module's ``batch_size`` if None.
         bias_lr: Adam's rate for the biases under Muon.
         momentum: Muon's.
         betas: Adam's decay rates.
@@ -69,6 +71,8 @@ class AdaINMethod(pl.LightningModule):
         identity_weight: float = 0.0,
         optimizer: Optimiser = "adam",
         lr: float = 1e-4,
+        scale_lr: LearningRateScaling = "none",
+        lr_batch: int | None = None,
         bias_lr: float = 1e-3,
         momentum: float = 0.9,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -81,6 +85,7 @@ class AdaINMethod(pl.LightningModule):
         for word, value, allowed in (
             ("style_reduction", style_reduction, StyleReduction),
             ("optimizer", optimizer, Optimiser),
+            ("scale_lr", scale_lr, LearningRateScaling),
             ("schedule", schedule, Schedule),
         ):
             if value not in get_args(allowed):
@@ -201,6 +206,9 @@ class AdaINMethod(pl.LightningModule):
         ).sum()
         shown[f"{stage}/loss"] = loss.detach()
         training = stage == "train"
+        if training and self._trainer is not None and self._trainer.world_size > 1:  # one message for all terms
+            means = self._trainer.strategy.reduce(torch.stack(list(shown.values())), reduce_op="mean")
+            shown = dict(zip(shown, means.unbind(), strict=True))
         self.log_dict(shown, on_step=training, on_epoch=not training, sync_dist=not training, batch_size=len(output))
         return {"loss": loss, "output": output.detach(), **shown}
 
@@ -222,14 +230,23 @@ class AdaINMethod(pl.LightningModule):
         """Adam or Muon over the decoder, its rate set at every step."""
         hparams, parameters = self.hparams, self.decoder.parameters()
         optimiser: torch.optim.Optimizer
+        scale = self._lr_scale()
         if hparams["optimizer"] == "muon":
             optimiser = Muon(
-                parameters, hparams["lr"], hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
+                parameters, scale * hparams["lr"], scale * hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
             )
         else:
-            optimiser = torch.optim.Adam(parameters, lr=hparams["lr"], betas=tuple(hparams["betas"]))
+            optimiser = torch.optim.Adam(parameters, lr=scale * hparams["lr"], betas=tuple(hparams["betas"]))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _lr_scale(self) -> float:
+        """What the rates are multiplied by, now that the number of ranks is known."""
+        if self.hparams["scale_lr"] == "none":
+            return 1.0
+        batch = self.trainer.datamodule.batch_size  # type: ignore[attr-defined]  # Lightning attaches it
+        whole = batch * self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return lr_scale(self.hparams["scale_lr"], whole, self.hparams["lr_batch"] or batch)
 
     def _lr_factor(self, step: int) -> float:
         hparams, total = self.hparams, max(1, int(self.trainer.estimated_stepping_batches))
@@ -249,6 +266,19 @@ class AdaINMethod(pl.LightningModule):
             raise UserError(
                 f"the checkpoint is of method {method!r}, but method=adain is given: give the one it belongs to"
             )
+
+
+def lr_scale(rule: LearningRateScaling, batch: int, reference: int) -> float:
+    """By how much the learning rate grows with the batch.
+
+    Args:
+        rule: ``none``; ``linear``, Goyal et al. 2017, meant for plain gradient steps; ``sqrt``, Krizhevsky 2014, the
+            usual rule for Adam (Malladi et al. 2022).
+        batch: Pairs in an optimiser step, over all ranks.
+        reference: Pairs that the rate is meant for.
+    """
+    ratio = batch / reference
+    return {"none": 1.0, "linear": ratio, "sqrt": ratio**0.5}[rule]
 
 
 def lr_factor(schedule: Schedule, step: int, total: int, decay: float) -> float:

@@ -1,0 +1,130 @@
+"""Two real processes train together, and end together."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from tests.conftest import Run, command, train
+from tests.commands.test_resume import start, wait_for
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=1",
+    "data.crop=32", "data.resize=40", "data.val_size=32", "data.val_pairs=3", "trainer.precision=32-true", "seed=5",
+]  # fmt: skip
+TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
+
+
+def figures(run: Run) -> list[dict[str, float]]:
+    with next(run.folder.glob("csv/*/metrics.csv")).open() as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    cwd = tmp_path_factory.mktemp("two")
+    done = command("train", *SMALL, *TWO, "logger=wandb", "optim=muon", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return Run((cwd / "logs" / "latest").resolve(), 0, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = train(tmp_path_factory.mktemp("one"), *SMALL, "data.batch_size=4", "logger=csv", "optim=muon")
+    assert run.code == 0, run.err
+    return run
+
+
+def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run) -> None:
+    """Fails if ranks see the same pairs, gradients are summed, or the ranks start from different decoders."""
+    expected, begin = one.decoder(), None
+    for name, weight in two.decoder().items():
+        assert torch.allclose(weight, expected[name], atol=2e-5, rtol=1e-4), name
+    assert begin is None
+
+
+def test_the_logged_losses_are_those_of_all_ranks(two: Run, one: Run) -> None:
+    rows = [(a, b) for a, b in zip(figures(two), figures(one), strict=True)]
+    assert sum("train/loss" in a for a, _ in rows) == 4
+    for a, b in rows:
+        for name in ("train/loss", "train/content", "train/style", "val/loss", "val/content"):
+            if name in b:
+                assert a[name] == pytest.approx(b[name], rel=1e-3), name
+
+
+def test_one_folder_one_wandb_run_one_report(two: Run) -> None:
+    assert [p.name for p in two.folder.parent.iterdir()] == [two.folder.name]
+    assert len(list((two.folder / "wandb").glob("offline-run-*"))) == 1
+    assert two.out.count("held-out losses") == two.out.count("run: ") == 1
+    assert two.err.count("Traceback") == 0
+
+
+def test_the_summary_counts_all_ranks(two: Run) -> None:
+    assert (two.summary["world_size"], two.summary["batch"], two.summary["lr"]) == (2, 4, 8e-4)
+    assert two.checkpoint()["StyleTransferDataModule"]["pairs"] == 16
+
+
+def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(two: Run, tmp_path: Path) -> None:
+    arguments = [a for a in SMALL if "max_steps" not in a]
+    process = start(tmp_path, *arguments, *TWO, "logger=none", "optim=muon", "trainer.max_steps=400")
+    last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
+    wait_for(last)
+    os.kill(process.pid, signal.SIGTERM)  # the launcher alone
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    run = Run(last.resolve().parents[1], 143, out, err)
+    assert run.summary["status"] == "preempted"
+    step = run.checkpoint()["global_step"]
+    assert run.checkpoint()["StyleTransferDataModule"]["pairs"] == 4 * step
+    assert "Traceback" not in err
+
+
+def test_a_killed_rank_ends_the_job_with_one_sentence(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMALL, *TWO, "logger=none", "trainer.max_steps=400")
+    last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
+    wait_for(last)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    assert len(children) == 2
+    os.kill(int(children[1]), signal.SIGKILL)
+    begin = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 45
+    assert process.returncode == 1
+    assert err.strip().splitlines()[-1].startswith("error: rank 1 of 2 was ended by SIGKILL")
+    assert "ckpt=" in err.strip().splitlines()[-1]
+    run = Run(last.resolve().parents[1], 1, "", err)
+    assert run.summary["status"] == "failed"
+    assert run.checkpoint()["global_step"] >= 2
+
+
+def test_a_users_mistake_in_the_ranks_is_said_once(tmp_path: Path) -> None:
+    done = command("train", *SMALL, *TWO, "logger=none", "optim.lr=1e30", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("error: the loss is") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_sweep_starts_each_job_once(tmp_path: Path) -> None:
+    """Lightning's own launcher would start the whole sweep again in rank 1."""
+    done = command("train", "--multirun", *SMALL, *TWO, "logger=wandb", "method.style_weight=1,5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "logs" / "sweeps" / "smoke").iterdir()
+    assert not (tmp_path / "logs" / "runs").exists()
+    for number, weight in enumerate((1, 5)):
+        job = sweep / str(number)
+        summary = json.loads((job / "summary.json").read_text())
+        assert (summary["status"], summary["steps"], summary["world_size"]) == ("finished", 4, 2)
+        assert OmegaConf.load(job / ".hydra" / "config.yaml").method.style_weight == weight
+        assert len(list((job / "wandb").glob("offline-run-*"))) == 1
+    assert done.stdout.count("held-out losses") == 2
