@@ -11,17 +11,19 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from omegaconf import OmegaConf
+from pytorch_lightning import seed_everything
 
-from tests.conftest import Run, command, train
+from adain.decoder import Decoder
 from tests.commands.test_resume import start, wait_for
+from tests.conftest import Run, command, train
 
 pytestmark = pytest.mark.slow
 
 SMALL = [
     "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=1",
     "data.crop=32", "data.resize=40", "data.val_size=32", "data.val_pairs=3", "trainer.precision=32-true", "seed=5",
+    "optim.lr=1e-2",
 ]  # fmt: skip
 TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
 
@@ -48,10 +50,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run) -> None:
     """Fails if ranks see the same pairs, gradients are summed, or the ranks start from different decoders."""
-    expected, begin = one.decoder(), None
+    seed_everything(5, workers=True, verbose=False)
+    before = {f"decoder.{name}": weight for name, weight in Decoder().state_dict().items()}
     for name, weight in two.decoder().items():
-        assert torch.allclose(weight, expected[name], atol=2e-5, rtol=1e-4), name
-    assert begin is None
+        moved = one.decoder()[name] - before[name]
+        assert moved.norm() > 0.01 * before[name].norm(), name
+        assert (weight - one.decoder()[name]).norm() < 0.01 * moved.norm(), name
 
 
 def test_the_logged_losses_are_those_of_all_ranks(two: Run, one: Run) -> None:
@@ -71,7 +75,7 @@ def test_one_folder_one_wandb_run_one_report(two: Run) -> None:
 
 
 def test_the_summary_counts_all_ranks(two: Run) -> None:
-    assert (two.summary["world_size"], two.summary["batch"], two.summary["lr"]) == (2, 4, 8e-4)
+    assert (two.summary["world_size"], two.summary["batch"], two.summary["lr"]) == (2, 4, 1e-2)
     assert two.checkpoint()["StyleTransferDataModule"]["pairs"] == 16
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from types import FrameType
@@ -91,6 +92,8 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
     try:
         trainer.save_checkpoint(part)  # on every rank: the strategy knows which of them writes
         if trainer.is_global_zero:
+            if path.is_dir():  # DeepSpeed's checkpoints are folders, which cannot be renamed onto each other
+                shutil.rmtree(path)
             part.replace(path)
     except OSError as error:
         if trainer.is_global_zero:

@@ -46,7 +46,10 @@ class RunSummary(pl.Callback):
         """Notes the learning rate; a resumed run goes on with the history up to its checkpoint."""
         batch = trainer.datamodule.batch_size * trainer.accumulate_grad_batches * trainer.world_size  # type: ignore[attr-defined]
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-        self._rate = {"batch": batch, **({"lr": schedulers[0].base_lrs[0]} if schedulers else {})}  # scaled, unscheduled
+        self._rate = {
+            "batch": batch,
+            **({"lr": schedulers[0].base_lrs[0]} if schedulers else {}),
+        }  # scaled, unscheduled
         if trainer.ckpt_path and self.path.is_file():
             before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]
             self.history = [row for row in before if row["step"] <= trainer.global_step]

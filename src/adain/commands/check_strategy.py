@@ -13,6 +13,11 @@ from adain.errors import UserError
 
 _KINDS = {"DDPStrategy": "ddp", "FSDP": "fsdp", "DeepSpeed": "deepspeed"}
 _SHARDING = ("fsdp", "deepspeed")
+_EXTRAS = {  # a launcher's plugin and the extra that brings it
+    "joblib": ("joblib_launcher", "joblib"),
+    "submitit_slurm": ("submitit_launcher", "slurm"),
+    "ray": ("ray_launcher", "ray"),
+}
 _ELSEWHERE = ("submitit_slurm", "ray")  # launchers whose jobs run on other machines than the one that asks
 
 
@@ -89,7 +94,11 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
         )
     if kind == "deepspeed" and importlib.util.find_spec("deepspeed") is None:
         raise UserError("strategy=deepspeed needs the extra `deepspeed`: pip install 'adain-lightning[deepspeed]'")
-    if not here and _launcher() in _ELSEWHERE:
+    launcher = "basic" if here else _launcher()
+    if launcher in _EXTRAS and importlib.util.find_spec(f"hydra_plugins.hydra_{_EXTRAS[launcher][0]}") is None:
+        extra = _EXTRAS[launcher][1]
+        raise UserError(f"hydra/launcher={launcher} needs the extra `{extra}`: pip install 'adain-lightning[{extra}]'")
+    if launcher in _ELSEWHERE:
         return
     devices = device_count(config)
     if kind == "single" and devices * nodes > 1:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from adain.commands.app import fail, run
+from adain.commands.app import fail, quote, run
 from adain.commands.check_strategy import check_strategy, device_count, launched_outside, strategy_kind
 from adain.commands.ranks import run_ranks
 from adain.commands.resume import rewrite_arguments
@@ -29,12 +33,13 @@ def train(config: DictConfig) -> float | None:
     Returns:
         The best monitored value, for a sweeper; None if there was no validation.
     """
+    folder = Path(HydraConfig.get().runtime.output_dir)
     check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
+    requeued(config, folder)
     if strategy_kind(config) != "single" and launched_outside() is None:
         return run_ranks(config, device_count(config))
 
     import pytorch_lightning as pl  # torch and Lightning are imported from here on
-    from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
     from adain.callbacks.one_start import OneStart
@@ -44,7 +49,6 @@ def train(config: DictConfig) -> float | None:
 
     quieten()
     keep_freed_memory()
-    folder = Path(HydraConfig.get().runtime.output_dir)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = instantiate(config.data)
     method = instantiate(config.method)
@@ -194,10 +198,38 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
+def keep_to_one_folder() -> None:
+    """Only rank 0 keeps a folder where torchrun or srun starts the command in every rank: time stamps would differ.
+
+    Raises:
+        UserError: If every rank would run a whole sweep.
+    """
+    outside = launched_outside()
+    if outside is None or outside[1] == 1:
+        return
+    if {"-m", "--multirun"} & set(sys.argv):
+        raise UserError(
+            f"each of the {outside[1]} processes that were started here would run the whole sweep: start --multirun once, "
+            "with strategy=ddp trainer.devices=N; every job then starts its own processes"
+        )
+    if outside[0]:
+        elsewhere = tempfile.mkdtemp(prefix="adain-rank-")
+        atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
+        sys.argv += [f"hydra.run.dir={quote(elsewhere)}", "hydra.output_subdir=null"]
+
+
+def requeued(config: DictConfig, folder: Path) -> None:
+    """A job that SLURM stopped and began again goes on with its checkpoint."""
+    last = folder / "checkpoints" / "last.ckpt"
+    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and last.is_file():
+        config.ckpt = str(last)
+
+
 def main() -> None:
     """The command."""
     try:
         rewrite_arguments()
+        keep_to_one_folder()
     except UserError as error:
         fail(str(error))
     run("train", train, paths=("ckpt", "method.init", "data.content", "data.style", "data.held_out", "compare_with"))

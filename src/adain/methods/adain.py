@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from adain.choices import EncoderName, LearningRateScaling, Optimiser, Schedule, StyleReduction
 from adain.data.pairs import Batch
@@ -154,6 +155,11 @@ class AdaINMethod(pl.LightningModule):
                 )
         self.decoder.load_state_dict(start.state_dict())
 
+    def configure_model(self) -> None:
+        """Under ``strategy=fsdp`` the decoder's weights are cut into shares, as one unit: 14 MB are one message."""
+        if self.device_mesh is not None and not isinstance(self.decoder, FSDPModule):
+            fully_shard(self.decoder, mesh=self.device_mesh["data_parallel"])
+
     # --- losses -----------------------------------------------------------------------------------------------------
 
     def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -233,7 +239,11 @@ class AdaINMethod(pl.LightningModule):
         scale = self._lr_scale()
         if hparams["optimizer"] == "muon":
             optimiser = Muon(
-                parameters, scale * hparams["lr"], scale * hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
+                parameters,
+                scale * hparams["lr"],
+                scale * hparams["bias_lr"],
+                hparams["momentum"],
+                tuple(hparams["betas"]),
             )
         else:
             optimiser = torch.optim.Adam(parameters, lr=scale * hparams["lr"], betas=tuple(hparams["betas"]))
