@@ -54,7 +54,7 @@ def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run) -> N
     before = {f"decoder.{name}": weight for name, weight in Decoder().state_dict().items()}
     for name, weight in two.decoder().items():
         moved = one.decoder()[name] - before[name]
-        assert moved.norm() > 0.01 * before[name].norm(), name
+        assert moved.norm() > 1e-3 * before[name].norm(), name
         assert (weight - one.decoder()[name]).norm() < 0.01 * moved.norm(), name
 
 
@@ -83,7 +83,7 @@ def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(two: Run, tmp_path: 
     arguments = [a for a in SMALL if "max_steps" not in a]
     process = start(tmp_path, *arguments, *TWO, "logger=none", "optim=muon", "trainer.max_steps=400")
     last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
-    wait_for(last)
+    wait_for(last, 300)
     os.kill(process.pid, signal.SIGTERM)  # the launcher alone
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
@@ -97,7 +97,7 @@ def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(two: Run, tmp_path: 
 def test_a_killed_rank_ends_the_job_with_one_sentence(tmp_path: Path) -> None:
     process = start(tmp_path, *SMALL, *TWO, "logger=none", "trainer.max_steps=400")
     last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
-    wait_for(last)
+    wait_for(last, 300)
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     assert len(children) == 2
     os.kill(int(children[1]), signal.SIGKILL)
@@ -121,9 +121,11 @@ def test_a_users_mistake_in_the_ranks_is_said_once(tmp_path: Path) -> None:
 
 def test_a_sweep_starts_each_job_once(tmp_path: Path) -> None:
     """Lightning's own launcher would start the whole sweep again in rank 1."""
-    done = command("train", "--multirun", *SMALL, *TWO, "logger=wandb", "method.style_weight=1,5", cwd=tmp_path)
+    sweep = tmp_path / "sweep"
+    done = command(
+        "train", "--multirun", f"hydra.sweep.dir={sweep}", *SMALL, *TWO, "logger=wandb", "method.style_weight=1,5", cwd=tmp_path
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    (sweep,) = (tmp_path / "logs" / "sweeps" / "smoke").iterdir()
     assert not (tmp_path / "logs" / "runs").exists()
     for number, weight in enumerate((1, 5)):
         job = sweep / str(number)

@@ -6,6 +6,7 @@ import atexit
 import csv
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -22,6 +23,8 @@ from adain.commands.check_strategy import check_strategy, device_count, launched
 from adain.commands.ranks import run_ranks
 from adain.commands.resume import rewrite_arguments
 from adain.errors import UserError
+
+_LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed out waiting|DistBackendError")
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -74,6 +77,14 @@ def train(config: DictConfig) -> float | None:
         code = 128 + received if received else 0
         if config.compare_with is not None and not received and trainer.is_global_zero:
             reference = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not _LOST.search(str(error)):
+            raise
+        last = folder / "checkpoints" / "last.ckpt"
+        raise UserError(
+            f"rank {trainer.global_rank} of {trainer.world_size} lost the others at step {trainer.global_step} "
+            f"({str(error).splitlines()[0][:200]}): look there for the cause, then go on with ckpt={last}"
+        ) from error
     finally:
         close_wandb(code)
     summary: RunSummary | None = callbacks.get("summary")
@@ -212,10 +223,13 @@ def keep_to_one_folder() -> None:
             f"each of the {outside[1]} processes that were started here would run the whole sweep: start --multirun once, "
             "with strategy=ddp trainer.devices=N; every job then starts its own processes"
         )
-    if outside[0]:
+    if outside[0] == 0:
+        return
+    sys.argv.append("hydra.output_subdir=null")
+    if not any(argument.startswith("hydra.run.dir=") for argument in sys.argv):
         elsewhere = tempfile.mkdtemp(prefix="adain-rank-")
         atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
-        sys.argv += [f"hydra.run.dir={quote(elsewhere)}", "hydra.output_subdir=null"]
+        sys.argv.append(f"hydra.run.dir={quote(elsewhere)}")
 
 
 def requeued(config: DictConfig, folder: Path) -> None:
