@@ -121,3 +121,16 @@ def test_the_smoke_runs_checkpoint_loads_into_lightning(smoke: Run) -> None:
     loaded = AdaINMethod.load_from_checkpoint(smoke.folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert isinstance(loaded, pl.LightningModule)
     assert torch.equal(loaded.decoder.conv1_1.bias, smoke.decoder("best")["decoder.conv1_1.bias"])
+
+
+def test_the_scaled_rate_is_the_one_used_and_told(tmp_path: Path) -> None:
+    """Batches of 2, two of them a step, a rate meant for 1: four times the rate."""
+    run = train(
+        tmp_path, "experiment=smoke", "method.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
+        "data.num_workers=0", "logger=csv", "trainer.max_steps=1", "trainer.accumulate_grad_batches=2",
+        "optim.schedule=constant", "trainer.val_check_interval=2", "optim.lr=1e-4", "optim.scale_lr=linear", "optim.lr_batch=1",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert (run.summary["batch"], run.summary["lr"]) == (4, pytest.approx(4e-4))
+    assert run.checkpoint()["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(4e-4)
+    assert run.checkpoint()["hyper_parameters"]["lr"] == 1e-4

@@ -1,4 +1,4 @@
-"""Sweeps by Ray, on a head of its own, and by joblib: jobs in fresh processes find the configuration, torch and their folder."""
+"""Sweeps by Ray, on a head of its own, and by joblib: jobs in fresh processes find configuration, torch and folder."""
 
 from __future__ import annotations
 

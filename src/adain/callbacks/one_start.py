@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
+
+
+class Starting(Protocol):
+    """What is asked of a method."""
+
+    def initialise(self, draw: Any) -> None:
+        """Gives the decoder its start."""
+        ...
 
 
 class OneStart(pl.Callback):
@@ -28,7 +36,7 @@ class OneStart(pl.Callback):
         if self._draw is None:
             return
         if trainer.is_global_zero:
-            pl_module.initialise(self._draw)
+            cast(Starting, pl_module).initialise(self._draw)
         self._draw = None
         if trainer.world_size > 1:
             for parameter in pl_module.parameters():

@@ -48,7 +48,7 @@ class RunSummary(pl.Callback):
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
         self._rate = {
             "batch": batch,
-            **({"lr": schedulers[0].base_lrs[0]} if schedulers else {}),
+            **({"lr": float(schedulers[0].base_lrs[0])} if schedulers else {}),
         }  # scaled, unscheduled
         if trainer.ckpt_path and self.path.is_file():
             before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]

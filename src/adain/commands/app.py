@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,6 +41,8 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     arguments = [_quoted(argument, paths) for argument in sys.argv[1:]]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
+    # a launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be
+    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
 
     def guarded(given: DictConfig) -> Any:

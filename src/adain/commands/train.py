@@ -106,7 +106,7 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     import torch
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
-    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     from adain.precision import fastest_precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -254,7 +255,7 @@ class AdaINMethod(pl.LightningModule):
         """What the rates are multiplied by, now that the number of ranks is known."""
         if self.hparams["scale_lr"] == "none":
             return 1.0
-        batch = self.trainer.datamodule.batch_size  # type: ignore[attr-defined]  # Lightning attaches it
+        batch: int = self.trainer.datamodule.batch_size  # type: ignore[attr-defined]  # Lightning attaches it
         whole = batch * self.trainer.accumulate_grad_batches * self.trainer.world_size
         return lr_scale(self.hparams["scale_lr"], whole, self.hparams["lr_batch"] or batch)
 
@@ -288,7 +289,7 @@ def lr_scale(rule: LearningRateScaling, batch: int, reference: int) -> float:
         reference: Pairs that the rate is meant for.
     """
     ratio = batch / reference
-    return {"none": 1.0, "linear": ratio, "sqrt": ratio**0.5}[rule]
+    return {"none": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[rule]
 
 
 def lr_factor(schedule: Schedule, step: int, total: int, decay: float) -> float:
