@@ -28,6 +28,12 @@ SMALL = [
 TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
 
 
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path) -> None:
+    for name in ("whole", "shares"):
+        (tmp_path / name).mkdir()
+
+
 def figures(run: Run) -> list[dict[str, float]]:
     with next(run.folder.glob("csv/*/metrics.csv")).open() as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
@@ -77,6 +83,24 @@ def test_one_folder_one_wandb_run_one_report(two: Run) -> None:
 def test_the_summary_counts_all_ranks(two: Run) -> None:
     assert (two.summary["world_size"], two.summary["batch"], two.summary["lr"]) == (2, 4, 1e-2)
     assert two.checkpoint()["StyleTransferDataModule"]["pairs"] == 16
+
+
+def test_shares_of_a_decoder_learn_what_a_whole_one_learns(tmp_path: Path) -> None:
+    """Also over a resumption: Adam's state comes back into the shares."""
+    adam = [*SMALL, "optim=adam", "optim.lr=1e-3", "optim.schedule=constant", "logger=none", "data.num_workers=0"]
+    whole = train(tmp_path / "whole", *adam, "data.batch_size=4")
+    first = command("train", *adam, *TWO, "strategy=fsdp", "trainer.max_steps=2", cwd=tmp_path / "shares")
+    assert first.returncode == 0, first.stderr
+    second = command("train", "ckpt=last", "trainer.max_steps=4", cwd=tmp_path / "shares")
+    assert second.returncode == 0, second.stderr
+    shares = Run((tmp_path / "shares" / "logs" / "latest").resolve(), 0, second.stdout, second.stderr)
+    assert shares.checkpoint()["global_step"] == 4
+    seed_everything(5, workers=True, verbose=False)
+    before = {f"decoder.{name}": weight for name, weight in Decoder().state_dict().items()}
+    for name, weight in shares.decoder().items():
+        moved = whole.decoder()[name] - before[name]
+        assert moved.norm() > 1e-3 * before[name].norm(), name
+        assert (weight - whole.decoder()[name]).norm() < 0.02 * moved.norm(), name
 
 
 def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(two: Run, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from adain.commands.ranks import run_ranks
 from adain.commands.resume import rewrite_arguments
 from adain.errors import UserError
 
-_LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed out waiting|DistBackendError")
+_LOST = re.compile(r"gloo|NCCL|pair closure|[Cc]onnection (closed|reset)|[Tt]imed out|[Tt]imeout")
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
