@@ -100,22 +100,33 @@ def test_shares_of_a_decoder_learn_what_a_whole_one_learns(tmp_path: Path) -> No
     for name, weight in shares.decoder().items():
         moved = whole.decoder()[name] - before[name]
         assert moved.norm() > 1e-3 * before[name].norm(), name
-        assert (weight - whole.decoder()[name]).norm() < 0.02 * moved.norm(), name
+        # Adam divides by gradients of any size, so noise of the last digit is not small where they are almost 0
+        assert (weight - whole.decoder()[name]).norm() < 0.1 * moved.norm(), name
 
 
-def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(two: Run, tmp_path: Path) -> None:
-    arguments = [a for a in SMALL if "max_steps" not in a]
-    process = start(tmp_path, *arguments, *TWO, "logger=none", "optim=muon", "trainer.max_steps=400")
-    last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
+def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(tmp_path: Path) -> None:
+    """The launcher alone is told. What comes of it is held against one uncut process with the whole batch."""
+    steady = [*SMALL, "logger=none", "optim=muon", "optim.schedule=constant", "optim.warmup_steps=0"]
+    process = start(tmp_path / "shares", *steady, *TWO, "trainer.max_steps=400")
+    last = tmp_path / "shares" / "logs" / "latest" / "checkpoints" / "last.ckpt"
     wait_for(last, 300)
-    os.kill(process.pid, signal.SIGTERM)  # the launcher alone
-    out, err = process.communicate(timeout=60)
+    os.kill(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 143, err
-    run = Run(last.resolve().parents[1], 143, out, err)
-    assert run.summary["status"] == "preempted"
-    step = run.checkpoint()["global_step"]
-    assert run.checkpoint()["StyleTransferDataModule"]["pairs"] == 4 * step
     assert "Traceback" not in err
+    cut = Run(last.resolve().parents[1], 143, out, err)
+    assert cut.summary["status"] == "preempted"
+    step = cut.checkpoint()["global_step"]
+    assert cut.checkpoint()["StyleTransferDataModule"]["pairs"] == 4 * step
+
+    done = command("train", "ckpt=last", f"trainer.max_steps={step + 1}", cwd=tmp_path / "shares")
+    assert done.returncode == 0, done.stderr
+    resumed = Run(cut.folder, 0, done.stdout, done.stderr)
+    uncut = train(tmp_path / "whole", *steady, "data.batch_size=4", f"trainer.max_steps={step + 1}")
+    assert resumed.checkpoint()["global_step"] == step + 1
+    for name, weight in resumed.decoder().items():
+        moved = uncut.decoder()[name] - cut.decoder()[name]  # in the step after the cut
+        assert (weight - uncut.decoder()[name]).norm() < 0.05 * moved.norm(), name
 
 
 def test_a_killed_rank_ends_the_job_with_one_sentence(tmp_path: Path) -> None:

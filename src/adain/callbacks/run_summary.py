@@ -41,6 +41,7 @@ class RunSummary(pl.Callback):
         self.status, self.error = "running", ""
         self._start = time.time()
         self._rate: dict[str, float] = {}
+        self._train: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Notes the learning rate; a resumed run goes on with the history up to its checkpoint."""
@@ -90,6 +91,11 @@ class RunSummary(pl.Callback):
         """Writes ``summary.json``, whole or not at all."""
         if not trainer.is_global_zero:
             return
+        if (
+            self.status != "failed" or trainer.world_size == 1
+        ):  # asking would call the other ranks, of which one may be gone
+            found = trainer.callback_metrics
+            self._train = {k: float(v) for k, v in found.items() if k.startswith(("train/", "data/"))}
         speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)  # type: ignore[attr-defined]
         summary = {
             "status": self.status,
@@ -98,7 +104,7 @@ class RunSummary(pl.Callback):
             "final": self.history[-1] if self.history else {},
             "best": self.best,
             "history": self.history,
-            "train": {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "data/"))},
+            "train": self._train,
             "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
             "peak_memory_mib": round(peak_memory_mib()),
             "wall_seconds": round(time.time() - self._start, 1),
