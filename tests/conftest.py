@@ -66,7 +66,7 @@ def command(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProc
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 

@@ -34,3 +34,4 @@ Precision = Literal[
 """``auto`` is ours (see ``precision``), the rest Lightning's; a test holds it against Lightning's own list."""
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 """Lightning's."""
+LearningRateScaling = Literal["none", "linear", "sqrt"]

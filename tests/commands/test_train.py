@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from adain.commands.train import write_pairs
+from adain.commands.outcome import write_pairs
 from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
@@ -184,3 +184,16 @@ def test_a_compiler_that_fails_is_said_once_and_the_run_goes_on(
     assert run.code == 0, run.err
     assert len([w for w in said if "has no effect" in str(w.message)]) == 1
     assert run.summary["steps"] == 2
+
+
+def test_the_scaled_rate_is_the_one_used_and_told(tmp_path: Path) -> None:
+    """Batches of 2, two of them a step, a rate meant for 1: four times the rate."""
+    run = train(
+        tmp_path, "experiment=smoke", "method.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
+        "data.num_workers=0", "logger=csv", "trainer.max_steps=1", "trainer.accumulate_grad_batches=2",
+        "optim.schedule=constant", "trainer.val_check_interval=2", "optim.lr=1e-4", "optim.scale_lr=linear", "optim.lr_batch=1",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert (run.summary["batch"], run.summary["lr"]) == (4, pytest.approx(4e-4))
+    assert run.checkpoint()["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(4e-4)
+    assert run.checkpoint()["hyper_parameters"]["lr"] == 1e-4

@@ -14,7 +14,7 @@ from adain.data.sample import sample_folder
 from adain.decoder import Decoder, load_decoder
 from adain.errors import UserError
 from adain.methods.adain import AdaINMethod
-from adain.methods.optimise import lr_factor
+from adain.methods.optimise import lr_factor, lr_scale
 from tests.test_decoder import reference_network
 from tests.test_encoder import _RELUS, published_network
 
@@ -172,3 +172,11 @@ def test_learning_rates_over_steps() -> None:
     assert lr_factor("constant", 99, 100, 0) == 1
     assert [lr_factor("linear", step, 100, 0) for step in (0, 50, 100)] == pytest.approx([1, 0.5, 0])
     assert [lr_factor("cosine", step, 100, 0) for step in (0, 50, 100)] == pytest.approx([1, 0.5, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rule", "batch", "reference", "factor"),
+    [("none", 64, 8, 1.0), ("linear", 64, 8, 8.0), ("sqrt", 32, 8, 2.0), ("linear", 4, 8, 0.5), ("sqrt", 8, 8, 1.0)],
+)
+def test_the_rate_grows_with_the_batch_as_asked(rule: str, batch: int, reference: int, factor: float) -> None:
+    assert lr_scale(rule, batch, reference) == pytest.approx(factor)  # type: ignore[arg-type]

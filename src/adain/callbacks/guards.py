@@ -31,12 +31,20 @@ class FiniteLoss(pl.Callback):
         Raises:
             UserError: If it is infinite or no number; with the step, the pictures and the last good checkpoint.
         """
-        if torch.isfinite(loss):
+        if trainer.strategy.reduce_boolean_decision(bool(torch.isfinite(loss))):
             return
+        message = self._message(trainer, loss) if not torch.isfinite(loss) else None
+        if trainer.world_size > 1:  # every rank stops, with the words of the one whose loss it was
+            messages: list[str | None] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(messages, message)
+            message = next(filter(None, messages))
+        raise UserError(str(message))
+
+    def _message(self, trainer: pl.Trainer, loss: Tensor) -> str:
         names = [f"{c} with {s}" for c, s in zip(self._batch["content_name"], self._batch["style_name"], strict=True)]
         kept = sorted(Path(trainer.default_root_dir).glob("checkpoints/*.ckpt"), key=lambda path: path.stat().st_mtime)
         last = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
-        raise UserError(
+        return (
             f"the loss is {loss.item()} at step {trainer.global_step} on the batch {'; '.join(names)}: {last}; lower "
             "optim.lr or use trainer.precision=32-true, and look at these pictures"
         )
@@ -52,6 +60,10 @@ class SkippedPictures(pl.Callback):
     def __init__(self, folder: str) -> None:
         self.path = Path(folder) / "skipped.txt"
         self.seen: set[str] = set()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """All ranks write to the file of the first."""
+        self.path = trainer.strategy.broadcast(self.path)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -73,5 +85,6 @@ class SkippedPictures(pl.Callback):
             if line not in self.seen:
                 self.seen.add(line)
                 say(f"skipped the picture {line}")
+                self.path.parent.mkdir(parents=True, exist_ok=True)  # another machine's disk
                 with self.path.open("a") as file:
                     file.write(line + "\n")

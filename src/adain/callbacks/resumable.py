@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from adain.callbacks.progress import say
 from adain.errors import UserError
@@ -17,7 +19,8 @@ class LastCheckpoint(pl.Callback):
     """Writes ``last.ckpt`` every few steps, at the end, and when the run is told to stop.
 
     SIGTERM and SIGINT (Ctrl-C) let the step in progress end, so the checkpoint is always of a whole step; a second
-    Ctrl-C ends the run at once. Files appear whole or not at all.
+    Ctrl-C ends the run at once. Files appear whole or not at all. Of several ranks it is enough that one is told. So does
+    SIGUSR2 where submitit listens to it, which then queues the job again.
 
     Args:
         folder: Where ``last.ckpt`` goes.
@@ -36,8 +39,10 @@ class LastCheckpoint(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listens for the signals, in place of Lightning, which would break off inside a step."""
         self._saved_at = trainer.global_step
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, self._receive)
+        self.path = trainer.strategy.broadcast(self.path)  # the folder of rank 0
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+            if number != signal.SIGUSR2 or callable(signal.getsignal(number)):
+                self._handlers[number] = signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
@@ -49,6 +54,10 @@ class LastCheckpoint(pl.Callback):
     ) -> None:
         """Saves when it is time to, and stops if told to."""
         step = trainer.global_step
+        if trainer.world_size > 1:  # all stop after the same step
+            told = torch.tensor(int(self.received or 0), device=pl_module.device)
+            most = int(trainer.strategy.reduce(told, reduce_op="max"))
+            self.received = signal.Signals(most) if most else None
         if self.received is not None:
             say(f"{self.received.name} at step {step}: writing {self.path} and stopping")
             trainer.should_stop = True
@@ -87,6 +96,8 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
     try:
         trainer.save_checkpoint(part)  # on every rank: the strategy knows which of them writes
         if trainer.is_global_zero:
+            if path.is_dir():  # DeepSpeed's checkpoints are folders, which cannot be renamed onto each other
+                shutil.rmtree(path)
             part.replace(path)
     except OSError as error:
         if trainer.is_global_zero:

@@ -41,9 +41,17 @@ class RunSummary(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.status, self.error = "running", ""
         self._start = time.time()
+        self._rate: dict[str, float] = {}
+        self._train: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A resumed run goes on with the history up to its checkpoint."""
+        """Notes the learning rate; a resumed run goes on with the history up to its checkpoint."""
+        batch = trainer.datamodule.batch_size * trainer.accumulate_grad_batches * trainer.world_size  # type: ignore[attr-defined]
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        self._rate = {
+            "batch": batch,
+            **({"lr": float(schedulers[0].base_lrs[0])} if schedulers else {}),
+        }  # scaled, unscheduled
         self._recall(trainer)
 
     def _recall(self, trainer: pl.Trainer) -> None:
@@ -91,6 +99,11 @@ class RunSummary(pl.Callback):
         """Writes ``summary.json``, whole or not at all."""
         if not trainer.is_global_zero:
             return
+        if (
+            self.status != "failed" or trainer.world_size == 1
+        ):  # asking would call the other ranks, of which one may be gone
+            found = trainer.callback_metrics
+            self._train = {k: float(v) for k, v in found.items() if k.startswith(("train/", "data/"))}
         speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)  # type: ignore[attr-defined]
         summary = {
             "status": self.status,
@@ -99,13 +112,14 @@ class RunSummary(pl.Callback):
             "final": self.history[-1] if self.history else {},
             "best": self.best,
             "history": self.history,
-            "train": {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "data/"))},
+            "train": self._train,
             "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
             "peak_memory_mib": round(peak_memory_mib()),
             "wall_seconds": round(time.time() - self._start, 1),
             "precision": trainer.precision,
             "device": str(trainer.strategy.root_device),
             "world_size": trainer.world_size,
+            **self._rate,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             "git_commit": git_commit(),
         }

@@ -9,6 +9,7 @@ from adain.choices import (
     Accelerator,
     BenchKind,
     EncoderName,
+    LearningRateScaling,
     MethodName,
     Norm,
     Optimiser,
@@ -73,6 +74,7 @@ _TRAIN = Allowed(
         "method.norm": get_args(Norm),
         "method.measure": get_args(StyleMeasure),
         "optim.optimizer": get_args(Optimiser),
+        "optim.scale_lr": get_args(LearningRateScaling),
         "optim.schedule": get_args(Schedule),
         "encoder.name": get_args(EncoderName),
         "trainer.precision": get_args(Precision),
@@ -88,6 +90,7 @@ _TRAIN = Allowed(
     above={"optim.lr": 0, "optim.bias_lr": 0},
     least={
         "seed": 0,
+        "optim.lr_batch": 1,
         "optim.lr_decay": 0,
         "optim.warmup_steps": 0,
         "method.content_weight": 0,

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any, NoReturn
@@ -37,6 +38,8 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     arguments = [quoted(argument, paths, many) for argument in sys.argv[1:]]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
+    # a launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be
+    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
 
     started = False

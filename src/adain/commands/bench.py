@@ -32,7 +32,7 @@ def bench(config: DictConfig) -> None:
     from adain.bench.machine import describe
     from adain.bench.machine import measure as measure_machine
     from adain.bench.report import log_to_wandb, save, show
-    from adain.commands.train import quieten
+    from adain.commands.quiet import quieten
     from adain.memory import keep_freed_memory
 
     quieten()

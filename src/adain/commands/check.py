@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.allowed import Allowed, allowed
+from adain.commands.check_strategy import check_strategy
 from adain.commands.check_training import check_training
 from adain.commands.explain import near, shown
 from adain.errors import UserError
@@ -40,6 +41,8 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
         _words(config, rule)
         _ranges(config, rule)
     check_training(config)
+    if "trainer" in config:
+        check_strategy(config)
 
 
 def _words(config: DictConfig, rule: Allowed) -> None:

@@ -14,8 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
 from adain.commands.machine import Finding, check_devices, check_disk, check_loader, check_wandb, check_weights, cores
+from adain.commands.outcome import relative
+from adain.commands.quiet import quieten
 from adain.commands.resume import rewrite_arguments
-from adain.commands.train import PATHS, quieten, relative
+from adain.commands.train import PATHS
 from adain.errors import UserError
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from adain.errors import UserError
 from adain.quoting import quote
@@ -66,3 +67,10 @@ def find_checkpoint(wanted: str, logs: Path) -> Path:
     if not path.is_file():
         raise UserError(f"ckpt={wanted} does not exist: give last, best, a run's folder or a checkpoint")
     return path.resolve()
+
+
+def requeued(config: DictConfig, folder: Path) -> None:
+    """A job that SLURM stopped and began again goes on with its checkpoint."""
+    last = folder / "checkpoints" / "last.ckpt"
+    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and last.is_file():
+        config.ckpt = str(last)

@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.choices import EncoderName, MethodName, Norm, Optimiser, Schedule, StyleReduction, Transfer
+from adain.choices import (
+    EncoderName,
+    LearningRateScaling,
+    MethodName,
+    Norm,
+    Optimiser,
+    Schedule,
+    StyleReduction,
+    Transfer,
+)
 from adain.decoder import WIDTHS, Decoder, load_decoder
 from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.errors import UserError
@@ -46,7 +55,8 @@ class AdaINMethod(TrainedMethod):
         style_reduction: ``mean`` or ``sum`` over channels; see ``losses.style_loss``.
         tv_weight: Weight of the total variation of the output.
         identity_weight: Weight of the pixel error of reconstructing the content from its own features.
-        optimizer, lr, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See ``optimise.TrainedMethod``.
+        optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
+            ``optimise.TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
@@ -71,6 +81,8 @@ class AdaINMethod(TrainedMethod):
         identity_weight: float = 0.0,
         optimizer: Optimiser = "adam",
         lr: float = 1e-4,
+        scale_lr: LearningRateScaling = "none",
+        lr_batch: int | None = None,
         bias_lr: float = 1e-3,
         momentum: float = 0.9,
         betas: tuple[float, float] = (0.9, 0.999),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -9,8 +10,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
-from adain.choices import MethodName, Optimiser, Schedule
+from adain.choices import LearningRateScaling, MethodName, Optimiser, Schedule
 from adain.data.pairs import Batch
 from adain.errors import UserError
 from adain.losses import weighted_total
@@ -27,6 +29,8 @@ class TrainedMethod(pl.LightningModule):
 
     * ``optimizer``: ``adam``, the paper's, or ``muon``, which needs far fewer steps from a least-squares start.
     * ``lr``: Adam's learning rate, or Muon's relative step (see ``muon.Muon``).
+    * ``scale_lr``: Multiply both rates by the global batch over ``lr_batch`` (``linear``) or its square root (``sqrt``);
+      ``lr_batch`` is the data module's ``batch_size`` if None.
     * ``bias_lr``: Adam's rate for the biases under Muon. ``momentum``: Muon's. ``betas``: Adam's decay rates.
     * ``schedule``: ``constant``; ``inverse_time``, lr / (1 + lr_decay step); ``linear`` or ``cosine``, to 0 at the end.
     * ``warmup_steps``: Steps of linear warm-up before any schedule.
@@ -47,6 +51,14 @@ class TrainedMethod(pl.LightningModule):
         """The named loss terms, unweighted, and the output pictures, not clamped."""
         raise NotImplementedError
 
+    def configure_model(self) -> None:
+        """Under ``strategy=fsdp`` a network's weights are cut into shares, as one unit: 14 MB are one message."""
+        if self.device_mesh is None:
+            return
+        for network in self.children():
+            if not isinstance(network, FSDPModule) and any(True for _ in network.parameters()):
+                fully_shard(network, mesh=self.device_mesh["data_parallel"])
+
     # --- steps ------------------------------------------------------------------------------------------------------
 
     def _step(self, batch: Batch, stage: str) -> dict[str, Tensor]:
@@ -57,6 +69,9 @@ class TrainedMethod(pl.LightningModule):
         shown[f"{stage}/style"] = torch.stack(styles).sum()
         shown[f"{stage}/loss"] = loss.detach()
         training = stage == "train"
+        if training and self._trainer is not None and self._trainer.world_size > 1:  # one message for all terms
+            means = self._trainer.strategy.reduce(torch.stack(list(shown.values())), reduce_op="mean")
+            shown = dict(zip(shown, means.unbind(), strict=True))
         self.log_dict(shown, on_step=training, on_epoch=not training, sync_dist=not training, batch_size=len(output))
         return {"loss": loss, "output": output.detach(), **shown}
 
@@ -77,20 +92,32 @@ class TrainedMethod(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam or Muon over all parameters, the rate set at every step."""
         hparams = self.hparams
-        check_words(optimizer=(hparams["optimizer"], Optimiser), schedule=(hparams["schedule"], Schedule))
+        check_words(
+            optimizer=(hparams["optimizer"], Optimiser),
+            scale_lr=(hparams["scale_lr"], LearningRateScaling),
+            schedule=(hparams["schedule"], Schedule),
+        )
+        scale = self._lr_scale()
         optimiser: torch.optim.Optimizer
         if hparams["optimizer"] == "muon":
-            optimiser = Muon(
-                self.parameters(), hparams["lr"], hparams["bias_lr"], hparams["momentum"], tuple(hparams["betas"])
-            )
+            rates = scale * hparams["lr"], scale * hparams["bias_lr"]
+            optimiser = Muon(self.parameters(), *rates, hparams["momentum"], tuple(hparams["betas"]))
         else:
             # on a CPU one pass over the weights in place of several
             fused = True if self.device.type == "cpu" else None
             optimiser = torch.optim.Adam(
-                self.parameters(), lr=hparams["lr"], betas=tuple(hparams["betas"]), fused=fused
+                self.parameters(), lr=scale * hparams["lr"], betas=tuple(hparams["betas"]), fused=fused
             )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _lr_scale(self) -> float:
+        """What the rates are multiplied by, now that the number of ranks is known."""
+        if self.hparams["scale_lr"] == "none":
+            return 1.0
+        batch: int = self.trainer.datamodule.batch_size  # type: ignore[attr-defined]  # Lightning attaches it
+        whole = batch * self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return lr_scale(self.hparams["scale_lr"], whole, self.hparams["lr_batch"] or batch)
 
     def _lr_factor(self, step: int) -> float:
         hparams, total = self.hparams, max(1, int(self.trainer.estimated_stepping_batches))
@@ -121,6 +148,19 @@ def check_words(**given: tuple[str, Any]) -> None:
     for name, (value, allowed) in given.items():
         if value not in get_args(allowed):
             raise UserError(f"{name}={value!r} is unknown: choose one of {', '.join(get_args(allowed))}")
+
+
+def lr_scale(rule: LearningRateScaling, batch: int, reference: int) -> float:
+    """By how much the learning rate grows with the batch.
+
+    Args:
+        rule: ``none``; ``linear``, Goyal et al. 2017, meant for plain gradient steps; ``sqrt``, Krizhevsky 2014, the
+            usual rule for Adam (Malladi et al. 2022).
+        batch: Pairs in an optimiser step, over all ranks.
+        reference: Pairs that the rate is meant for.
+    """
+    ratio = batch / reference
+    return {"none": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[rule]
 
 
 def lr_factor(schedule: Schedule, step: int, total: int, decay: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from adain.choices import EncoderName, MethodName, Optimiser, Schedule
+from adain.choices import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule
 from adain.decoder import WIDTHS, Decoder
 from adain.encoder import STYLE_LAYERS, Encoder
 from adain.errors import UserError
@@ -50,7 +50,8 @@ class StyleSwap(TrainedMethod):
         start_pictures: Pictures of each kind for the least-squares start.
         start_patches: Patches for each layer of it.
         tv_weight: Of the total variation of the output.
-        optimizer, lr, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See ``optimise.TrainedMethod``.
+        optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
+            ``optimise.TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
@@ -71,6 +72,8 @@ class StyleSwap(TrainedMethod):
         tv_weight: float = 1e-6,
         optimizer: Optimiser = "adam",
         lr: float = 1e-3,
+        scale_lr: LearningRateScaling = "none",
+        lr_batch: int | None = None,
         bias_lr: float = 1e-3,
         momentum: float = 0.9,
         betas: tuple[float, float] = (0.9, 0.999),

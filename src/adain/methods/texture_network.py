@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.choices import EncoderName, MethodName, Optimiser, Schedule, StyleMeasure
+from adain.choices import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule, StyleMeasure
 from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
 from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.errors import UserError
@@ -103,7 +103,8 @@ class TextureNetwork(TrainedMethod):
         width: The generator's channels at full resolution.
         blocks: Its residual blocks.
         content_weight, style_weight, tv_weight: Of the three terms.
-        optimizer, lr, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See ``optimise.TrainedMethod``.
+        optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
+            ``optimise.TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
@@ -125,6 +126,8 @@ class TextureNetwork(TrainedMethod):
         tv_weight: float = 0.0,
         optimizer: Optimiser = "adam",
         lr: float = 1e-3,
+        scale_lr: LearningRateScaling = "none",
+        lr_batch: int | None = None,
         bias_lr: float = 1e-3,
         momentum: float = 0.9,
         betas: tuple[float, float] = (0.9, 0.999),

@@ -1,0 +1,85 @@
+"""What a training leaves behind: where things are, what came of it, what to type next."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from adain.errors import UserError
+
+
+def compare(source: str, method: Any, datamodule: Any) -> tuple[float, float] | None:
+    """Held-out losses of another decoder, or None, said in a line, where it does not fit or cannot be had."""
+    from adain.callbacks.figures import held_out_losses
+    from adain.callbacks.progress import say
+    from adain.decoder import load_decoder
+
+    try:
+        decoder, encoder = load_decoder(source)
+    except UserError as error:
+        say(f"compare_with={source} is left out: {error}")
+        return None
+    if method.method != "adain" or method.hparams["transfer"] != "adain":
+        say(f"compare_with={source} is left out: it decodes what AdaIN makes, not what this method does")
+        return None
+    if encoder != method.hparams["encoder"]:
+        say(f"compare_with={source} is left out: it belongs to encoder={encoder}")
+        return None
+    return held_out_losses(method, decoder, datamodule.val_dataloader(), method.device)
+
+
+def point_latest(logs: Path, folder: Path) -> None:
+    """``logs/latest`` points at the newest run."""
+    link, part = logs / "latest", logs / ".latest.part"
+    try:
+        part.unlink(missing_ok=True)
+        part.symlink_to(folder.resolve(), target_is_directory=True)
+        part.replace(link)
+    except OSError as error:  # a file system without links
+        print(f"{link} could not be pointed at this run ({error.strerror})")
+
+
+def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
+    """Which held-out pairs every figure and picture of the run is of. A resumed run says so if they are others."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("content", "style"), *names])
+    lines = text.getvalue().encode(errors="surrogateescape")  # file names need not be UTF-8
+    if path.is_file() and path.read_bytes() != lines:
+        print(
+            f"the held-out pairs are not those in {path}, because the pictures changed: figures from here on cannot be "
+            "compared with those before; data.held_out=FILE fixes them"
+        )
+    path.write_bytes(lines)
+
+
+def report(
+    folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, method: str, stopped: bool
+) -> None:
+    """The last lines: what came of it, where it is, what to type next."""
+    from adain.callbacks.figures import label
+
+    shown = relative(folder)
+    if "summary" in callbacks:
+        print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
+        for row in callbacks["summary"].history:
+            print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
+        if reference is not None:
+            print(f"{'reference decoder':<20}{{:>10.3f}}{{:>10.3f}}".format(*reference))
+    print(f"\nrun           {shown}")
+    print(f"checkpoints   {shown}/checkpoints/  (best.ckpt, last.ckpt)")
+    if "grid" in callbacks and callbacks["grid"].latest is not None:
+        print(f"pictures      {relative(callbacks['grid'].latest)}")
+    if "skipped" in callbacks and callbacks["skipped"].seen:
+        listed = relative(callbacks["skipped"].path)
+        print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
+    inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
+    other = "" if method == "adain" else f"method={method} "
+    print(f"next          {'make train ckpt=last' if stopped else f'make stylize {other}{inputs}'}")
+
+
+def relative(path: Path) -> Path:
+    """A path as a user would type it here."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,171 @@
+"""Two real processes train together, and end together."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from pytorch_lightning import seed_everything
+
+from adain.decoder import Decoder
+from tests.commands.test_resume import start, wait_for
+from tests.conftest import Run, command, train
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=1",
+    "data.crop=32", "data.resize=40", "data.val_size=32", "data.val_pairs=3", "trainer.precision=32-true", "seed=5",
+    "optim.lr=1e-2",
+]  # fmt: skip
+TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path) -> None:
+    for name in ("whole", "shares"):
+        (tmp_path / name).mkdir()
+
+
+def figures(run: Run) -> list[dict[str, float]]:
+    with next(run.folder.glob("csv/*/metrics.csv")).open() as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    cwd = tmp_path_factory.mktemp("two")
+    done = command("train", *SMALL, *TWO, "logger=wandb", "optim=muon", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return Run((cwd / "logs" / "latest").resolve(), 0, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = train(tmp_path_factory.mktemp("one"), *SMALL, "data.batch_size=4", "logger=csv", "optim=muon")
+    assert run.code == 0, run.err
+    return run
+
+
+def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run) -> None:
+    """Fails if ranks see the same pairs, gradients are summed, or the ranks start from different decoders."""
+    seed_everything(5, workers=True, verbose=False)
+    before = {f"decoder.{name}": weight for name, weight in Decoder().state_dict().items()}
+    for name, weight in two.decoder().items():
+        moved = one.decoder()[name] - before[name]
+        assert moved.norm() > 1e-3 * before[name].norm(), name
+        assert (weight - one.decoder()[name]).norm() < 0.01 * moved.norm(), name
+
+
+def test_the_logged_losses_are_those_of_all_ranks(two: Run, one: Run) -> None:
+    rows = [(a, b) for a, b in zip(figures(two), figures(one), strict=True)]
+    assert sum("train/loss" in a for a, _ in rows) == 4
+    for a, b in rows:
+        for name in ("train/loss", "train/content", "train/style", "val/loss", "val/content"):
+            if name in b:
+                assert a[name] == pytest.approx(b[name], rel=1e-3), name
+
+
+def test_one_folder_one_wandb_run_one_report(two: Run) -> None:
+    assert [p.name for p in two.folder.parent.iterdir()] == [two.folder.name]
+    assert len(list((two.folder / "wandb").glob("offline-run-*"))) == 1
+    assert two.out.count("held-out losses") == two.out.count("run: ") == 1
+    assert two.err.count("Traceback") == 0
+
+
+def test_the_summary_counts_all_ranks(two: Run) -> None:
+    assert (two.summary["world_size"], two.summary["batch"], two.summary["lr"]) == (2, 4, 1e-2)
+    assert two.checkpoint()["StyleTransferDataModule"]["pairs"] == 16
+
+
+def test_shares_of_a_decoder_learn_what_a_whole_one_learns(tmp_path: Path) -> None:
+    """Also over a resumption: Adam's state comes back into the shares."""
+    adam = [*SMALL, "optim=adam", "optim.lr=1e-3", "optim.schedule=constant", "logger=none", "data.num_workers=0"]
+    whole = train(tmp_path / "whole", *adam, "data.batch_size=4")
+    first = command("train", *adam, *TWO, "strategy=fsdp", "trainer.max_steps=2", cwd=tmp_path / "shares")
+    assert first.returncode == 0, first.stderr
+    second = command("train", "ckpt=last", "trainer.max_steps=4", cwd=tmp_path / "shares")
+    assert second.returncode == 0, second.stderr
+    shares = Run((tmp_path / "shares" / "logs" / "latest").resolve(), 0, second.stdout, second.stderr)
+    assert shares.checkpoint()["global_step"] == 4
+    seed_everything(5, workers=True, verbose=False)
+    before = {f"decoder.{name}": weight for name, weight in Decoder().state_dict().items()}
+    for name, weight in shares.decoder().items():
+        moved = whole.decoder()[name] - before[name]
+        assert moved.norm() > 1e-3 * before[name].norm(), name
+        # Adam divides by gradients of any size, so noise of the last digit is not small where they are almost 0
+        assert (weight - whole.decoder()[name]).norm() < 0.1 * moved.norm(), name
+
+
+def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(tmp_path: Path) -> None:
+    """The launcher alone is told. What comes of it is held against one uncut process with the whole batch."""
+    steady = [*SMALL, "logger=none", "optim=muon", "optim.schedule=constant", "optim.warmup_steps=0"]
+    process = start(tmp_path / "shares", *steady, *TWO, "trainer.max_steps=400")
+    last = tmp_path / "shares" / "logs" / "latest" / "checkpoints" / "last.ckpt"
+    wait_for(last, 300)
+    os.kill(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    cut = Run(last.resolve().parents[1], 143, out, err)
+    assert cut.summary["status"] == "preempted"
+    step = cut.checkpoint()["global_step"]
+    assert cut.checkpoint()["StyleTransferDataModule"]["pairs"] == 4 * step
+
+    done = command("train", "ckpt=last", f"trainer.max_steps={step + 1}", cwd=tmp_path / "shares")
+    assert done.returncode == 0, done.stderr
+    resumed = Run(cut.folder, 0, done.stdout, done.stderr)
+    uncut = train(tmp_path / "whole", *steady, "data.batch_size=4", f"trainer.max_steps={step + 1}")
+    assert resumed.checkpoint()["global_step"] == step + 1
+    for name, weight in resumed.decoder().items():
+        moved = uncut.decoder()[name] - cut.decoder()[name]  # in the step after the cut
+        assert (weight - uncut.decoder()[name]).norm() < 0.05 * moved.norm(), name
+
+
+def test_a_killed_rank_ends_the_job_with_one_sentence(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMALL, *TWO, "logger=none", "trainer.max_steps=400")
+    last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
+    wait_for(last, 300)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    assert len(children) == 2
+    os.kill(int(children[1]), signal.SIGKILL)
+    begin = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 45
+    assert process.returncode == 1
+    assert err.strip().splitlines()[-1].startswith("error: rank 1 of 2 was ended by SIGKILL")
+    assert "ckpt=" in err.strip().splitlines()[-1]
+    run = Run(last.resolve().parents[1], 1, "", err)
+    assert run.summary["status"] == "failed"
+    assert run.checkpoint()["global_step"] >= 2
+
+
+def test_a_users_mistake_in_the_ranks_is_said_once(tmp_path: Path) -> None:
+    done = command("train", *SMALL, *TWO, "logger=none", "optim.lr=1e30", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("error: the loss is") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_sweep_starts_each_job_once(tmp_path: Path) -> None:
+    """Lightning's own launcher would start the whole sweep again in rank 1."""
+    sweep = tmp_path / "sweep"
+    done = command(
+        "train", "--multirun", f"hydra.sweep.dir={sweep}", *SMALL, *TWO, "logger=wandb", "method.style_weight=1,5", cwd=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "logs" / "runs").exists()
+    for number, weight in enumerate((1, 5)):
+        job = sweep / str(number)
+        summary = json.loads((job / "summary.json").read_text())
+        assert (summary["status"], summary["steps"], summary["world_size"]) == ("finished", 4, 2)
+        assert OmegaConf.load(job / ".hydra" / "config.yaml").method.style_weight == weight
+        assert len(list((job / "wandb").glob("offline-run-*"))) == 1
+    assert done.stdout.count("held-out losses") == 2
