@@ -14,6 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 from adain.callbacks.progress import say
 from adain.callbacks.pruning import PruneTrial
@@ -148,6 +149,7 @@ def git_commit() -> str | None:
     return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
+@rank_zero_only
 def log_configuration(loggers: list[Any], config: Any) -> None:
     """The resolved configuration and the git commit, as every logger has a place for them."""
     for logger in loggers:

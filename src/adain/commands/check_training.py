@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +113,11 @@ def _devices(devices: Any, accelerator: str | None) -> None:
             f"trainer.devices={text} is not allowed: give a whole number above 0, a list of devices or auto"
         )
     cores = os.cpu_count() or 1
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not _a_gpu_may_be_here())
-    if on_cpu and int(text) > cores:
+    if accelerator == "cpu" and int(text) > cores:
         raise UserError(
-            f"trainer.devices={text} asks for {text} processes on the CPU, but this machine has {cores} cores and no GPU is "
-            f"asked for or found: give at most {cores}"
+            f"trainer.devices={text} asks for {text} processes on the CPU, but this machine has {cores} cores: give at most "
+            f"{cores}"
         )
-
-
-def _a_gpu_may_be_here() -> bool:
-    """Whether a driver's files are there. Only torch knows whether it can use them."""
-    files = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/accel0", "/proc/driver/nvidia")
-    return sys.platform != "linux" or any(map(os.path.exists, files))
 
 
 def _can_hold_outputs(folder: Path) -> None:

@@ -48,6 +48,11 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
     requeued(config, folder)
     if strategy_kind(config) != "single" and launched_outside() is None:
+        if extra:
+            raise UserError(
+                f"a sweep that prunes watches its jobs in one process, but strategy={strategy_kind(config)} gives each several: "
+                "add hydra.sweeper.pruner=null, or strategy=single"
+            )
         return run_ranks(config, device_count(config))
 
     import pytorch_lightning as pl  # torch and Lightning are imported from here on
@@ -62,7 +67,7 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     quieten()
     keep_freed_memory()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    code, reference, received = 1, None, None
+    code, reference, received, trainer = 1, None, None, None
     try:
         loggers = list(instantiate(config.logger).values())  # first: what fails from here on is marked failed in W&B
         log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
@@ -92,7 +97,7 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
         if config.compare_with is not None and not received and trainer.is_global_zero:
             reference = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
     except RuntimeError as error:
-        if trainer.world_size == 1 or not _LOST.search(str(error)):
+        if trainer is None or trainer.world_size == 1 or not _LOST.search(str(error)):
             raise
         last = folder / "checkpoints" / "last.ckpt"
         raise UserError(
