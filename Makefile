@@ -6,7 +6,7 @@ READY := .venv/.ready
 # What stands after the goal reaches Hydra whole, each word in the shell's quotes; upper-case variables are ours.
 OVERRIDES = $(foreach key,$(.VARIABLES),$(if $(filter command line,$(origin $(key))),$(if $(filter $(UPPER),$(key)),,$(call quoted,$(key)))))
 quoted = '$(1)=$(subst ','\'',$(value $(1)))'
-UPPER := PYTHON ARGS MAKEFLAGS
+UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train sweep report stylize stylize-dataset export evaluate bench doctor watch test lint check clean
@@ -14,32 +14,40 @@ UPPER := PYTHON ARGS MAKEFLAGS
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## set up .venv, the weights and the sample pictures (train and test do it when needed)
+setup: $(READY) $(EXTRAS:%=.venv/.extra-%) ## set up .venv, the weights and the sample pictures; EXTRAS="ray video" adds optional packages
 
 # The lock names no index: pip's own configuration says which one is asked, and uv is told the same.
+INSTALL = index=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true); \
+	index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; else unset UV_DEFAULT_INDEX; fi; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --require-hashes --requirements pyproject.toml
+
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} is too old or too new: give one of 3.11 to 3.13, as in  make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12")'
 	@echo "setting up .venv (once, a few minutes; about 6 GB with torch's CUDA libraries on Linux)"
 	@$(PYTHON) -m venv .venv
 	@awk '/^[^ #]/ {on = /^uv==/} on' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@index=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true); \
-	index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}; \
-	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; else unset UV_DEFAULT_INDEX; fi; \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(INSTALL) --extra dev
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
 	@$(BIN)/python -m adain.commands.prepare
+	@touch $@
+
+# Optional packages, pinned like the rest, when a command first needs them.
+.venv/.extra-%: $(READY)
+	@echo "setting up the optional packages of $*"
+	@$(INSTALL) --extra $*
 	@touch $@
 
 train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
 
-sweep: $(READY) ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
+sweep: .venv/.extra-sweep ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
 	@$(BIN)/python -m adain.commands.sweep $(OVERRIDES)
 
-report: $(READY) ## a sweep's ranked table, sweep.csv and page of plots and pictures: sweep=latest|PATH
+report: .venv/.extra-sweep ## a sweep's ranked table, sweep.csv and page of plots and pictures: sweep=latest|PATH
 	@$(BIN)/python -m adain.commands.report $(OVERRIDES)
 
 stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
@@ -48,13 +56,13 @@ stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=
 stylize-dataset: $(READY) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
 	@$(BIN)/python -m adain.commands.stylize_dataset $(OVERRIDES)
 
-export: $(READY) ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
+export: .venv/.extra-export ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
 	@$(BIN)/python -m adain.commands.export $(OVERRIDES)
 
 evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
 
-bench: $(READY) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
+bench: .venv/.extra-sweep ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
 
 doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model

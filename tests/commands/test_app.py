@@ -240,9 +240,9 @@ def test_an_interpolation_in_a_file_name_is_taken_as_it_is(
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("datasets", ["`hub`", "[hub]"]),
-        ("datasets.features", ["`hub`", "[hub]"]),
-        ("tensorboard", ["`tensorboard`", "[tensorboard]"]),
+        ("datasets", ["`hub`", "make setup EXTRAS=hub"]),
+        ("datasets.features", ["`hub`", "make setup EXTRAS=hub"]),
+        ("tensorboard", ["`tensorboard`", "make setup EXTRAS=tensorboard"]),
         ("nowhere_at_all", ["nowhere-at-all", "pip install nowhere-at-all"]),
     ],
 )
@@ -253,7 +253,6 @@ def test_a_missing_package_is_named_with_its_extra_and_the_command(
     code, text = ended(monkeypatch, capsys, raising(error))
     assert code == 1
     assert text.count("\n") == 1
-    assert "pip install" in text
     for word in words:
         assert word in text
 

@@ -106,8 +106,9 @@ def missing_package(error: ModuleNotFoundError) -> str:
     for requirement in requirements:
         name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"]([\w-]+)", requirement)
         if name and extra and _distribution(name[0]) == wanted:
-            what = f"-e '.[{extra[1]}]'" if _in_checkout() else f"'adain-lightning[{extra[1]}]'"
-            return f"this choice needs the package {name[0]} of the extra `{extra[1]}`: {sys.executable} -m pip install {what}"
+            by_pip = f"{sys.executable} -m pip install 'adain-lightning[{extra[1]}]'"
+            command = f"make setup EXTRAS={extra[1]}" if _in_checkout() else by_pip
+            return f"this choice needs the package {name[0]} of the extra `{extra[1]}`: {command}"
     return f"this choice needs the package {wanted}, which is not installed: {sys.executable} -m pip install {wanted}"
 
 

@@ -50,8 +50,8 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     if strategy_kind(config) != "single" and launched_outside() is None:
         if extra:
             raise UserError(
-                f"a sweep that prunes watches its jobs in one process, but strategy={strategy_kind(config)} gives each several: "
-                "add hydra.sweeper.pruner=null, or strategy=single"
+                f"a sweep that prunes watches its jobs in one process, but strategy={strategy_kind(config)} gives each "
+                "several: add hydra.sweeper.pruner=null, or strategy=single"
             )
         return run_ranks(config, device_count(config))
 
