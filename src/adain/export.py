@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from adain.decoder import Trained
 from adain.encoder import Encoder
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.transfer import StyleEncoder, Transfer
 
 OPSET = 20
@@ -200,7 +201,7 @@ def _write_graph(
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError(
-            f"ONNX needs the package {error.name}, which is not installed: pip install 'adain-lightning[export]', or "
+            f"ONNX needs the package {error.name}, which is not installed: {install_command('export')}, or "
             "give onnx=false for safetensors alone"
         ) from None
     logging.getLogger("onnxscript").setLevel(logging.ERROR)

@@ -21,6 +21,7 @@ from adain.commands.compose import compose_config, conf_folder, preflight
 from adain.commands.explain import explain
 from adain.commands.jobs import preflight_jobs
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.quoting import quoted
 
 
@@ -106,9 +107,7 @@ def missing_package(error: ModuleNotFoundError) -> str:
     for requirement in requirements:
         name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"]([\w-]+)", requirement)
         if name and extra and _distribution(name[0]) == wanted:
-            by_pip = f"{sys.executable} -m pip install 'adain-lightning[{extra[1]}]'"
-            command = f"make setup EXTRAS={extra[1]}" if _in_checkout() else by_pip
-            return f"this choice needs the package {name[0]} of the extra `{extra[1]}`: {command}"
+            return f"this choice needs the package {name[0]} of the extra `{extra[1]}`: {install_command(extra[1])}"
     return f"this choice needs the package {wanted}, which is not installed: {sys.executable} -m pip install {wanted}"
 
 
@@ -118,7 +117,3 @@ def _distribution(module: str) -> str:
     if parts[0] == "hydra_plugins" and len(parts) > 1:  # hydra_plugins.hydra_ray_launcher
         parts = parts[1:]
     return parts[0].replace("_", "-").lower()
-
-
-def _in_checkout() -> bool:
-    return (conf_folder().parent / "pyproject.toml").is_file()

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from adain.errors import UserError
+from adain.extras import install_command
 
 _KINDS = {"DDPStrategy": "ddp", "FSDP": "fsdp", "DeepSpeed": "deepspeed"}
 _SHARDING = ("fsdp", "deepspeed")
@@ -93,11 +94,11 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
             "strategy=ddp"
         )
     if kind == "deepspeed" and importlib.util.find_spec("deepspeed") is None:
-        raise UserError("strategy=deepspeed needs the extra `deepspeed`: pip install 'adain-lightning[deepspeed]'")
+        raise UserError(f"strategy=deepspeed needs the extra `deepspeed`: {install_command('deepspeed')}")
     launcher = "basic" if here else _launcher()
     if launcher in _EXTRAS and importlib.util.find_spec(f"hydra_plugins.hydra_{_EXTRAS[launcher][0]}") is None:
         extra = _EXTRAS[launcher][1]
-        raise UserError(f"hydra/launcher={launcher} needs the extra `{extra}`: pip install 'adain-lightning[{extra}]'")
+        raise UserError(f"hydra/launcher={launcher} needs the extra `{extra}`: {install_command(extra)}")
     if launcher in _ELSEWHERE:
         return
     devices = device_count(config)

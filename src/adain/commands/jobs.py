@@ -17,6 +17,7 @@ from adain.commands.check_training import check_files
 from adain.commands.compose import compose_config, conf_folder, preflight
 from adain.commands.explain import explain
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.sweeps.space import Axis, grid, overrides_of, probes, split
 
 
@@ -75,5 +76,5 @@ def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"hydra.sweeper.{key}={value} is not allowed: give a whole number of at least 1")
     if "n_trials" in composed.hydra.sweeper and find_spec("optuna") is None:
-        raise UserError("sweep=optuna needs Optuna, which is missing: pip install 'adain-lightning[sweep]'")
+        raise UserError(f"sweep=optuna needs Optuna, which is missing: {install_command('sweep')}")
     return MultirunPlan(fixed, axes, "n_trials" in composed.hydra.sweeper, folder, composed)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adain.commands.app import fail
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.results import Sweep, read_sweep
 
@@ -30,7 +31,7 @@ def report(folder: Path) -> Sweep:
         except ModuleNotFoundError as error:
             if error.name != "plotly":
                 raise
-            print("page          left out: plotly is missing; install the extra: pip install 'adain-lightning[sweep]'")
+            print(f"page          left out: plotly is missing: {install_command('sweep')}")
         else:
             print(f"page          {write_page(sweep, ranking)}")
     except OSError as error:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from adain.commands.app import run
 from adain.commands.decoders import choose_decoder
 from adain.errors import UserError
+from adain.extras import install_command
 
 _PATHS = ("content", "style", "out", "decoder")
 _FORMATS = ("keep", "jpg", "png", "webp")
@@ -171,9 +172,7 @@ def _check_ray() -> None:
     from importlib.util import find_spec
 
     if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise UserError(
-            "engine=ray needs Ray, which is not installed: pip install 'adain-lightning[ray]', or give engine=local"
-        )
+        raise UserError(f"engine=ray needs Ray, which is not installed: {install_command('ray')}, or give engine=local")
 
 
 def _report(config: DictConfig, manifest: Any, made: int, before: int, seconds: float, out: Path) -> None:

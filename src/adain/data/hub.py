@@ -12,6 +12,7 @@ from PIL import Image
 from adain.data.picture import MAX_PIXELS, PictureError, read_picture
 from adain.data.sources import LOOK, MAX_SUBSTITUTES, IndexedSource, Place, Sample
 from adain.errors import UserError
+from adain.extras import install_command
 
 
 class HubSource:
@@ -58,7 +59,7 @@ class HubSource:
         try:
             import datasets
         except ImportError:
-            raise UserError("data=hub needs the extra `hub`: pip install 'adain-lightning[hub]'") from None
+            raise UserError(f"data=hub needs the extra `hub`: {install_command('hub')}") from None
         given = {k: self.given[k] for k in ("path", "split", "name", "data_files", "revision")}
         try:
             rows: Any = datasets.load_dataset(**given, streaming=True)
