@@ -11,12 +11,18 @@ from typing import get_args
 import pytest
 
 from adain.choices import Accelerator, Precision
-from adain.commands import check_training
+from adain.commands import check_strategy, check_training
 from adain.commands.compose import conf_folder, preflight
 from adain.errors import UserError
 
 FOLDERS = ["data.content=/a", "data.style=/b"]
 ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is seen later
+
+
+@pytest.fixture(autouse=True)
+def _eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine has is asked elsewhere: in ``test_check_strategy``."""
+    monkeypatch.setattr(check_strategy, "_gpus", lambda: 8)
 
 
 def choices(group: str) -> list[str]:
@@ -54,12 +60,12 @@ def test_every_experiment_passes(name: str) -> None:
         ["method.style_weight=20", "optim.lr=3e-4", "data.batch_size=2", "trainer.max_steps=10", "seed=3"],
         ["method.widths=[32,64,128]", "optim.betas=[0.5,0.9]", "run.tags=[a,b]", "run.name=5"],
         ["ckpt=null", "compare_with=null", "method.init=reference", "logs=/tmp/x"],
-        ["trainer.precision=bf16-mixed", "trainer.devices=2", "trainer.gradient_clip_val=1.0"],
+        ["trainer.precision=bf16-mixed", "trainer.devices=2", "strategy=ddp", "trainer.gradient_clip_val=1.0"],
         ["trainer.precision=32", "data.flip=1"],
         ["trainer.devices=[0]"],
-        ["trainer.devices=auto"],
-        ["trainer.devices=-1"],
-        ["trainer.precision=16", "trainer.devices='0,1'"],
+        ["trainer.devices=auto", "strategy=ddp"],
+        ["trainer.devices=-1", "strategy=ddp"],
+        ["trainer.precision=16", "trainer.devices='0,1'", "strategy=ddp"],
         ["+foo=1", "++bar=2", "~callbacks.grid"],
     ],
     ids=" ".join,

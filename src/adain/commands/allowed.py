@@ -90,7 +90,6 @@ _TRAIN = Allowed(
     above={"optim.lr": 0, "optim.bias_lr": 0},
     least={
         "seed": 0,
-        "optim.lr_batch": 1,
         "optim.lr_decay": 0,
         "optim.warmup_steps": 0,
         "method.content_weight": 0,
@@ -105,6 +104,7 @@ _TRAIN = Allowed(
         "method.width": 1,
         "method.blocks": 1,
         "data.batch_size": 1,
+        "optim.lr_batch": 1,  # by default data.batch_size
         "data.crop": 16,
         "data.resize": 16,
         "data.flip": 0,
