@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from adain.commands import app
+from adain.commands import app, check_strategy
 from adain.commands.app import conf_folder, preflight
 from adain.errors import UserError
 
@@ -52,7 +52,8 @@ TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=str)
-def test_every_file_of_every_group_passes(names: tuple[str | None, ...]) -> None:
+def test_every_file_of_every_group_passes(names: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_strategy, "_gpus", lambda: 1)
     chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
     preflight("train", [*chosen, *(FOLDERS if "data=folders" in chosen else [])])
 
@@ -68,7 +69,13 @@ def test_every_experiment_passes(name: str) -> None:
         ["method.style_weight=20", "optim.lr=3e-4", "data.batch_size=2", "trainer.max_steps=10", "seed=3"],
         ["method.widths=[32,64,128]", "optim.betas=[0.5,0.9]", "run.tags=[a,b]", "run.name=5"],
         ["ckpt=null", "compare_with=null", "method.init=reference", "logs=/tmp/x"],
-        ["trainer.precision=bf16-mixed", "trainer.devices=2", "trainer.gradient_clip_val=1.0"],
+        [
+            "trainer.precision=bf16-mixed",
+            "trainer=cpu",
+            "trainer.devices=2",
+            "strategy=ddp",
+            "trainer.gradient_clip_val=1.0",
+        ],
         ["trainer.precision=32", "data.flip=1"],
         ["trainer.devices=[0]"],
         ["trainer.devices=auto"],

@@ -30,7 +30,6 @@ _WORDS_OR_PATH: dict[str, tuple[str, ...]] = {
 }
 _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is itself allowed
     "optim.lr": (0, False),
-    "optim.lr_batch": (1, True),
     "optim.bias_lr": (0, False),
     "optim.lr_decay": (0, True),
     "optim.warmup_steps": (0, True),
@@ -41,6 +40,7 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "method.start_pictures": (1, True),
     "method.start_patches": (100, True),
     "data.batch_size": (1, True),
+    "optim.lr_batch": (1, True),  # is data.batch_size if nothing else is given
     "data.crop": (16, True),
     "data.resize": (16, True),
     "data.flip": (0, True),
