@@ -43,7 +43,8 @@ TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=str)
-def test_every_file_of_every_group_passes(names: tuple[str | None, ...]) -> None:
+def test_every_file_of_every_group_passes(names: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_strategy, "_gpus", lambda: 1)
     chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
     own = ["experiment=texture_network", ONE_STYLE] if "method=texture_network" in chosen else []
     preflight("train", [*chosen, *own, *(FOLDERS if "data=folders" in chosen else [])])

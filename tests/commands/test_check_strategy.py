@@ -12,6 +12,7 @@ from adain.commands.app import preflight
 from adain.commands.arguments import keep_to_one_folder
 from adain.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Hydra, of launchers' schemas: see commands/app.py
 RANK = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
 
 

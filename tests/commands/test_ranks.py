@@ -116,7 +116,7 @@ def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(tmp_path: Path) -> N
     assert "Traceback" not in err
     cut = Run(last.resolve().parents[1], 143, out, err)
     assert cut.summary["status"] == "preempted"
-    step = cut.checkpoint()["global_step"]
+    before, step = cut.decoder(), cut.checkpoint()["global_step"]
     assert cut.checkpoint()["StyleTransferDataModule"]["pairs"] == 4 * step
 
     done = command("train", "ckpt=last", f"trainer.max_steps={step + 1}", cwd=tmp_path / "shares")
@@ -125,8 +125,9 @@ def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(tmp_path: Path) -> N
     uncut = train(tmp_path / "whole", *steady, "data.batch_size=4", f"trainer.max_steps={step + 1}")
     assert resumed.checkpoint()["global_step"] == step + 1
     for name, weight in resumed.decoder().items():
-        moved = uncut.decoder()[name] - cut.decoder()[name]  # in the step after the cut
-        assert (weight - uncut.decoder()[name]).norm() < 0.05 * moved.norm(), name
+        moved = uncut.decoder()[name] - before[name]  # in the step after the cut; noise is of all steps before
+        assert moved.norm() > 1e-3 * before[name].norm(), name
+        assert (weight - uncut.decoder()[name]).norm() < 0.2 * moved.norm(), name
 
 
 def test_a_killed_rank_ends_the_job_with_one_sentence(tmp_path: Path) -> None:
