@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean evaluate
+.PHONY: help setup train stylize stylize-dataset export bench demo watch test lint check clean evaluate
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -50,6 +50,9 @@ evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...
 
 bench: $(READY) ## speed, side by side in one run: bench=train
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
+
+demo: $(READY) ## a web page to paint photographs: [port=7860] [decoder=...] [side=1024]
+	@$(BIN)/python -m adain.commands.demo $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)

@@ -93,8 +93,12 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "batch_size": (1, True),
     "bootstrap": (100, True),
     "page_pairs": (1, True),
+    "port": (0, True),
+    "side": (64, True),
+    "live_side": (32, True),
+    "max_mb": (0, False),
 }
-_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
+_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1, "port": 65535}
 _FILES = ("method.style",)
 # 2, [0,1] or auto; one folder or a list; a word or a list; a number or a file
 _SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style", "metrics", "pairs")
