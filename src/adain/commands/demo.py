@@ -39,7 +39,7 @@ def demo(config: DictConfig) -> None:
         from adain.stylize import Stylizer
 
         keep_freed_memory()
-        limits = Limits(int(config.max_mb * 1e6), config.max_pixels, config.side, config.live_side)
+        limits = Limits(int(config.max_mb * 2**20), config.max_pixels, config.side, config.live_side)
         studio = Studio(Stylizer.load(decoder, config.device), limits)
         page = start(studio, host, port, folder, decoder)
         ended = threading.Event()

@@ -6,6 +6,11 @@
 
   window.adainPaint = () => (canvas && touched ? canvas.toDataURL('image/png') : '');
 
+  // On a narrow screen the result is below the button.
+  window.adainGo = () => {
+    if (innerWidth <= 860) document.querySelector('#stage').scrollIntoView({ behavior: 'smooth' });
+  };
+
   window.adainBrush = (root) => {
     if (root.firstChild) return;
     root.innerHTML = `

@@ -23,7 +23,11 @@ from adain.errors import UserError
 
 PLACES = len(COLOURS)
 _HERE = Path(__file__).parent
-_COLOUR_CHOICES = [("Of the style", "none"), ("Of the photograph", "coral"), ("Only brush strokes", "luminance")]
+_COLOUR_CHOICES = [
+    ("the style's", "none"),
+    ("the photograph's, overall", "coral"),
+    ("the photograph's, pixel by pixel", "luminance"),
+]
 _REFUSED = "This cannot be used"
 
 THEME = gr.themes.Base(
@@ -89,7 +93,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                         content = Upload(
                             sources=["upload", "webcam", "clipboard"], format="png", buttons=[], height=260,
                             show_label=False, label="photograph", elem_id="photo",
-                            placeholder="### Drop a photograph\nor click to choose one",
+                            placeholder="# Drop a photograph\nor click to choose one",
                         )  # fmt: skip
                         picture_note = gr.HTML(_picture_note(studio), elem_id="picture-note")
                         photo_strip = _strip(photographs, folder, "photographs", 5)
@@ -108,7 +112,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                         Upload(
                             sources=["upload", "clipboard"], format="png", buttons=[], height=104, min_width=64,
                             show_label=False, label=f"style {place + 1}", elem_id=f"style-{place + 1}",
-                            elem_classes=["place"], placeholder=f"### {place + 1}",
+                            elem_classes=["place"], placeholder=f"# {place + 1}",
                         )
                         for place in range(PLACES)
                     ]  # fmt: skip
@@ -142,11 +146,11 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                 with gr.Column(elem_id="picture-stage") as picture_stage:
                     empty = gr.HTML(_empty(bool(paintings)), elem_id="empty")
                     comparison = gr.ImageSlider(
-                        visible=False, show_label=False, label="photograph and result", elem_id="comparison",
+                        show_label=False, label="photograph and result", elem_id="comparison",
                         interactive=False, buttons=["fullscreen"], max_height=640, format="png",
                     )  # fmt: skip
                     note = gr.HTML("", elem_id="note")
-                    download = gr.DownloadButton("Download PNG", visible=False, elem_id="download", size="lg")
+                    download = gr.DownloadButton("Download PNG", elem_id="download", size="lg")
                 with gr.Column(elem_id="live-stage", visible=False) as live_stage:
                     live = gr.HTML(_live_empty(), elem_id="live")
         gr.HTML(
@@ -155,7 +159,8 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             elem_id="foot",
         )
         private: dict[str, Any] = {"api_visibility": "private"}
-        quick: dict[str, Any] = {**private, "show_progress": "hidden", "queue": False}
+        # in the queue, for messages come through it, but never behind a picture that is being painted
+        quick: dict[str, Any] = {**private, "show_progress": "hidden", "concurrency_limit": None}
 
         def accept(source: Source | None) -> tuple[Any, str]:
             if source is None:
@@ -213,9 +218,6 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             text = f"{made.width} x {made.height} pixels, {seconds:.1f} s. Drag the line to compare."
             return (str(before), str(after)), str(after), f'<p class="note">{text}</p>'
 
-        def show() -> tuple[Any, Any, Any]:
-            return gr.HTML(visible=False), gr.ImageSlider(visible=True), gr.DownloadButton(visible=True)
-
         def paint_live(frame: Source | None, *given: Any) -> str:
             if frame is None:
                 return _live_empty()
@@ -240,8 +242,8 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
         go.click(
             paint_it, [content, *places, *shares, alpha, colour, rest, paint], [comparison, download, note],
             api_name="stylize", concurrency_id="studio", concurrency_limit=1, show_progress_on=[empty, comparison],
-            js="(...given) => [...given.slice(0, -1), window.adainPaint()]",
-        ).success(show, None, [empty, comparison, download], **quick)  # fmt: skip
+            js="(...given) => { window.adainGo(); return [...given.slice(0, -1), window.adainPaint()]; }",
+        )  # fmt: skip
         webcam.stream(
             paint_live, [webcam, *places, *shares, alpha, colour], live, stream_every=0.05, time_limit=None,
             concurrency_id="live", concurrency_limit=4, show_progress="hidden", **private,
@@ -276,7 +278,7 @@ def _title(number: int, text: str, more: str = "") -> None:
 
 
 def _picture_note(studio: Studio, given: tuple[int, int] | None = None, used: tuple[int, int] | None = None) -> str:
-    side, most = studio.limits.side, studio.limits.max_bytes / 1e6
+    side, most = studio.limits.side, studio.limits.max_bytes / 2**20
     if given is None or used is None:
         text = f"Up to {most:.0f} MB. Above {side} pixels a side, pictures are reduced to it."
     elif max(given) > side:

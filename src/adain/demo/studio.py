@@ -86,7 +86,7 @@ class Studio:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if size > self.limits.max_bytes:
             raise UserError(
-                f"The {what} has {size / 1e6:.0f} MB: give a file of at most {self.limits.max_bytes / 1e6:.0f} MB."
+                f"The {what} has {size / 2**20:.0f} MB: give a file of at most {self.limits.max_bytes / 2**20:.0f} MB."
             )
         try:
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
