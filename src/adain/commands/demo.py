@@ -49,7 +49,10 @@ def demo(config: DictConfig) -> None:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, end)
-        print(f"the page is at {page.local_url}   (decoder {decoder}, {studio.stylizer.device}; Ctrl-C ends it)", flush=True)
+        print(
+            f"the page is at {page.local_url}   (decoder {decoder}, {studio.stylizer.device}; Ctrl-C ends it)",
+            flush=True,
+        )
         while not ended.wait(1):  # a wait without end would not notice the signal on every system
             pass
         print("\nending")

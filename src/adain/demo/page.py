@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
-from gradio.data_classes import ImageData
 from PIL import Image
 
 from adain.choices import PreserveColor
 from adain.demo.samples import sample_pictures, thumbnails
 from adain.demo.studio import COLOURS, Source, Studio
+from adain.demo.upload import Upload
 from adain.errors import UserError
 
 PLACES = len(COLOURS)
@@ -29,6 +29,7 @@ _COLOUR_CHOICES = [
     ("the photograph's, pixel by pixel", "luminance"),
 ]
 _REFUSED = "This cannot be used"
+_FRAME = '<div class="frame" aria-hidden="true"><i></i><i></i><i></i></div>'
 
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.stone,
@@ -41,31 +42,6 @@ HEAD = (
     f"<script>window.adainColours = {list(COLOURS)};</script>\n"
     f"<script>{(_HERE / 'brush.js').read_text(encoding='utf-8')}</script>"
 )
-
-
-class Upload(gr.Image):
-    """A picture whose bytes reach our own reader: Pillow's other formats and addresses elsewhere are never opened."""
-
-    def preprocess(self, payload: ImageData | None) -> Any:
-        """The uploaded file, or the bytes of a snapshot."""
-        if payload is None:
-            return None
-        if payload.url and payload.url.startswith("data:"):
-            try:
-                return base64.b64decode(payload.url.partition(",")[2], validate=True)
-            except ValueError:
-                return b""  # read as no picture
-        return None if payload.path is None else Path(payload.path)
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Files of the server's own folder only."""
-        if str(url_or_file_path).lower().startswith(("http:", "https:")):
-            raise gr.Error("Give a picture, not an address.", print_exception=False)
-        return cast("str | None", await super().async_move_resource_to_block_cache(url_or_file_path))
-
-    def get_block_name(self) -> str:
-        """The browser's side is gradio's."""
-        return "image"
 
 
 def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
@@ -237,8 +213,12 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
         for place in places:
             place.input(accept_style, place, place, **quick)
             place.change(show_shares, places, shares, trigger_mode="always_last", **quick)
-        picture_tab.select(lambda: (gr.Column(visible=True), gr.Column(visible=False)), None, [picture_stage, live_stage], **quick)
-        live_tab.select(lambda: (gr.Column(visible=False), gr.Column(visible=True)), None, [picture_stage, live_stage], **quick)
+        picture_tab.select(
+            lambda: (gr.Column(visible=True), gr.Column(visible=False)), None, [picture_stage, live_stage], **quick
+        )
+        live_tab.select(
+            lambda: (gr.Column(visible=False), gr.Column(visible=True)), None, [picture_stage, live_stage], **quick
+        )
         go.click(
             paint_it, [content, *places, *shares, alpha, colour, rest, paint], [comparison, download, note],
             api_name="stylize", concurrency_id="studio", concurrency_limit=1, show_progress_on=[empty, comparison],
@@ -291,14 +271,14 @@ def _picture_note(studio: Studio, given: tuple[int, int] | None = None, used: tu
 def _empty(samples: bool) -> str:
     second = "Choose a painting or two, or drop your own" if samples else "Drop a painting, or up to four"
     return (
-        '<div class="empty"><div class="frame" aria-hidden="true"><i></i><i></i><i></i></div>'
+        f'<div class="empty">{_FRAME}'
         "<h3>Your painting will hang here</h3>"
         f"<ol><li>Give a photograph</li><li>{second}</li><li>Press <b>Paint it</b></li></ol></div>"
     )
 
 
 def _live_empty(text: str = "Choose a style, then start the webcam.") -> str:
-    return f'<div class="empty"><div class="frame" aria-hidden="true"><i></i><i></i><i></i></div><h3>{html.escape(text)}</h3></div>'
+    return f'<div class="empty">{_FRAME}<h3>{html.escape(text)}</h3></div>'
 
 
 def _live(picture: Image.Image, seconds: float) -> str:
