@@ -14,7 +14,7 @@ from adain.demo.studio import Limits, Studio
 from adain.stylize import Stylizer
 
 SIDE = 96
-LIMITS = Limits(max_bytes=2_000_000, max_pixels=4_000_000, side=SIDE, live_side=48)
+LIMITS = Limits(max_bytes=2_000_000, max_pixels=8_000_000, side=SIDE, live_side=48)
 
 
 @pytest.fixture(scope="session")

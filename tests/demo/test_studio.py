@@ -37,7 +37,7 @@ def bomb() -> bytes:
 
 
 HOSTILE = {
-    "bomb.png": (bomb(), "max_pixels=4000000"),
+    "bomb.png": (bomb(), "max_pixels=8000000"),
     "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "not a picture"),
     "text.jpg": (b"this is a text", "not a picture"),
     "empty.png": (b"", "not a picture"),

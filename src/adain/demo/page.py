@@ -228,7 +228,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             paint_live, [webcam, *places, *shares, alpha, colour], live, stream_every=0.05, time_limit=None,
             concurrency_id="live", concurrency_limit=4, show_progress="hidden", **private,
         )  # fmt: skip
-    return page
+    return cast(gr.Blocks, page)
 
 
 @contextmanager

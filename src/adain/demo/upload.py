@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 from gradio import component_meta
@@ -38,13 +38,21 @@ with _no_stub_file():
                     return base64.b64decode(payload.url.partition(",")[2], validate=True)
                 except ValueError:
                     return b""  # read as no picture
-            return None if payload.path is None else Path(payload.path)
+            if payload.path is None:
+                return None
+            # gradio checks only paths that come with its own mark, and whoever sends a request may leave that out
+            path = Path(payload.path).resolve()
+            if not path.is_relative_to(Path(self.GRADIO_CACHE).resolve()):
+                raise gr.Error("Give an uploaded picture, not a path.", print_exception=False)
+            if not path.is_file():
+                raise gr.Error("This picture is no longer here: upload it again.", print_exception=False)
+            return path
 
         async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
             """Files of the server's own folder only."""
             if str(url_or_file_path).lower().startswith(("http:", "https:")):
                 raise gr.Error("Give a picture, not an address.", print_exception=False)
-            return cast("str | None", await super().async_move_resource_to_block_cache(url_or_file_path))
+            return await super().async_move_resource_to_block_cache(url_or_file_path)
 
         def get_block_name(self) -> str:
             """The browser's side is gradio's."""
