@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +19,7 @@ from PIL import Image
 from tests.demo.conftest import Served, draw
 from tests.demo.test_studio import HOSTILE
 
+httpx = pytest.importorskip("httpx", reason="comes with gradio, of the extra demo")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
