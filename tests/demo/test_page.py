@@ -231,6 +231,7 @@ def test_the_queue_serves_one_at_a_time_and_tells_the_place(served: Served, tmp_
         running += 1
         with Image.open(content) as picture:
             started.append((picture.width, running))
+        time.sleep(0.5)  # longer than joining takes, so that the others do wait
         try:
             return plain(content, *given, **options)
         finally:
