@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep report stylize stylize-dataset export evaluate bench doctor watch test lint check clean
+.PHONY: help setup train sweep report stylize stylize-dataset export evaluate bench demo doctor watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -67,6 +67,9 @@ bench: .venv/.extra-sweep ## speed and memory by stage, beside the machine's lim
 
 doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
 	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
+
+demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder=...] [side=1024]
+	@$(BIN)/python -m adain.commands.demo $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)

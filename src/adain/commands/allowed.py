@@ -146,6 +146,11 @@ _OTHERS = {
         most={"alpha": 1},
         several_types=("metrics", "pairs"),  # a word or a list; a number or a file
     ),
+    "demo": Allowed(
+        words_or_path={"decoder": _DECODERS},
+        least={"port": 1, "side": 64, "live_side": 64, "max_mb": 1, "max_pixels": 256},
+        most={"port": 65535},
+    ),
     "bench": Allowed(
         words={"bench": get_args(BenchKind)},
         least={"repeats": 1, "steps": 1, "pictures": 1, "least_seconds": 0, "workers": 0},

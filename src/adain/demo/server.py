@@ -1,0 +1,72 @@
+"""Starts and ends the page's server."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from adain.errors import UserError
+
+_TRIED = 200  # ports above one that is taken
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, if it can be listened on; any free one for 0.
+
+    Raises:
+        UserError: If the port is taken, with the next that is free, or if the host is not of this machine.
+    """
+    if not 0 <= port <= 65535:
+        raise UserError(f"port={port} is no port: give 1 to 65535, or 0 for any that is free")
+    try:
+        return _bound(host, port)
+    except socket.gaierror:
+        raise UserError(f"host={host} is unknown: give 127.0.0.1, or an address of this machine") from None
+    except PermissionError:
+        raise UserError(f"port={port} is not for ordinary users: give one of 1024 or more, such as port=7860") from None
+    except OSError as error:
+        if error.errno is not None and os.strerror(error.errno) == os.strerror(99):  # EADDRNOTAVAIL
+            raise UserError(f"host={host} is no address of this machine: give 127.0.0.1, or one that is") from None
+    for other in range(port + 1, min(port + _TRIED, 65536)):
+        try:
+            _bound(host, other)
+        except OSError:
+            continue
+        raise UserError(f"port={port} is in use: give another, such as port={other}")
+    raise UserError(f"port={port} is in use, and so are those after it: give port=0 for any that is free")
+
+
+def _bound(host: str, port: int) -> int:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        return int(probe.getsockname()[1])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server on this host."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """A folder for uploads and results that goes with the server, and gradio kept from asking anything elsewhere.
+
+    To be entered before gradio is imported.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # also the check for a newer version
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    for name in ("NO_PROXY", "no_proxy"):  # gradio asks itself whether it is up, through the proxy if there is one
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost,::1"]))
+    with TemporaryDirectory(prefix="adain-demo-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        yield Path(folder).resolve()

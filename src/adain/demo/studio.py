@@ -1,0 +1,262 @@
+"""What the page can do, without the page: uploads read within limits, styles encoded once, painted masks, live frames."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import IO, Literal, NamedTuple, cast
+
+import numpy as np
+from PIL import Image
+
+from adain.choices import PreserveColor
+from adain.data.picture import PictureError, read_picture
+from adain.errors import UserError
+from adain.functional import Statistics
+from adain.picture_kinds import SMALLEST
+from adain.request import check_request
+from adain.stylize import Stylizer
+
+Source = Path | bytes
+"""An upload: a file, or the bytes of one."""
+
+COLOURS = ("#d1495b", "#2e86ab", "#e0a030", "#4f9d69")
+"""Of the four brushes, one a style."""
+
+KINDS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF")
+"""Formats that are taken. Pillow opens more, some of them by starting other programs."""
+
+_STYLES_KEPT = 256  # of 4 KB each
+_PAINT_PIXELS = 4_000_000  # the page paints on at most 640 x 640
+
+
+class Limits(NamedTuple):
+    """How much an upload may be.
+
+    Attributes:
+        max_bytes: Of a file.
+        max_pixels: Of a picture, before it is reduced.
+        side: Pixels of the longer side; larger pictures are reduced to it.
+        live_side: The same for webcam frames.
+    """
+
+    max_bytes: int
+    max_pixels: int
+    side: int
+    live_side: int
+
+
+class Read(NamedTuple):
+    """An upload that was accepted: RGB, upright, and the width and height it came with."""
+
+    picture: Image.Image
+    size: tuple[int, int]
+
+
+class Studio:
+    """A stylizer for many visitors: one picture at a time, every style encoded once.
+
+    Args:
+        stylizer: The trained decoder's.
+        limits: Of uploads.
+
+    Attributes:
+        encoded: How many style pictures went through the encoder so far.
+    """
+
+    def __init__(self, stylizer: Stylizer, limits: Limits) -> None:
+        self.stylizer, self.limits = stylizer, limits
+        self.encoded = 0
+        self._styles: OrderedDict[str, Statistics] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, source: Source, what: str, side: int | None = None) -> Read:
+        """Decodes an upload and reduces it to ``side``, the limits' own by default.
+
+        Raises:
+            UserError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
+        """
+        side = self.limits.side if side is None else side
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if size > self.limits.max_bytes:
+            raise UserError(
+                f"The {what} has {size / 2**20:.0f} MB: give a file of at most {self.limits.max_bytes / 2**20:.0f} MB."
+            )
+        try:
+            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+                _known_kind(stream)
+                picture = read_picture(stream, max_pixels=self.limits.max_pixels, min_side=SMALLEST)
+        except PictureError as error:
+            raise UserError(f"The {what} cannot be used ({error}): give a {_listed(KINDS)} picture.") from None
+        full = picture.size
+        if max(full) > side:
+            picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        if min(picture.size) < SMALLEST:
+            raise UserError(
+                f"The {what} is {full[0]} x {full[1]} and would be under {SMALLEST} pixels at {side}: crop it first."
+            )
+        return Read(picture, full)
+
+    def style(self, source: Source) -> Statistics:
+        """A style's statistics, from the cache if the same bytes came before.
+
+        Raises:
+            UserError: As ``read``.
+        """
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        key = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            if key in self._styles:
+                self._styles.move_to_end(key)
+                return self._styles[key]
+        picture = self.read(data, "style").picture
+        with self._lock:
+            if key not in self._styles:
+                self._styles[key] = self.stylizer.encode_style(picture)
+                self.encoded += 1
+                if len(self._styles) > _STYLES_KEPT:
+                    self._styles.popitem(last=False)
+            return self._styles[key]
+
+    def stylize(
+        self,
+        content: Source | None,
+        styles: Sequence[Source | None],
+        shares: Sequence[float],
+        alpha: float = 1.0,
+        preserve_color: PreserveColor = "none",
+        paint: str = "",
+        rest: Literal["photograph", "mix"] = "photograph",
+    ) -> tuple[Read, Image.Image]:
+        """A picture in one to four styles.
+
+        Args:
+            content: The photograph.
+            styles: One a place; None where a place is empty.
+            shares: Of the mix, one a place, at least 0.
+            alpha: From 0, the photograph, to 1, the full style.
+            preserve_color: See ``Stylizer.stylize``.
+            paint: A PNG as a data URL, of any size: place k's colour of ``COLOURS`` where style k acts; empty for everywhere.
+            rest: What unpainted parts become: they stay as they are, or take the mix of all styles.
+
+        Returns:
+            The photograph as it was used, and the result of its size.
+
+        Raises:
+            UserError: If something is missing or cannot be used.
+        """
+        if content is None:
+            raise UserError("There is no photograph yet: upload one, take one, or choose a sample.")
+        places = [place for place, style in enumerate(styles) if style is not None]
+        chosen = [style for style in styles if style is not None]
+        weights = [float(shares[place]) for place in places]
+        if not chosen:
+            raise UserError("There is no style yet: choose a painting, or upload one.")
+        if len(chosen) > 1 and not any(weights):
+            raise UserError("Every style's share is 0: raise at least one.")
+        mix = weights if len(chosen) > 1 else None
+        check_request(len(chosen), alpha, mix, None, preserve_color, False)
+        read = self.read(content, "photograph")
+        masks = None
+        if paint:
+            covers = painted(paint)
+            for place in range(len(styles)):
+                if place not in places and covers[place].any():
+                    raise UserError(
+                        f"Parts are painted with style {place + 1}, which is empty: choose a style there, or clear the paint."
+                    )
+            if covers.any():
+                kept = covers[places]
+                if rest == "mix":
+                    share = np.asarray(mix or [1.0])
+                    kept = kept + (1 - covers.sum(0)) * (share / share.sum())[:, None, None]
+                used = [i for i in range(len(chosen)) if kept[i].any()]
+                chosen, masks, mix = [chosen[i] for i in used], [kept[i].astype(np.float32) for i in used], None
+        given: list[Image.Image | Statistics]
+        if preserve_color == "coral":  # it changes the style picture, so that nothing can be kept
+            given = [self.read(style, "style").picture for style in chosen]
+        else:
+            given = [self.style(style) for style in chosen]
+        with self._lock:
+            made = self.stylizer.stylize(
+                read.picture, styles=given, weights=mix, masks=masks, alpha=alpha, preserve_color=preserve_color
+            )
+        return read, made
+
+    def frame(
+        self,
+        frame: Source,
+        styles: Sequence[Source | None],
+        shares: Sequence[float],
+        alpha: float,
+        preserve_color: PreserveColor,
+    ) -> Image.Image:
+        """A webcam's frame, at ``live_side``.
+
+        Raises:
+            UserError: As ``stylize``.
+        """
+        chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if style is not None]
+        if not chosen:
+            raise UserError("Choose a style: the picture follows at once.")
+        weights = [share for _, share in chosen]
+        picture = self.read(frame, "frame", self.limits.live_side).picture
+        given = [self.style(style) for style, _ in chosen]
+        luminance: PreserveColor = "none" if preserve_color == "none" else "luminance"  # coral encodes anew each time
+        with self._lock:
+            return self.stylizer.stylize(
+                picture, styles=given, weights=weights if any(weights) else None, alpha=alpha, preserve_color=luminance
+            )
+
+
+def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
+    """Masks of a painted picture.
+
+    Args:
+        paint: A PNG as a data URL; each pixel counts for the brush whose colour is nearest, as much as it is opaque.
+
+    Returns:
+        ``4 x H x W`` in [0, 1]; the sum over the first axis is at most 1.
+
+    Raises:
+        UserError: If it is no such picture.
+    """
+    try:
+        data = base64.b64decode(paint.partition(",")[2], validate=True)
+        with io.BytesIO(data) as stream:
+            _known_kind(stream)
+            picture = read_picture(stream, max_pixels=_PAINT_PIXELS, keep_alpha=True)
+    except (binascii.Error, ValueError) as error:  # PictureError is a ValueError
+        raise UserError(f"The painting cannot be used ({error}): clear it and paint again.") from None
+    if picture.mode == "RGB":
+        picture.putalpha(255)
+    pixels = np.asarray(picture).astype(np.float64)
+    brushes = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS], dtype=np.float64)
+    nearest = ((pixels[None, ..., :3] - brushes[:, None, None]) ** 2).sum(-1).argmin(0)
+    opacity = pixels[..., 3] / 255
+    opacity[opacity < 0.02] = 0
+    return cast(
+        "np.ndarray[tuple[int, int, int], np.dtype[np.float64]]",
+        np.stack([np.where(nearest == k, opacity, 0) for k in range(len(COLOURS))]),
+    )
+
+
+def _known_kind(stream: IO[bytes]) -> None:
+    """Refuses what is none of ``KINDS`` by its first bytes, whatever it is called, and goes back to the start."""
+    try:
+        Image.open(stream, formats=KINDS)
+    except Image.DecompressionBombError:
+        pass  # said by read_picture, with its own limit
+    except Exception:
+        raise PictureError("not a picture, or of another kind") from None
+    stream.seek(0)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"

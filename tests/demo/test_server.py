@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from adain.demo.server import free_port, is_loopback
+from adain.errors import UserError
+
+
+def test_a_port_in_use_names_the_next_free_one() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port={port} is in use: give another, such as port=(\d+)$") as told:
+            free_port("127.0.0.1", port)
+        other = int(str(told.value).rpartition("=")[2])
+        assert free_port("127.0.0.1", other) == other > port
+
+
+def test_any_free_port() -> None:
+    assert 1024 <= free_port("127.0.0.1", 0) <= 65535
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reason"), [("192.0.2.1", 0, "no address of this machine"), ("127.0.0.1", 70000, "no port")]
+)
+def test_mistakes(host: str, port: int, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        free_port(host, port)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_loopback(host: str, own: bool) -> None:
+    assert is_loopback(host) is own

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from adain.demo.studio import COLOURS, Studio, painted
+from adain.errors import UserError
+from tests.demo.conftest import SIDE, draw
+
+NONE = (None, None, None)
+
+
+def data_url(picture: Image.Image) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def bomb() -> bytes:
+    """A PNG of 60000 x 60000 in 100 bytes of header; its data would inflate to gigabytes."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"\0" * 100_000)),
+    ]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+HOSTILE = {
+    "bomb.png": (bomb(), "max_pixels=8000000"),
+    "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "not a picture"),
+    "text.jpg": (b"this is a text", "not a picture"),
+    "empty.png": (b"", "not a picture"),
+    "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(%pipe%id) (w) file\n", "not a picture"),
+    "large.jpg": (b"\xff\xd8" + b"0" * 2_100_000, "at most 2 MB"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_uploads_are_one_sentence(name: str, tmp_path: Path, studio: Studio) -> None:
+    data, reason = HOSTILE[name]
+    (tmp_path / name).write_bytes(data)
+    for source in (tmp_path / name, data):
+        with pytest.raises(UserError, match=reason) as told:
+            studio.read(source, "photograph")
+        assert "\n" not in str(told.value)
+        assert str(tmp_path) not in str(told.value)
+
+
+def test_a_cut_picture_and_a_sliver_are_refused(tmp_path: Path, studio: Studio) -> None:
+    whole = draw(tmp_path / "a.jpg", 1, (400, 300)).read_bytes()
+    with pytest.raises(UserError, match="photograph cannot be used"):
+        studio.read(whole[: len(whole) // 2], "photograph")
+    with pytest.raises(UserError, match="crop it first"):
+        studio.read(draw(tmp_path / "b.png", 1, (2000, 40)), "photograph")
+
+
+def test_large_pictures_are_reduced_and_upright(tmp_path: Path, studio: Studio) -> None:
+    picture = Image.new("RGB", (300, 200), "red")
+    exif = picture.getexif()
+    exif[274] = 6  # a quarter turn
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    read = studio.read(tmp_path / "a.jpg", "photograph")
+    assert read.size == (200, 300)
+    assert read.picture.size == (64, SIDE)
+
+
+def test_the_same_as_the_library(tmp_path: Path, studio: Studio) -> None:
+    content, a, b = (draw(tmp_path / f"{seed}.png", seed) for seed in (1, 2, 3))
+    _, made = studio.stylize(content, (a, None, b, None), (0.2, 1, 0.6, 1), 0.7, "luminance")
+    expected = studio.stylizer.stylize(
+        Image.open(content), styles=[Image.open(a), Image.open(b)], weights=[0.25, 0.75], alpha=0.7,
+        preserve_color="luminance",
+    )  # fmt: skip
+    assert np.abs(np.asarray(made, int) - np.asarray(expected, int)).max() <= 1
+
+
+def test_a_style_is_encoded_once_whatever_the_file_is_called(tmp_path: Path, studio: Studio) -> None:
+    content, style = draw(tmp_path / "c.png", 1), draw(tmp_path / "s.png", 2)
+    copy = tmp_path / "other.png"
+    copy.write_bytes(style.read_bytes())
+    for source in (style, copy, style.read_bytes()):
+        studio.stylize(content, (source, *NONE), (1, 1, 1, 1))
+    studio.frame(content, (style, *NONE), (1, 1, 1, 1), 1.0, "none")
+    assert studio.encoded == 1
+    studio.stylize(content, (draw(tmp_path / "s.png", 3), *NONE), (1, 1, 1, 1))  # the same name, another picture
+    assert studio.encoded == 2
+
+
+def test_painted_regions(tmp_path: Path, studio: Studio) -> None:
+    content = draw(tmp_path / "c.png", 1)
+    a, b = draw(tmp_path / "a.png", 2), draw(tmp_path / "b.png", 3)
+    sheet = Image.new("RGBA", (48, 36))
+    ImageDraw.Draw(sheet).rectangle((0, 0, 15, 35), fill=COLOURS[1])
+    _, made = studio.stylize(content, (a, b, None, None), (1, 1, 1, 1), paint=data_url(sheet))
+    before, after = np.asarray(Image.open(content), int), np.asarray(made, int)
+    assert np.array_equal(before[:, 40:], after[:, 40:])  # unpainted: the photograph's own pixels
+    alone = studio.stylizer.stylize(
+        Image.open(content), Image.open(b), masks=[np.pad(np.ones((36, 16)), ((0, 0), (0, 32)))]
+    )
+    assert np.abs(after - np.asarray(alone, int)).max() <= 1
+    _, filled = studio.stylize(content, (a, b, None, None), (1, 0, 1, 1), paint=data_url(sheet), rest="mix")
+    assert np.abs(np.asarray(filled, int)[:, 60:] - before[:, 60:]).mean() > 5
+
+
+def test_masks_of_a_painted_picture() -> None:
+    sheet = Image.new("RGBA", (8, 4))
+    for k, colour in enumerate(COLOURS):
+        ImageDraw.Draw(sheet).rectangle((2 * k, 0, 2 * k + 1, 3), fill=colour + ("80" if k == 3 else "ff"))
+    masks = painted(data_url(sheet))
+    assert masks.shape == (4, 4, 8)
+    for k in range(4):
+        assert masks[k, :, 2 * k : 2 * k + 2] == pytest.approx(0x80 / 255 if k == 3 else 1)
+        assert masks[k].sum() == masks[k, :, 2 * k : 2 * k + 2].sum()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"content": None}, "no photograph yet"),
+        ({"styles": (None, *NONE)}, "no style yet"),
+        ({"shares": (0, 0, 1, 1), "second": True}, "share is 0"),
+        ({"alpha": 1.5}, "alpha=1.5"),
+        ({"preserve_color": "sepia"}, "preserve_color=sepia"),
+        ({"paint": "data:image/png;base64,AAAA"}, "clear it and paint again"),
+        ({"paint": "no url"}, "clear it and paint again"),
+        ({"paint": data_url(Image.new("RGBA", (20, 20), COLOURS[2]))}, "style 3, which is empty"),
+    ],
+)
+def test_mistakes(change: dict[str, Any], reason: str, tmp_path: Path, studio: Studio) -> None:
+    content, style = draw(tmp_path / "c.png", 1), draw(tmp_path / "s.png", 2)
+    given: dict[str, Any] = {"content": content, "styles": (style, *NONE), "shares": (1, 1, 1, 1), **change}
+    if given.pop("second", False):
+        given["styles"] = (style, style, None, None)
+    with pytest.raises(UserError, match=reason):
+        studio.stylize(**given)
