@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from adain.decoder import Decoder, load_decoder
+from adain.decoder import SHIPPED, Decoder, load_decoder
+from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.weights import find, read_state
 
@@ -32,6 +33,17 @@ def checkpoint(decoder: Decoder, **more: Any) -> dict[str, Any]:
 def same(one: Decoder, other: Decoder) -> bool:
     pairs: list[tuple[Tensor, Tensor]] = list(zip(one.parameters(), other.parameters(), strict=True))
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_shipped_decoder_is_the_published_one_but_for_rounding(encoder: Encoder, pictures: Tensor) -> None:
+    shipped, reference = load_decoder("shipped"), load_decoder("reference")
+    assert (shipped.encoder, SHIPPED.stat().st_size < 8_000_000) == ("vgg19_normalised", True)
+    with torch.no_grad():
+        features = encoder(pictures)
+        ours, theirs = shipped.decoder(features), reference.decoder(features)
+    assert ours.dtype == torch.float32
+    assert not torch.equal(ours, theirs)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-3)
 
 
 def test_the_reference_is_the_published_file() -> None:

@@ -148,7 +148,8 @@ _OTHERS = {
     ),
     "demo": Allowed(
         words_or_path={"decoder": _DECODERS},
-        least={"port": 1, "side": 64, "live_side": 64, "max_mb": 1, "max_pixels": 256},
+        above={"max_mb": 0},
+        least={"port": 0, "side": 64, "live_side": 32, "max_pixels": 256},
         most={"port": 65535},
     ),
     "bench": Allowed(
