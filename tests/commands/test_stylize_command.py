@@ -103,7 +103,7 @@ def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 def test_a_user_gets_a_picture_and_is_told_where(folder: Path) -> None:
     done = command("stylize", *EXISTING, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "logs/stylized/content_style.png  (65 x 47, decoder reference)"
+    assert done.stdout.splitlines()[-1] == "logs/stylized/content_style.png  (65 x 47, decoder shipped)"
     assert Image.open(folder / "logs/stylized/content_style.png").size == (65, 47)
 
 
@@ -172,16 +172,16 @@ def test_a_tilde_is_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatc
 # --- which decoder, how much of the style ---------------------------------------------------------------------------
 
 
-def test_without_a_run_the_reference_is_used_and_that_is_said(
+def test_without_a_run_the_shipped_decoder_is_used_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call(monkeypatch, *EXISTING)
-    assert "no trained decoder below logs yet: using the published reference decoder" in capsys.readouterr().out
+    assert "no trained decoder below logs yet: using the shipped decoder" in capsys.readouterr().out
 
 
 def test_the_reference_may_be_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     call(monkeypatch, *EXISTING, "decoder=reference")
-    assert capsys.readouterr().out == "logs/stylized/content_style.png  (65 x 47, decoder reference)\n"
+    assert capsys.readouterr().out == "logs/stylized/content_style.png  (65 x 47, decoder shipped)\n"
 
 
 @pytest.mark.parametrize(("names", "chosen"), [(["best", "last"], "best"), (["last"], "last")])
