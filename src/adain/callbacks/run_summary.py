@@ -47,12 +47,11 @@ class RunSummary(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Notes the learning rate; a resumed run goes on with the history up to its checkpoint."""
-        batch = trainer.datamodule.batch_size * trainer.accumulate_grad_batches * trainer.world_size  # type: ignore[attr-defined]
+        pairs = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
+        batch = None if pairs is None else pairs * trainer.accumulate_grad_batches * trainer.world_size
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-        self._rate = {
-            "batch": batch,
-            **({"lr": float(schedulers[0].base_lrs[0])} if schedulers else {}),
-        }  # scaled, unscheduled
+        rate = float(schedulers[0].base_lrs[0]) if schedulers else None  # scaled, not scheduled
+        self._rate = {name: value for name, value in (("batch", batch), ("lr", rate)) if value is not None}
         self._recall(trainer)
 
     def _recall(self, trainer: pl.Trainer) -> None:
