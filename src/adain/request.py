@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import get_args
 
-from adain.choices import PreserveColor
+from adain.choices import VIDEO_RESULTS, PreserveColor
 from adain.errors import UserError
 
 
@@ -34,3 +35,26 @@ def check_request(
         raise UserError(f"{masks} masks are given for {styles} styles: give one for each")
     if preserve_color not in get_args(PreserveColor):
         raise UserError(f"preserve_color={preserve_color} is unknown: choose {', '.join(get_args(PreserveColor))}")
+
+
+def is_live(content: str) -> bool:
+    """Whether a content is read as it comes and cannot be read twice: ``-``, ``camera:0`` or ``/dev/video0``."""
+    return re.fullmatch(r"-|camera:\d+|/dev/video\d+", content) is not None
+
+
+def check_video(out: str, temporal: float, side: int | None, seconds: float | None, crf: int) -> None:
+    """What can be known of a video's options before it is opened.
+
+    Raises:
+        UserError: If one is out of its range.
+    """
+    if not out.lower().endswith(VIDEO_RESULTS):
+        raise UserError(f"out={out} has no video's ending: give {', '.join(VIDEO_RESULTS[:-1])} or {VIDEO_RESULTS[-1]}")
+    if not 0 <= temporal <= 1:
+        raise UserError(f"temporal={temporal} is out of range: give 0 (each frame by itself) to 1 (the scene's first)")
+    if side is not None and side < 16:
+        raise UserError(f"side={side} is too small: give at least 16 pixels")
+    if seconds is not None and not seconds > 0:
+        raise UserError(f"seconds={seconds} leaves nothing: give more than 0")
+    if not 0 <= crf <= 51:
+        raise UserError(f"crf={crf} is out of range: give 0 (lossless) to 51 (worst); 18 is the default")
