@@ -38,7 +38,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "encoder.name": get_args(EncoderName),
     "monitor.mode": ("min", "max"),
     "preserve_color": (*get_args(PreserveColor), "true", "false"),
-    "format": ("png", "jpg", "jpeg", "webp"),
+    "format": ("png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"),
     "grid": ("alpha", "corners"),
     "pairing": ("auto", "all", "zip"),
 }
@@ -93,8 +93,10 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "batch_size": (1, True),
     "bootstrap": (100, True),
     "page_pairs": (1, True),
+    "temporal": (0, True),
+    "crf": (0, True),
 }
-_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
+_MOST: dict[str, float] = {"data.flip": 1, "alpha": 1, "temporal": 1, "crf": 51}
 _FILES = ("method.style",)
 # 2, [0,1] or auto; one folder or a list; a word or a list; a number or a file
 _SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style", "metrics", "pairs")

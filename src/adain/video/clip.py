@@ -18,7 +18,7 @@ from adain.errors import UserError
 from adain.functional import Statistics
 from adain.metrics.flicker import frame_change
 from adain.picture_kinds import Picture
-from adain.request import check_request, check_video, is_live
+from adain.request import check_request, check_side, check_video, is_live
 from adain.stylize import Style, Tile
 from adain.video.joining import join
 from adain.video.parts import CODECS, PART, Parts, even
@@ -119,13 +119,14 @@ def stylize_video(
     """
     content, out = str(content), Path(out)
     check_request(len(styles), alpha, weights, None if masks is None else len(masks), preserve_color, extrapolate)
-    check_video(out.name, temporal, side, seconds, crf)
+    check_side(side)
+    check_video(out.name, temporal, seconds, crf)
     live = is_live(content)
-    asked = dict(
-        version=1, av=av.__version__, content=_identity(content), alpha=alpha, weights=weights and list(weights),
-        preserve_color=preserve_color, temporal=temporal, side=side, seconds=seconds, crf=crf, masks=masks and len(masks),
-        batch_size=batch_size, tile=tile, other=settings,
-    )  # fmt: skip
+    asked = {
+        "version": 1, "av": av.__version__, "content": _identity(content), "alpha": alpha, "temporal": temporal,
+        "weights": weights and list(weights), "preserve_color": preserve_color, "masks": masks and len(masks), "tile": tile,
+        "side": side, "seconds": seconds, "crf": crf, "batch_size": batch_size, "other": settings,
+    }  # fmt: skip
     parts = Parts(out, asked, resumable=not live)
     done = False
     try:
@@ -149,7 +150,7 @@ def stylize_video(
             whole.replace(out)
         except (av.FFmpegError, OSError) as error:
             reason = str(getattr(error, "strerror", None) or error).lower()
-            raise
+            raise UserError(f"out={out} cannot be written ({reason}): give another folder, or make room") from None
         done = True
         form = source.form
         if (form.width, form.height) != (even(form.width), even(form.height)):
@@ -234,7 +235,7 @@ class _Work:
         )
 
     def _made(self, batch: list[Frame], options: dict[str, Any]) -> Iterator[Frame]:
-        pixels = torch.stack([frame.pixels for frame in batch])
+        pixels = torch.stack([torch.from_numpy(frame.pixels).permute(2, 0, 1) for frame in batch]).contiguous()
         cuts = self.cuts.find(pixels)
         self.smoother.expect(cuts)
         styles = self.encoded if self.recolouring is None else self._recoloured(pixels, cuts)
@@ -243,7 +244,8 @@ class _Work:
         self.frames += len(batch)
         self.scenes += sum(cuts)
         self.pts = batch[-1].pts
-        return (frame._replace(pixels=one) for frame, one in zip(batch, made, strict=True))
+        arrays = made.permute(0, 2, 3, 1).cpu().numpy()
+        return (frame._replace(pixels=array) for frame, array in zip(batch, arrays, strict=True))
 
     def _recoloured(self, pixels: Tensor, cuts: list[bool]) -> list[Statistics]:
         """Styles in the colours of each frame."""

@@ -46,7 +46,7 @@ def join(parts: Sequence[Path], out: Path, form: Form, audio: Path | None, shift
         target = stack.enter_context(av.open(str(out), "w", format=_FORMATS[out.suffix], options=options))
         first = stack.enter_context(av.open(str(parts[0])))
         video = target.add_stream_from_template(first.streams.video[0])
-        video.time_base = form.time_base
+        video.time_base, video.codec_context.framerate = form.time_base, form.rate.limit_denominator(100_000)
         streams: list[Iterator[Timed]] = [_video(parts, video, form, order, delay, matroska)]
         if audio is not None:
             source = stack.enter_context(av.open(str(audio)))

@@ -14,10 +14,9 @@ import av
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from adain.errors import UserError
-from adain.video.source import EXACT, Form, Frame
+from adain.video.source import EXACT, Form, Frame, Pixels
 
 PART = 48
 """Frames of a part. Each begins with a key frame: about two seconds, as is usual for streaming."""
@@ -156,7 +155,7 @@ def add_encoder(out: Any, form: Form, codec: str, crf: int) -> Any:
     options = {"crf": str(crf), "preset": "medium"}
     if codec == "libvpx-vp9":
         options = {"crf": str(min(63, crf + 8)), "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
-    stream = out.add_stream(codec, rate=form.rate.limit_denominator(1001), options=options)
+    stream = out.add_stream(codec, rate=form.rate.limit_denominator(100_000), options=options)
     stream.width, stream.height = even(form.width), even(form.height)
     stream.pix_fmt = "yuv420p"
     stream.time_base = stream.codec_context.time_base = form.time_base
@@ -171,18 +170,17 @@ def even(side: int) -> int:
     return side + side % 2
 
 
-def to_video_frame(pixels: Tensor, pts: int, form: Form) -> av.VideoFrame:
+def to_video_frame(pixels: Pixels, pts: int, form: Form) -> av.VideoFrame:
     """RGB to what the encoder takes. An odd last row or column is repeated.
 
     Args:
-        pixels: ``3 x H x W``, uint8.
+        pixels: Of any size.
         pts: In ``form.time_base``.
         form: Says the colours.
     """
-    rgb = pixels.permute(1, 2, 0).cpu().numpy()
     if form.width % 2 or form.height % 2:
-        rgb = np.pad(rgb, ((0, form.height % 2), (0, form.width % 2), (0, 0)), mode="edge")
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
+        pixels = np.pad(pixels, ((0, form.height % 2), (0, form.width % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
         format="yuv420p",
         dst_colorspace=form.matrix,
         dst_color_range=2 if form.full_range else 1,

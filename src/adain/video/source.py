@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -14,13 +13,14 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
-import torch
 from av.video.reformatter import Interpolation
-from torch import Tensor
+from numpy.typing import NDArray
 
-from adain.data.picture import MAX_PIXELS
 from adain.errors import UserError
-from adain.request import is_live
+from adain.request import camera_number, check_live, is_live
+
+Pixels = NDArray[np.uint8]
+"""``H x W x 3``, RGB."""
 
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 """How swscale is to convert colours: within one level of the formulas, where its default is faster and several off."""
@@ -29,16 +29,28 @@ _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # AVColorSpace to swsca
 _HD = 576  # rows: above it, players take an untagged video for BT.709, else for BT.601
 
 
+class SourceError(UserError):
+    """A video that cannot be used.
+
+    Attributes:
+        reason: Why, in a few words, without the video's name.
+    """
+
+    def __init__(self, content: str, reason: str) -> None:
+        super().__init__(f"content={content} cannot be used ({reason}): give another video")
+        self.reason = reason
+
+
 class Frame(NamedTuple):
     """One frame.
 
     Attributes:
-        pixels: ``3 x H x W``, uint8, RGB.
+        pixels: Upright.
         pts: When it is shown, in ``Form.time_base``, counted from the start of the video.
         duration: How long, if that is known, else 0.
     """
 
-    pixels: Tensor
+    pixels: Pixels
     pts: int
     duration: int
 
@@ -94,11 +106,12 @@ class Source:
         content: str,
         side: int | None = None,
         seconds: float | None = None,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
         record: Path | None = None,
     ) -> None:
         self.content, self.live, self.notes = content, is_live(content), list[str]()
-        self._seconds, self._recorder = seconds, None
+        self._seconds = seconds
+        self._recorder: _Recorder | None = None
         self._damaged = 0
         self._container = _opened(content)
         try:
@@ -107,10 +120,10 @@ class Source:
             self.close()
             raise
 
-    def _begin(self, side: int | None, max_pixels: int, record: Path | None) -> None:
+    def _begin(self, side: int | None, max_pixels: int | None, record: Path | None) -> None:
         videos = [s for s in self._container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not videos:
-            raise UserError(f"content={self.content} has no video in it: give a video")
+            raise SourceError(self.content, "there is no video in it")
         self._video = video = videos[0]
         video.thread_type = "AUTO"
         self.shift = max(0, self._container.start_time or 0)
@@ -119,17 +132,17 @@ class Source:
         self._decoding = self._decoded()
         first = next(self._decoding, None)
         if first is None:
-            raise UserError(f"content={self.content} has no frame that can be decoded: give another video")
+            raise SourceError(self.content, "none of its frames can be decoded")
         self._first = first
         self._turns = round(first.rotation / 90) % 4
         width, height = (first.width, first.height) if self._turns % 2 == 0 else (first.height, first.width)
-        if width * height > max_pixels:
-            raise UserError(f"content={self.content} is {width} x {height}, which is over max_pixels={max_pixels}")
+        if max_pixels is not None and width * height > max_pixels:
+            raise SourceError(self.content, f"{width} x {height} is over max_pixels={max_pixels}")
         if side is not None and min(width, height) > side:
             scale = side / min(width, height)
             width, height = round(width * scale), round(height * scale)
         if min(width, height) < 16:
-            raise UserError(f"content={self.content} is {width} x {height}: give a video of at least 16 x 16")
+            raise SourceError(self.content, f"{width} x {height} is below 16 x 16")
         rate = video.average_rate or video.guessed_rate or Fraction(25)
         self.form = _form(first, width, height, video, rate, self._turns % 2 == 1)
         if any(tag in (16, 18) for tag in self.form.tags[3:]):
@@ -209,7 +222,7 @@ class Source:
         yield self._first
         yield from self._decoding
 
-    def _pixels(self, frame: av.VideoFrame) -> Tensor:
+    def _pixels(self, frame: av.VideoFrame) -> Pixels:
         form = self.form
         width, height = (form.width, form.height) if self._turns % 2 == 0 else (form.height, form.width)
         if frame.format.has_palette or frame.format.name in ("bgra", "rgba", "argb", "abgr"):
@@ -223,7 +236,7 @@ class Source:
             interpolation=EXACT,
         ).to_ndarray()
         upright = np.rot90(rgb, self._turns)  # a positive rotation is counter-clockwise in both
-        return torch.from_numpy(np.ascontiguousarray(upright.transpose(2, 0, 1)))
+        return np.ascontiguousarray(upright)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Every frame that can be had: damage is stepped over, and the end may come early."""
@@ -279,35 +292,20 @@ class _Recorder:
 
 
 def _opened(content: str) -> Any:
+    check_live(content)
     try:
         if content == "-":
-            if sys.stdin is not None and sys.stdin.isatty():
-                raise UserError(
-                    "content=- reads a pipe, but nothing is piped in: as in  ffmpeg ... -f matroska - | ..."
-                )
             return av.open("pipe:0")
-        if is_live(content):
-            return av.open(**_camera(content))
-        return av.open(content)
-    except FileNotFoundError:
-        if is_live(content):
-            raise UserError(f"content={content}: there is no such camera: give another, or a file") from None
-        raise UserError(f"content={content} does not exist: give a video") from None
+        return av.open(**_camera(content)) if is_live(content) else av.open(content)
     except (av.FFmpegError, OSError) as error:
-        what = "camera" if content != "-" and is_live(content) else "video"
-        raise UserError(f"content={content} cannot be read as a {what} ({_reason(error)}): give another") from None
+        raise SourceError(content, _reason(error)) from None
 
 
 def _camera(content: str) -> dict[str, Any]:
-    number = content.rpartition("video" if content.startswith("/") else ":")[2]
-    if sys.platform == "linux":
-        path = f"/dev/video{number}"
-        if not os.path.exists(path):
-            raise FileNotFoundError(path)
-        return {"file": path, "format": "v4l2"}
+    number = camera_number(content)
     if sys.platform == "darwin":
         return {"file": number, "format": "avfoundation", "options": {"framerate": "30"}}
-    raise UserError(f"content={content}: cameras are read on Linux and macOS only: pipe one in with content=-")
+    return {"file": f"/dev/video{number}", "format": "v4l2"}
 
 
 def _form(first: av.VideoFrame, width: int, height: int, video: Any, rate: Fraction, turned: bool) -> Form:
