@@ -113,6 +113,8 @@ class Source:
         self._seconds = seconds
         self._recorder: _Recorder | None = None
         self._damaged = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
         self._container = _opened(content)
         try:
             self._begin(side, max_pixels, record)
@@ -161,10 +163,9 @@ class Source:
             ahead: At most so many wait to be taken.
         """
         waiting: queue.Queue[Frame | BaseException | None] = queue.Queue(ahead)
-        stop = threading.Event()
 
         def put(item: Frame | BaseException | None) -> None:
-            while not stop.is_set():
+            while not self._stop.is_set():
                 try:
                     return waiting.put(item, timeout=0.1)
                 except queue.Full:
@@ -174,25 +175,26 @@ class Source:
             try:
                 for frame in self._timed(after):
                     put(frame)
-                    if stop.is_set():
+                    if self._stop.is_set():
                         return
                 put(None)
             except BaseException as error:  # it is raised where the frames are taken
                 put(error)
 
-        thread = threading.Thread(target=read, name="video", daemon=True)
-        thread.start()
-        try:
-            while (item := waiting.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            stop.set()
-            thread.join(timeout=5)
+        self._thread = threading.Thread(target=read, name="video", daemon=True)
+        self._thread.start()
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
 
     def close(self) -> None:
         """Ends reading, and the recording of audio."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            if self._thread.is_alive():  # it waits for a pipe: what it reads from may not be taken away from it
+                return
         if self._recorder is not None:
             self._recorder.close()
         self._container.close()
