@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_packets_are_in_order_at_the_seams(clip: Path, tmp_path: Path) -> None:
     copied(clip, tmp_path / "out.mp4")  # 100 frames are three parts
     with av.open(str(tmp_path / "out.mp4")) as container:
         packets = [(packet.dts, packet.pts) for packet in container.demux(video=0) if packet.size]
-    assert all(before[0] < after[0] for before, after in zip(packets, packets[1:], strict=False))
+    assert all(before[0] < after[0] for before, after in pairwise(packets))
     assert all(dts <= pts for dts, pts in packets)
 
 
@@ -198,16 +199,18 @@ def test_the_style_is_encoded_once(clip: Path, tmp_path: Path) -> None:
 def test_the_flicker_of_a_copy_is_zero(clip: Path, tmp_path: Path) -> None:
     report = copied(clip, tmp_path / "out.mp4", seconds=1)
     frames = [frame.astype(float) / 255 for frame in moving(24)]
-    change = np.mean([np.abs(a - b).mean() for a, b in zip(frames, frames[1:], strict=False)])
+    change = np.mean([np.abs(a - b).mean() for a, b in pairwise(frames)])
     assert report.flicker == 0
-    assert abs(report.change[1] - change) < 0.1 * change
+    assert abs(report.change[1] - change) < 0.2 * change  # what the codec changed of the source
 
 
 # --- pipes ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".mkv", ".y4m"])
 def test_a_pipe_is_a_source(ending: str, tmp_path: Path) -> None:
+    """About 5 s each on a quiet core: a process that imports torch."""
     raw = {"codec": "wrapped_avframe", "audio": None} if ending == ".y4m" else {}
     source = write(tmp_path / f"in{ending}", moving(60), **raw)  # type: ignore[arg-type]
     script = (
@@ -227,7 +230,9 @@ def test_a_pipe_is_a_source(ending: str, tmp_path: Path) -> None:
             },
         )
     assert (done.stdout, done.returncode) == ("60\n", 0), done.stderr
-    assert times_of(tmp_path / "out.mp4") == [Fraction(index, 24) for index in range(60)]
+    tick = Fraction(1, 1000 if ending == ".mkv" else 24)  # Matroska's
+    assert all(abs(time - Fraction(index, 24)) < tick for index, time in enumerate(times_of(tmp_path / "out.mp4")))
+    assert len(times_of(tmp_path / "out.mp4")) == 60
     if ending == ".mkv":
         assert audio_of(tmp_path / "out.mp4") == audio_of(source)
     assert not list(tmp_path.glob(".*.parts"))

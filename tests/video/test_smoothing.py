@@ -14,6 +14,7 @@ from adain.functional import Statistics, colours  # noqa: E402
 from adain.stylize import Stylizer  # noqa: E402
 from adain.video.clip import stylize_video  # noqa: E402
 from adain.video.smoothing import Cuts, Recolouring, Smoother  # noqa: E402
+from adain.video.source import Source  # noqa: E402
 from tests.video.clips import moving, write  # noqa: E402
 
 
@@ -99,7 +100,7 @@ def test_smoothing_calms_a_dirty_lens(stylizer: Stylizer, tmp_path: Path) -> Non
     for index in range(8):
         frame = (scene(5)[:32, :48] // 2).copy()
         if index % 2:
-            frame[:12, :16] = 255
+            frame[:8, :10] = 255
         frames.append(frame)
     source = write(tmp_path / "in.mp4", frames, audio=None)
     style = torch.from_numpy(scene(9)).permute(2, 0, 1)
@@ -115,8 +116,10 @@ def test_the_real_networks_without_smoothing_are_stylize(stylizer: Stylizer, fli
     for preserve in ("none", "coral", "luminance"):
         out = tmp_path / f"{preserve}.mp4"
         stylize_video(stylizer, flickering, out, [style], temporal=0, crf=4, preserve_color=preserve, seconds=0.1)  # type: ignore[arg-type]
-        with av.open(str(flickering)) as before, av.open(str(out)) as after:
-            content = next(before.decode(video=0)).to_ndarray(format="rgb24")
+        source = Source(str(flickering))
+        content = next(source.frames(None, 2)).pixels
+        source.close()
+        with av.open(str(out)) as after:
             got = next(after.decode(video=0)).to_ndarray(format="rgb24")
         wanted = stylizer.stylize(content, style, preserve_color=preserve)  # type: ignore[arg-type]
         assert np.abs(got.astype(int) - wanted.astype(int)).mean() < 8  # 4:2:0 takes fine colour

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adain.functional import Colours, Statistics, colours
 
-CUT_DIFFERENCE = 0.08
+CUT_DIFFERENCE = 0.1
 CUT_CORRELATION = 0.5
 _THUMBNAIL = 16  # pixels of a side: motion within a scene moves little of it
 _SAME_COLOUR = 0.01  # of [0, 1]: colours that have moved less leave a recoloured style as it is
