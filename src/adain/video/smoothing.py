@@ -69,6 +69,9 @@ class Smoother:
     whose weight falls to a half after ``log(0.5) / log(temporal)`` frames. An object is what ``Stylizer.stylize`` takes
     as ``smooth``; ``expect`` says before it which frames begin a scene.
 
+    It keeps what stands still steady when something else enters or moves. Where all of the source flickers, in exposure or
+    by noise, it does the opposite: AdaIN by itself takes such changes away, and the average lets them through.
+
     Args:
         temporal: From 0, each frame by itself, to 1, every frame as the first of its scene.
     """
