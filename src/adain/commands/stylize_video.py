@@ -70,7 +70,11 @@ def make_video(
     from adain.dataset import decoder_digest
     from adain.video.clip import stylize_video
 
-    settings = {"decoder": decoder_digest(decoder), "styles": [_digest(found.path) for found in job.styles]}
+    settings: dict[str, Any] = {
+        "decoder": decoder_digest(decoder),
+        "styles": [_digest(found.path) for found in job.styles],
+    }
+    settings["masks"] = [hashlib.sha256(mask.tobytes()).hexdigest() for mask in masks or ()]
     content = str(job.content.path)
     with tqdm(unit="frame", desc=job.content.name.name, leave=False) as bar:
 
