@@ -14,6 +14,28 @@ Optimiser = Literal["adam", "muon"]
 PreserveColor = Literal["none", "coral", "luminance"]
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 """Files in a folder that are taken for pictures."""
+VIDEO_EXTENSIONS = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".wmv",
+        ".flv",
+        ".ogv",
+        ".3gp",
+        ".y4m",
+    }
+)
+"""Files that are taken for videos. Not ``.ts``, which more often is a program than a recording."""
+VIDEO_RESULTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+"""Files that a stylised video may become."""
 MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]
 Transfer = Literal["adain", "concat"]
 Norm = Literal["none", "batch", "instance"]

@@ -27,6 +27,9 @@ Style = Picture | Statistics
 Tile = int | Literal["auto"] | None
 """Pixels of a tile's side; ``"auto"``: tiles where the whole would not fit into memory; None: always the whole."""
 
+Smooth = Callable[[list[Statistics]], list[Statistics]]
+"""Statistics of one content or several, one a region, to those that are used in their place."""
+
 _BYTES_PER_PIXEL = 1200  # at the peak, in conv1_2 and its mirror: two feature maps of 64 channels and a padded copy
 _WHOLE_BYTES = 2_400_000_000  # a CPU gains nothing from larger pieces
 _TILE_BYTES = 1_000_000_000
@@ -93,25 +96,35 @@ class Stylizer:
         return cast(Tensor, self.decoder(features.to(self.device))[..., :height, :width].clamp(0, 1))
 
     @overload
-    def encode_style(self, style: Style) -> Statistics: ...  # type: ignore[overload-overlap]  # a NamedTuple is a tuple
+    def encode_style(  # type: ignore[overload-overlap]  # a NamedTuple is a tuple
+        self, style: Style, recolour: Colours | None = None
+    ) -> Statistics: ...
     @overload
-    def encode_style(self, style: Sequence[Style]) -> list[Statistics]: ...
+    def encode_style(self, style: Sequence[Style], recolour: Colours | None = None) -> list[Statistics]: ...
     @torch.no_grad()
-    def encode_style(self, style: Style | Sequence[Style]) -> Statistics | list[Statistics]:
+    def encode_style(
+        self, style: Style | Sequence[Style], recolour: Colours | None = None
+    ) -> Statistics | list[Statistics]:
         """A style's statistics, to be used for any number of contents; a list of them for a list of styles.
 
         Args:
             style: A picture of any size from 16 x 16, a batch of N pictures, or a list of such. Pictures that are too
                 large for memory are taken in tiles. Statistics are given back as they are.
+            recolour: The style is given these colours first: what ``functional.colours`` says of the content.
 
         Raises:
-            UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1].
+            UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recoloured but
+                encoded already.
         """
         if isinstance(style, Statistics):
+            if recolour is not None:
+                raise UserError(
+                    "preserve_color=coral changes the style picture, which encoded styles have no more: give the pictures"
+                )
             return Statistics(*(part.to(self.device) for part in style))
         if isinstance(style, list | tuple):
-            return [self.encode_style(one) for one in style]
-        return self._statistics_of(to_pixels(cast(Picture, style), "style")[0])
+            return [self.encode_style(one, recolour) for one in style]
+        return self._statistics_of(to_pixels(cast(Picture, style), "style")[0], recolour)
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 
@@ -128,6 +141,7 @@ class Stylizer:
         preserve_color: PreserveColor = "none",
         extrapolate: bool = False,
         tile: Tile = "auto",
+        smooth: Smooth | None = None,
     ) -> P: ...
     @overload
     def stylize(
@@ -142,6 +156,7 @@ class Stylizer:
         preserve_color: PreserveColor = "none",
         extrapolate: bool = False,
         tile: Tile = "auto",
+        smooth: Smooth | None = None,
     ) -> list[P]: ...
     @torch.no_grad()
     def stylize(
@@ -156,6 +171,7 @@ class Stylizer:
         preserve_color: PreserveColor = "none",
         extrapolate: bool = False,
         tile: Tile = "auto",
+        smooth: Smooth | None = None,
     ) -> P | list[P]:
         """A picture, or several, in one style or several.
 
@@ -174,6 +190,9 @@ class Stylizer:
                 ``luminance`` takes only the brightness of the result, and each pixel's colour from the content.
             extrapolate: Lets alpha go beyond 1, which exaggerates the style.
             tile: See ``Tile``. Tiles of at least 64 pixels, rounded to a multiple of 8. The result is the same to 1e-3.
+            smooth: Changes the content's statistics before they are replaced by the style's, as ``video`` does from frame
+                to frame. It is given what ``functional.own_statistics`` makes of the contents, in their order, in one
+                call or in several.
 
         Returns:
             Of the content's size, kind, type and range. A transparent Pillow picture keeps its transparency; its EXIF
@@ -197,6 +216,7 @@ class Stylizer:
                     preserve_color=preserve_color,
                     extrapolate=extrapolate,
                     tile=tile,
+                    smooth=smooth,
                 )
                 for one in content
             ]
@@ -218,21 +238,16 @@ class Stylizer:
         output = torch.empty_like(pixels, memory_format=torch.preserve_format)
         for rows in [slice(None)] if together else [slice(i, i + 1) for i in range(len(pixels))]:
             part = [Statistics(*(p if len(p) == 1 else p[rows] for p in one)) for one in encoded]
-            self._render(pixels[rows], output[rows], part, weights, covers, alpha, preserve_color == "luminance", side)
+            self._render(
+                pixels[rows], output[rows], part, weights, covers, alpha, preserve_color == "luminance", side, smooth
+            )
         return cast(P, restore(output))
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _encoded(self, chosen: Sequence[Style], pixels: Tensor, preserve_color: PreserveColor) -> list[Statistics]:
         """Every style's statistics, their colours changed to the content's first if they are to be."""
-        if preserve_color != "coral":
-            return self.encode_style(chosen)
-        if any(isinstance(style, Statistics) for style in chosen):
-            raise UserError(
-                "preserve_color=coral changes the style picture, which encoded styles have no more: give the pictures"
-            )
-        wanted = colours(pixels)
-        return [self._statistics_of(to_pixels(cast(Picture, style), "style")[0], wanted) for style in chosen]
+        return self.encode_style(chosen, colours(pixels) if preserve_color == "coral" else None)
 
     def _statistics_of(self, style: Tensor, recolour: Colours | None = None) -> Statistics:
         """Statistics of N style pictures, in tiles where they are large, with other colours if given."""
@@ -268,6 +283,7 @@ class Stylizer:
         alpha: float,
         luminance: bool,
         side: int | None,
+        smooth: Smooth | None,
     ) -> None:
         """Writes the stylised ``pixels`` into ``output``, box by box."""
         picture = whole(*pixels.shape[-2:])
@@ -289,6 +305,8 @@ class Stylizer:
                 if kept is not None:
                     box.of(kept).copy_(features)
             own = [Statistics(*(part.to(self.device) for part in moment.statistics())) for moment in moments]
+        if smooth is not None:
+            own = smooth(own)
         for box in tiles:
             window = box.grown(picture)
             features = self._features(pixels, window, picture) if kept is None else window.of(kept)

@@ -11,11 +11,15 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from adain.choices import VIDEO_RESULTS
 from adain.commands.found import Found
 from adain.errors import UserError
 
 ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
-"""File endings by the word for ``format``."""
+"""File endings by the word for ``format``, of pictures."""
+
+VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
+"""Of videos. Where both are asked for, a word for one leaves the other at its default."""
 
 _WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
 _LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}  # pixels of a side that the formats can hold
@@ -50,7 +54,7 @@ def plan(
     Args:
         pairs: Contents with their styles.
         out: As typed: a file for one result, or a folder.
-        format: As typed: a key of ``ENDINGS``; by default the ending of ``out``, or png.
+        format: As typed: a key of ``ENDINGS`` or ``VIDEO_ENDINGS``; by default the ending of ``out``, or png, or mp4.
         default: The folder, if ``out`` is not given.
         suffix: Put behind each name.
 
@@ -59,19 +63,27 @@ def plan(
     """
     if out is not None and is_file_name(out, len(pairs)):
         path = Path(out).expanduser()
-        if path.suffix.lower() not in _WRITABLE:
-            raise UserError(f"out={out} has no picture's ending: give .png, .jpg or .webp, or a folder (ending in /)")
-        ending = path.suffix.lower().replace(".jpeg", ".jpg")
-        if format is not None and ENDINGS[format] != ending:
+        video = pairs[0][0].video
+        if path.suffix.lower() not in (VIDEO_RESULTS if video else _WRITABLE):
+            kind, given = ("video", ".mp4, .mkv, .mov or .webm") if video else ("picture", ".png, .jpg or .webp")
+            raise UserError(f"out={out} has no {kind}'s ending: give {given}, or a folder (ending in /)")
+        plain = path.suffix.lower().replace(".jpeg", ".jpg")
+        if format is not None and (VIDEO_ENDINGS if video else ENDINGS).get(format) != plain:
             raise UserError(f"out={out} and format={format} contradict each other: leave one of them out")
         if len(pairs) > 1:
-            raise UserError(f"out={out} is one file, but {len(pairs)} pictures are asked for: give a folder")
+            raise UserError(f"out={out} is one file, but {len(pairs)} results are asked for: give a folder")
         return [Job(*pairs[0], path)]
     folder = Path(out).expanduser() if out is not None else default
-    ending = ENDINGS[format or "png"]
-    names = [_name(content, styles, suffix, ending, plain=True) for content, styles in pairs]
+    for words, video, kind in ((ENDINGS, False, "pictures"), (VIDEO_ENDINGS, True, "videos")):
+        if format in words and not any(content.video == video for content, _ in pairs):
+            raise UserError(f"format={format} is of {kind}, but content holds none: leave it out, or give another")
+
+    def ending(content: Found) -> str:
+        return VIDEO_ENDINGS.get(format or "", ".mp4") if content.video else ENDINGS.get(format or "", ".png")
+
+    names = [_name(content, styles, suffix, ending(content), plain=True) for content, styles in pairs]
     names = [
-        name if unique else _name(content, styles, suffix, ending, plain=False)
+        name if unique else _name(content, styles, suffix, ending(content), plain=False)
         for name, unique, (content, styles) in zip(names, _unique(names), pairs, strict=True)
     ]
     taken: Counter[str] = Counter()
@@ -91,7 +103,7 @@ def is_file_name(out: str, results: int) -> bool:
     path = Path(out).expanduser()
     if out.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
         return False
-    return results == 1 or path.suffix.lower() in _WRITABLE
+    return results == 1 or path.suffix.lower() in (*_WRITABLE, *VIDEO_RESULTS)
 
 
 def _name(content: Found, styles: tuple[Found, ...], suffix: str, ending: str, plain: bool) -> Path:

@@ -1,4 +1,4 @@
-"""``make stylize``: pictures in the style of others."""
+"""``make stylize``: pictures and videos in the style of pictures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 from adain.commands.app import run
 from adain.commands.found import Found, find_pictures, words_of
 from adain.commands.results import Job, check_places, is_file_name, plan, save
+from adain.commands.stylize_video import check_videos, make_video
 from adain.errors import UserError
-from adain.request import check_request
+from adain.request import check_request, check_side
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,6 +34,7 @@ def stylize(config: DictConfig) -> None:
             print(f"{len(there)} results are there already and stay (overwrite=false)")
         if not jobs:
             return
+    check_videos(config, jobs)
 
     from tqdm.auto import tqdm  # torch is imported from here on
 
@@ -46,9 +48,13 @@ def stylize(config: DictConfig) -> None:
     work.stylizer = Stylizer.load(decoder, config.device)
     unusable: dict[str, None] = {}
     done = 0
-    with tqdm(jobs, unit="picture", desc="stylising", disable=None if len(jobs) > 1 else True, leave=False) as bar:
+    with tqdm(jobs, unit="result", desc="stylising", disable=None if len(jobs) > 1 else True, leave=False) as bar:
         for job in bar:
             try:
+                if job.content.video:
+                    tqdm.write(work.video(job, decoder))
+                    done += 1
+                    continue
                 result = work.result(job)
             except Unusable as reason:
                 unusable[str(reason)] = None
@@ -58,11 +64,12 @@ def stylize(config: DictConfig) -> None:
             detail = f"  ({result.width} x {result.height}, decoder {decoder})" if len(jobs) == 1 else ""
             tqdm.write(f"{job.out}{detail}")
     if len(jobs) > 1:
-        print(f"{done} of {len(jobs)} pictures made  (decoder {decoder})")
+        print(f"{done} of {len(jobs)} results made  (decoder {decoder})")
     if unusable:
         listed = "; ".join(list(unusable)[:5]) + ("; and more" if len(unusable) > 5 else "")
         rest = "" if len(jobs) == 1 else f"; the {done} results without them are done"
-        raise UserError(f"{listed}: give another picture{rest}")
+        another = "another" if any(job.content.video for job in jobs) else "another picture"
+        raise UserError(f"{listed}: give {another}{rest}")
 
 
 class Unusable(ValueError):
@@ -100,7 +107,7 @@ class Work:
         import torch
 
         if self._content is None or self._content[0] != job.content.path:
-            self._content = job.content.path, self._read("content", job.content.path, keep_alpha=True)
+            self._content = job.content.path, self._reduced(self._read("content", job.content.path, keep_alpha=True))
         content = self._content[1]
         self.profile = content.info.get("icc_profile")
         try:
@@ -125,6 +132,24 @@ class Work:
                 "give smaller tiles, such as tile=256"
             ) from None
 
+    def video(self, job: Job, decoder: str) -> str:
+        """Makes the video of a job.
+
+        Returns:
+            What is to be printed of it.
+
+        Raises:
+            Unusable: If an input of it cannot be decoded.
+        """
+        from adain.video.source import SourceError
+
+        styles = [self._style(found) for found in job.styles]
+        try:
+            tile = read_tile(self.config.tile)
+            return make_video(job, self.config, decoder, self.stylizer, styles, self.masks, self.preserve, tile)
+        except SourceError as error:
+            raise Unusable(f"content={job.content.path} cannot be used ({error.reason})") from None
+
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
         from adain.commands.grids import alpha_grid, corner_grid
 
@@ -141,6 +166,17 @@ class Work:
         if self.config.grid == "alpha":
             return alpha_grid(small, pictures[0], lambda alpha: stylized((1.0,), alpha))
         return corner_grid(small, pictures, lambda weights: stylized(weights, self.config.alpha))
+
+    def _reduced(self, content: Image.Image) -> Image.Image:
+        from adain.data.picture import resize_short_side
+
+        if self.config.side is None or min(content.size) <= self.config.side:
+            return content
+        profile = content.info.get("icc_profile")
+        reduced = resize_short_side(content, self.config.side)
+        if profile is not None:
+            reduced.info["icc_profile"] = profile
+        return reduced
 
     def _style(self, found: Found) -> Image.Image | Statistics:
         if self.preserve == "coral":  # the style's own colours change with the content
@@ -259,6 +295,7 @@ def check_options(config: DictConfig, styles: int, masks: list[Found] | None) ->
         config.extrapolate,
     )
     read_tile(config.tile)
+    check_side(config.side)
 
 
 def read_tile(value: Any) -> Any:

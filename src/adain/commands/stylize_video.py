@@ -1,0 +1,126 @@
+"""The video part of ``make stylize``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from adain.commands.results import Job
+from adain.errors import UserError
+from adain.request import check_video, is_live
+
+if TYPE_CHECKING:
+    from adain.video.clip import Report
+
+
+def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
+    """What can be known of videos before torch is imported; of a single one, whether it can be read.
+
+    Raises:
+        UserError: At the first mistake.
+    """
+    if not any(job.content.video for job in jobs):
+        return
+    if config.grid is not None:
+        raise UserError(f"grid={config.grid} is of pictures, but content holds a video: leave it out")
+    if find_spec("av") is None:
+        raise UserError("videos need PyAV, which is not installed: pip install 'adain-lightning[video]'")
+    for job in jobs:
+        if job.content.video:
+            check_video(job.out.name, config.temporal, config.seconds, config.crf)
+    contents = {job.content.path for job in jobs}
+    live = [path for path in contents if is_live(str(path))]
+    if live and len(jobs) > 1:
+        raise UserError(f"content={live[0]} is read as it comes, so only one result can be made of it: give one style")
+    if len(contents) == 1 and not live:
+        from adain.video.source import Source
+
+        Source(str(contents.pop()), None, None, config.max_pixels).close()
+
+
+def make_video(
+    job: Job, config: DictConfig, decoder: str, stylizer: Any, styles: Any, masks: Any, preserve: str, tile: Any
+) -> str:
+    """Makes a result under a progress bar.
+
+    Args:
+        job: Which.
+        config: The whole configuration.
+        decoder: As ``load_decoder`` takes it.
+        stylizer: A ``Stylizer``.
+        styles: Pictures, or statistics of them.
+        masks: Pictures, or None.
+        preserve: ``preserve_color`` as ``Stylizer`` takes it.
+        tile: Likewise.
+
+    Returns:
+        Lines to be printed.
+
+    Raises:
+        SourceError: If the content cannot be used.
+        UserError: If the result cannot be written.
+    """
+    from tqdm.auto import tqdm
+
+    from adain.dataset import decoder_digest
+    from adain.video.clip import stylize_video
+
+    settings: dict[str, Any] = {
+        "decoder": decoder_digest(decoder),
+        "styles": [_digest(found.path) for found in job.styles],
+    }
+    settings["masks"] = [hashlib.sha256(mask.tobytes()).hexdigest() for mask in masks or ()]
+    content = str(job.content.path)
+    with tqdm(unit="frame", desc=job.content.name.name, leave=False) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            if bar.total is None and done:
+                bar.initial = done  # of an earlier run: they count for no speed
+            bar.total = max(done, total) if total else None
+            bar.update(done - bar.n)
+
+        report = stylize_video(
+            stylizer,
+            content,
+            job.out,
+            styles,
+            config.alpha,
+            weights=None if config.weights is None else [float(weight) for weight in config.weights],
+            masks=masks,
+            preserve_color=preserve,  # type: ignore[arg-type]
+            extrapolate=config.extrapolate,
+            tile=tile,
+            temporal=config.temporal,
+            side=config.side,
+            seconds=config.seconds,
+            crf=config.crf,
+            batch_size=config.batch_size,
+            max_pixels=config.max_pixels,
+            settings=settings,
+            progress=progress,
+        )
+    return _told(job.out, report, decoder)
+
+
+def _told(out: Path, report: Report, decoder: str) -> str:
+    made = report.frames - report.resumed
+    before = f", {report.resumed} of them by an earlier run" if report.resumed else ""
+    speed = f", {made / report.seconds:.1f} frames per second" if made else ""
+    lines = [f"{out}  ({report.width} x {report.height}, {report.frames} frames{before}{speed}, decoder {decoder})"]
+    if report.frames > 1:
+        result, source = report.change
+        lines.append(
+            f"  flicker {report.flicker:+.4f}: from frame to frame the result changes by {result:.4f}, the source by "
+            f"{source:.4f}  ({report.scenes} scene{'s'[: report.scenes > 1]})"
+        )
+    return "\n".join(lines + [f"  {note}" for note in report.notes])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,141 @@
+"""A run that was cut goes on, and makes what an unbroken one makes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+av = pytest.importorskip("av", reason="needs the extra video")
+
+from adain.errors import UserError
+from adain.functional import Statistics
+from adain.video.clip import stylize_video
+from adain.video.parts import Parts
+from tests.video.clips import Copy, audio_of, moving, planes_of, times_of, write
+
+STYLE = [torch.zeros(3, 16, 16)]
+ROOT = Path(__file__).parents[2]
+
+
+class Dimming(Copy):
+    """What a frame becomes depends on the frames before it, as with the networks, at no cost."""
+
+    def __init__(self, stop_at: int | None = None, pause: float = 0.0) -> None:
+        super().__init__()
+        self.stop_at, self.pause, self.calls = stop_at, pause, 0
+
+    def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:
+        self.calls += 1
+        if self.calls == self.stop_at:
+            raise KeyboardInterrupt
+        time.sleep(self.pause)
+        mean = content.float().mean((1, 2, 3)).view(-1, 1, 1, 1)
+        smoothed = options["smooth"]([Statistics(mean, mean)])[0].mean
+        return (content.float() - mean + smoothed).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frames = [(frame * (0.7 + 0.3 * (index % 2))).astype(np.uint8) for index, frame in enumerate(moving(150))]
+    return write(tmp_path_factory.mktemp("clip") / "in.mp4", frames)
+
+
+@pytest.fixture(scope="module")
+def unbroken(clip: Path) -> Path:
+    stylize_video(Dimming(), clip, clip.with_name("unbroken.mp4"), STYLE)
+    return clip.with_name("unbroken.mp4")
+
+
+def same(one: Path, other: Path) -> bool:
+    pictures = zip(planes_of(one), planes_of(other), strict=True)
+    return (
+        times_of(one) == times_of(other)
+        and audio_of(one) == audio_of(other)
+        and all(np.array_equal(a, b) for a, b in pictures)
+    )
+
+
+@pytest.mark.parametrize("stop_at", [1, 48, 49, 120, 150])
+def test_goes_on_where_it_was_stopped(stop_at: int, clip: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(Dimming(stop_at), clip, out, STYLE)
+    assert not out.exists()
+    second = Dimming()
+    report = stylize_video(second, clip, out, STYLE)
+    assert report.resumed == (stop_at - 1) // 48 * 48 == 150 - second.calls
+    assert report.frames == 150
+    assert same(out, unbroken)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_the_flicker_counts_every_frame_once(clip: Path, tmp_path: Path) -> None:
+    whole = stylize_video(Dimming(), clip, tmp_path / "whole.mp4", STYLE)
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(Dimming(70), clip, tmp_path / "out.mp4", STYLE)
+    cut = stylize_video(Dimming(), clip, tmp_path / "out.mp4", STYLE)
+    assert cut.change == pytest.approx(whole.change, abs=1e-12)
+
+
+@pytest.mark.parametrize("changed", [{"alpha": 0.5}, {"settings": {"decoder": "other"}}, {"crf": 20}])
+def test_other_settings_begin_anew(changed: dict[str, Any], clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(Dimming(100), clip, tmp_path / "out.mp4", STYLE)
+    assert stylize_video(Dimming(), clip, tmp_path / "out.mp4", STYLE, **changed).resumed == 0
+
+
+def test_a_changed_source_begins_anew(clip: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    source.write_bytes(clip.read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(Dimming(100), source, tmp_path / "out.mp4", STYLE)
+    os.utime(source, (1, 1))
+    assert stylize_video(Dimming(), source, tmp_path / "out.mp4", STYLE).resumed == 0
+
+
+def test_two_runs_do_not_share_a_result(tmp_path: Path) -> None:
+    first = Parts(tmp_path / "out.mp4", {})
+    with pytest.raises(UserError, match=r"out\.mp4 is being made by another run"):
+        Parts(tmp_path / "out.mp4", {})
+    first.close(done=True)
+
+
+def test_an_unwritable_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        Parts(tmp_path / "file" / "out.mp4", {})
+
+
+@pytest.mark.slow
+def test_killed_at_random(clip: Path, unbroken: Path, tmp_path: Path) -> None:
+    """About 25 s: five processes, most of it imports."""
+    out, draws = tmp_path / "out.mp4", random.Random(3)
+    script = (
+        "import sys, torch; from adain.video.clip import stylize_video; from tests.video.test_resume import Dimming, STYLE;"
+        "print('ready', flush=True); stylize_video(Dimming(pause=0.01), sys.argv[1], sys.argv[2], STYLE)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/src", "OMP_NUM_THREADS": "1"}
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(clip), str(out)], env=environment, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(draws.uniform(0.2, 1.2))
+        if process.poll() is None:
+            assert not out.exists()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    stylize_video(Dimming(), clip, out, STYLE)
+    assert same(out, unbroken)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
