@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean evaluate
+.PHONY: help setup train stylize stylize-dataset export bench watch test lint check clean evaluate compare
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -47,6 +47,9 @@ export: $(READY) ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and O
 
 evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
+
+compare: $(READY) ## the paper's table and figures over all four systems, about 25 minutes on two cores; resumable
+	@$(BIN)/python -m adain.commands.compare $(OVERRIDES)
 
 bench: $(READY) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)

@@ -33,6 +33,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "method.norm": get_args(Norm),
     "method.measure": get_args(StyleMeasure),
     "gatys.measure": get_args(StyleMeasure),
+    "losses.measure": get_args(StyleMeasure),
     "gatys.optimizer": get_args(PixelOptimiser),
     "optim.optimizer": get_args(Optimiser),
     "optim.schedule": get_args(Schedule),
@@ -96,6 +97,20 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "bootstrap": (100, True),
     "page_pairs": (1, True),
     "repeats": (1, True),
+    "speed.gatys_done": (3, True),
+    "speed.gatys_iterations": (3, True),
+    "losses.size": (32, True),
+    "losses.styles": (1, True),
+    "losses.contents": (1, True),
+    "pictures.size": (32, True),
+    "pictures.rows": (1, True),
+    "ablations.size": (32, True),
+    "ablations.styles": (1, True),
+    "ablations.contents": (1, True),
+    "ablations.rows": (1, True),
+    "steps.style_swap": (1, True),
+    "steps.texture_network": (1, True),
+    "steps.ablations": (1, True),
     "steps": (1, True),
     "pictures": (1, True),
     "least_seconds": (0, True),
@@ -104,7 +119,7 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
 _MOST: dict[str, float] = {"data.flip": 1, "alpha": 1}
 _FILES = ("method.style",)
 # 2, [0,1] or auto; one folder or a list; a word or a list; a number or a file
-_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style", "metrics", "pairs")
+_SEVERAL_TYPES = ("trainer.devices", "data.content", "data.style", "metrics", "pairs", "checkpoints.texture_network")
 
 
 def check(config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
