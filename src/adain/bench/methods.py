@@ -53,7 +53,8 @@ class MethodStylize:
         assert isinstance(self.method, Gatys)
         done, wanted = self.setting.iterations
         seconds = 0.0
-        for content in self.content.split(1):
+        for index in range(len(self.content)):
+            content = self.content[index : index + 1]
             start = time.perf_counter()
             marks = []
             for _ in self.method.iterate(content, self.kept):

@@ -108,6 +108,8 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "ablations.styles": (1, True),
     "ablations.contents": (1, True),
     "ablations.rows": (1, True),
+    "start_pictures": (1, True),
+    "start_patches": (100, True),
     "steps.style_swap": (1, True),
     "steps.texture_network": (1, True),
     "steps.ablations": (1, True),

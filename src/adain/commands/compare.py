@@ -193,7 +193,12 @@ class Work:
             "compare_with=null",
         ]
         label = name
-        if style is not None:
+        if style is None:
+            overrides += [
+                f"method.start_pictures={config.start_pictures}",
+                f"method.start_patches={config.start_patches}",
+            ]
+        else:
             label = f"texture_network_{self.request.styles_of_networks.index(style)}"
             measure = config.losses.measure
             overrides += [f"method.style={quote(str(style))}", f"method.measure={measure}"]

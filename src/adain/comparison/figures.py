@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # after the choice of a canvas that needs no screen
 import numpy as np
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 from adain.comparison.store import Row
@@ -68,7 +68,7 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
             axis.set_xticks(steps, [str(step) for step in steps])
             axis.minorticks_off()
         axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        axis.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if _leading(v) in (2, 5) else ""))
+        axis.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if _leading(v) in (2, 3, 5) else ""))
         axis.grid(alpha=0.25, which="major")
     axes[0].set_ylabel("squared activations of VGG-19 (lower is better)")
     handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
@@ -92,8 +92,9 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[int, float, floa
                 [p[0] for p in points], [p[column] for p in points], color=_COLOURS[name], label=names[name], lw=1.5
             )
         axis.set(title=f"{title} in training", xlabel="step", yscale="log")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        axis.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if _leading(v) in (2, 5) else ""))
+        axis.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if _leading(v) in (2, 3, 5) else ""))
         axis.grid(alpha=0.25, which="major")
     axes[0].set_ylabel("lower is better")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(curves), frameon=False)

@@ -188,7 +188,7 @@ def _means(rows: Sequence[Row]) -> dict[str, str]:
 def _losses_title(rows: Sequence[Row], settings: Mapping[str, Any]) -> str:
     contents, styles = (len({row[key] for row in rows}) for key in ("content", "style"))
     return (
-        f"Mean over {contents} contents x {styles} styles (paper: 50 x 10), {settings['losses']['size']} px; "
+        f"Mean over contents x styles = {contents} x {styles} (paper: 50 x 10), {settings['losses']['size']} px; "
         f"Gatys et al. on the {_MEASURES[settings['losses']['measure']]}, from the content"
     )
 
@@ -234,7 +234,8 @@ def between(rows: Sequence[Row]) -> str | None:
     after = next((step for step in steps if means[step] <= value), None)
     paper = "The paper: between 50 and 100."
     if after is None:
-        return f"AdaIN's style loss ({value:.3g}) is below that of Gatys et al. after {steps[-1]} iterations. {paper}"
+        reached = f"what Gatys et al. reach in {steps[-1]} iterations ({means[steps[-1]]:.3g})"
+        return f"AdaIN's style loss ({value:.3g}) is lower than {reached}. {paper}"
     if after == steps[0]:
         return f"AdaIN's style loss ({value:.3g}) is not below that of the content as it is. {paper}"
     before = steps[steps.index(after) - 1]
@@ -288,7 +289,7 @@ def _how(names: Sequence[str], systems: Mapping[str, str]) -> str:
 def _ablations(rows: Sequence[Row], settings: Mapping[str, Any], systems: Mapping[str, str]) -> list[str]:
     contents, styles = (len({row[key] for row in rows}) for key in ("content", "style"))
     lines = [
-        f"Mean ± standard deviation over {contents} contents x {styles} styles at {settings['ablations']['size']} px. The "
+        f"Mean ± standard deviation over contents x styles = {contents} x {styles} at {settings['ablations']['size']} px. The "
         "content loss of all is to the AdaIN target, as in training; the other is to the content's own features.", "",
         f"| network | {_HEAD}",
         "|---|---|---|---|---|---|",
