@@ -23,7 +23,8 @@ SMALL = [
     "speed.gatys_iterations=6", "losses.size=32", "losses.styles=1", "losses.contents=2", "losses.iterations=[1,2]",
     "pictures.size=32", "pictures.rows=1", "ablations.size=32", "ablations.styles=2", "ablations.contents=1",
     "ablations.rows=1", "gatys.iterations=2", "steps.texture_network=1", "steps.ablations=2", "start_pictures=2",
-    "start_patches=500", *(f"checkpoints.{name}={name}/best.ckpt" for name in ("style_swap", "concat", "bn_decoder", "in_decoder")),
+    "start_patches=500",
+    *(f"checkpoints.{name}={name}/best.ckpt" for name in ("style_swap", "concat", "bn_decoder", "in_decoder")),
     "training=[data=synthetic,data.crop=32,data.resize=32,data.val_pairs=1,data.val_size=32,data.num_workers=0,data.count=8]",
 ]  # fmt: skip
 
@@ -119,7 +120,8 @@ def test_goes_on_where_it_was_cut_off(done: SimpleNamespace, cwd: Path) -> None:
     others = [line for line in lines if line not in swap]
     (done.out / "losses.jsonl").write_text("".join([*others, swap[0], swap[1][:30]]))
     (done.out / "outputs" / "pair_0_adain.png").unlink()
-    trained = {path: path.stat().st_mtime_ns for path in done.out.glob("trained/*/checkpoints/last.ckpt")}
+    trained = {path: path.stat().st_mtime_ns for path in done.out.glob("trained/*_*/checkpoints/last.ckpt")}
+    trained |= {path: path.stat().st_mtime_ns for path in done.out.glob("trained/baseline/checkpoints/last.ckpt")}
     assert len(trained) == 2
     code, text = compare(cwd, *SMALL)
     assert code == 0, text
@@ -156,7 +158,7 @@ def test_changed_settings_are_refused_and_nothing_is_lost(done: SimpleNamespace,
     ],
 )
 def test_mistakes(cwd: Path, overrides: list[str], message: str) -> None:
-    code, text = compare(cwd, *SMALL[:2], "out=never", *overrides)
+    code, text = compare(cwd, *SMALL, "out=never", *overrides)
     assert code == 1
     assert message in text
     assert not (cwd / "never").exists()

@@ -97,6 +97,7 @@ _LEAST: dict[str, tuple[float, bool]] = {  # the least value, and whether it is 
     "bootstrap": (100, True),
     "page_pairs": (1, True),
     "repeats": (1, True),
+    "gatys_iterations": (3, True),
     "speed.gatys_done": (3, True),
     "speed.gatys_iterations": (3, True),
     "losses.size": (32, True),

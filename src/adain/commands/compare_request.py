@@ -68,7 +68,7 @@ def _checkpoint(name: str, wanted: str) -> Path:
 
 
 def _shown(value: Any) -> str:
-    return str(list(value)).replace(" ", "") if OmegaConf.is_list(value) else str(value)
+    return f"[{','.join(map(str, value))}]" if OmegaConf.is_list(value) else str(value)
 
 
 @dataclass

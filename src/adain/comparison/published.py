@@ -31,7 +31,7 @@ SPEED: dict[tuple[MethodName, int], Seconds] = {
     ("adain", 256): Seconds(0.018, 0.027),
     ("adain", 512): Seconds(0.065, 0.098),
 }
-"""Huang & Belongie 2017, table 1: a Pascal Titan X, mean of 100 pictures, by method and side in pixels."""
+"""Huang & Belongie 2017, the table of speeds: a Pascal Titan X, mean of 100 pictures, by method and side in pixels."""
 
 NAMES: dict[str, str] = {
     "gatys": "Gatys et al.",
