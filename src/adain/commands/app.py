@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from adain.commands.check import check, check_recipe, explain
@@ -38,6 +38,9 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
         paths: Keys whose value is a file name, taken as it is, whatever characters it has.
     """
     arguments = [_quoted(argument, paths) for argument in sys.argv[1:]]
+    if "system" in OmegaConf.load(conf_folder() / f"{config}.yaml"):
+        # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
+        arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
