@@ -31,8 +31,11 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
     """
     if config.method == "adain":
         decoder = choose_decoder(str(config.decoder), Path(config.logs))
-        if (ablation := _ablation(decoder)) is None:
+        try:
             return Stylizer.load(decoder, config.device), f"decoder {decoder}"
+        except UserError:
+            if (ablation := _ablation(decoder)) is None:
+                raise
         stylizer = MethodStylizer(load_method("adain", ablation, _device(config)))
         for wanted, ability in (
             (config.alpha != 1 or config.grid == "alpha", "alpha"),
