@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep report stylize stylize-dataset export evaluate bench demo doctor watch test lint check clean
+.PHONY: help setup train sweep report stylize stylize-dataset export evaluate compare bench demo doctor watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -61,6 +61,9 @@ export: .venv/.extra-export ## [decoder=latest|reference|PATH] [out=DIR]: safete
 
 evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
+
+compare: .venv/.extra-compare ## the paper's table and figures over all four systems, about 25 minutes on two cores; resumable
+	@$(BIN)/python -m adain.commands.compare $(OVERRIDES)
 
 bench: .venv/.extra-sweep ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)

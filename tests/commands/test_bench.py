@@ -63,6 +63,16 @@ def test_stylising_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert all(row["peak_mib"] > 10 for row in rows)  # the weights alone are 27 MiB
 
 
+def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _bench(
+        tmp_path, monkeypatch, "bench=stylize", "method=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
+    )["rows"]  # fmt: skip
+    assert [row["stage"] for row in rows] == ["encode style", "stylise, style cached"]
+    assert rows[0]["contestant"] == "gatys (300 iterations, 3 done)"
+    assert rows[1]["median_s"] > 20 * rows[0]["median_s"]  # 300 passes there and back against one there
+    assert all(row["floor_s"] is None for row in rows)
+
+
 def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = _bench(
         tmp_path, monkeypatch, "bench=load", "pictures=2", "crop=32", "resize=64", "workers=1", "wandb=true"
@@ -75,6 +85,7 @@ def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("override", "said"),
     [
+        ("method=gatys", "method=gatys is measured by bench=stylize"),
         ("bench=fast", "bench=fast is not allowed"),
         ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
         ("sizes=[8]", "at least 16"),

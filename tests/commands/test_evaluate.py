@@ -155,3 +155,11 @@ def test_directions_agree_with_the_classes() -> None:
     classes = [v for v in vars(pairwise).values() if isinstance(v, type) and issubclass(v, pairwise.PairMetric)]
     higher = {c.__name__.lower() for c in classes if getattr(c, "higher_is_better", None)}
     assert higher == set(HIGHER_IS_BETTER)
+
+
+def test_another_system_by_its_name(folders: Path) -> None:
+    code, text = evaluate(
+        folders, *ALL[:3], "metrics=[ssim]", "method=gatys", "decoder=null", "gatys.iterations=1", "out=pixels"
+    )  # fmt: skip
+    assert code == 0, text
+    assert json.loads((folders / "pixels" / "results.json").read_text())["of"] == "gatys"

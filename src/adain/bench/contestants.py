@@ -10,6 +10,7 @@ import torch
 from adain.bench.clock import Contestant, Spread, interleave, ratio
 from adain.bench.floors import floor_seconds, stage_work, total
 from adain.bench.machine import Rates
+from adain.bench.methods import MethodStylize
 from adain.bench.port import PortStep, PortStylize
 from adain.bench.stages import OurStep, OurStylize, Setting
 
@@ -24,6 +25,7 @@ def build(setting: Setting, device: torch.device) -> Contestant:
     kinds: dict[tuple[str, str], Any] = {
         ("ours", "stages"): OurStep,
         ("ours", "stylize"): OurStylize,
+        ("ours", "method"): MethodStylize,
         ("port", "stages"): PortStep,
         ("port", "stylize"): PortStylize,
     }
@@ -88,7 +90,9 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates) -
         "against_port_q1": None,
         "against_port_q3": None,
     }
-    work = stage_work(stage, setting.batch, setting.size, setting.size)
+    # floors are counted for AdaIN's training and stylising
+    counted = setting.work != "method"
+    work = stage_work(stage, setting.batch, setting.size, setting.size) if counted else None
     if work is not None:
         flops, moved = total(work, setting.number)
         floor = floor_seconds(work, rates.flops, rates.bandwidth, setting.number)

@@ -23,6 +23,7 @@ _TITLES = {
     "train": "training step, plain and ours",
     "stages": "training step by stage",
     "stylize": "stylising",
+    "method": "stylising",
     "load": "loading",
 }
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adain.bench.clock import Stages
+from adain.choices import MethodName
 from adain.compiling import compiled
 from adain.decoder import load_decoder
 from adain.encoder import BOTTLENECK, STYLE_LAYERS
@@ -36,7 +37,7 @@ class Setting(NamedTuple):
 
     Attributes:
         who: ``ours`` or ``port``.
-        work: ``stages`` or ``stylize``.
+        work: ``stages``, ``stylize``, or ``method`` for stylising by any of the systems.
         size: Side of the square pictures, in pixels.
         batch: Pictures of each kind.
         precision: ``32-true`` or ``bf16-mixed``, in Lightning's words.
@@ -44,6 +45,8 @@ class Setting(NamedTuple):
         compile: Whether through torch.compile.
         fused: Whether up-sampling is folded into the convolution after it; None as the decoder decides.
         reference: The port's checkout, for ``port``.
+        method: The system, for ``method``.
+        iterations: Of gatys: how many are done, at least 3, and how many the figure stands for.
     """
 
     who: str
@@ -55,12 +58,17 @@ class Setting(NamedTuple):
     compile: bool = False
     fused: bool | None = None
     reference: str | None = None
+    method: MethodName = "adain"
+    iterations: tuple[int, int] = (3, 500)
 
     @property
     def name(self) -> str:
         """As shown in tables."""
         if self.who == "port":
             return "reference port"
+        if self.work == "method":
+            done, wanted = self.iterations
+            return f"{self.method} ({wanted} iterations, {done} done)" if self.method == "gatys" else self.method
         words = [self.precision, self.memory_format.replace("_", " ")]
         words += ["compiled"] if self.compile else []
         words += [] if self.fused is None else ["fused up-sampling" if self.fused else "plain up-sampling"]

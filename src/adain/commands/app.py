@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from adain.commands.check_training import check_files
@@ -37,6 +37,9 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     """
     many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
     arguments = [quoted(argument, paths, many) for argument in sys.argv[1:]]
+    if "system" in OmegaConf.load(conf_folder() / f"{config}.yaml"):
+        # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
+        arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
     # a launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be

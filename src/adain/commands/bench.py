@@ -105,6 +105,10 @@ def _check(config: DictConfig) -> None:
             shown = list(config[key]) if OmegaConf.is_list(config[key]) else config[key]
             allowed = ", ".join(str(word).lower() if key == "compile" else str(word) for word in words)
             raise UserError(f"{key}={shown} must be a list out of {allowed}")
+    if config.method != "adain" and (config.bench != "stylize" or config.reference is not None):
+        raise UserError(
+            f"method={config.method} is measured by bench=stylize without reference=: give these, or method=adain"
+        )
     if config.reference is not None:
         check_reference(config.reference)
     for key in ("content", "style"):
@@ -134,6 +138,12 @@ def _settings(config: DictConfig, work: str, precisions: Sequence[str]) -> Itera
     from adain.bench.stages import Setting
     from adain.precision import memory_format
 
+    if config.method != "adain":
+        for size in config.stylize_sizes:
+            for batch in config.stylize_batch_sizes:
+                iterations = (3, config.gatys_iterations)
+                yield [Setting("ours", "method", size, batch, method=config.method, iterations=iterations)]
+        return
     for size in config.sizes if work == "stages" else config.stylize_sizes:
         for batch in config.batch_sizes if work == "stages" else config.stylize_batch_sizes:
             found = []

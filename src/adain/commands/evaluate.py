@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from adain.choices import MetricName
@@ -161,7 +160,7 @@ def _evaluate(
     from adain.evaluation.page import write_page
     from adain.evaluation.results import summarise, table, write_results
     from adain.evaluation.run import Frame, Gallery, measure, set_figures
-    from adain.evaluation.store import Store, digest
+    from adain.evaluation.store import Store, alone, digest
     from adain.fetch import sha256_of
     from adain.metrics.frechet import worth
     from adain.metrics.panel import build_panel, features_of
@@ -192,7 +191,7 @@ def _evaluate(
         Path(wanted).expanduser() if wanted else Path(config.logs) / "evaluate" / f"{label}_{config.size}_{identity}"
     )
     store = Store(folder, rank)
-    with _alone(folder, rank):
+    with alone(folder) if rank == 0 else contextlib.nullcontext():
         if rank == 0:
             store.open(settings, pairs)
         _wait(world)
@@ -254,25 +253,6 @@ def _maker(config: DictConfig, checkpoint: str | None, device: Any) -> Callable[
         return system
 
     return load
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, rank: int) -> Iterator[None]:
-    """Refuses a second evaluation of the same folder at the same time."""
-    if rank > 0:
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"another process is evaluating into {folder}: wait for it, or give another out=FOLDER"
-        ) from None
-    except OSError as error:
-        raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
-    with lock:
-        yield
 
 
 def _wait(world: int) -> None:

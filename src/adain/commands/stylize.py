@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from adain.commands.app import run
 from adain.commands.found import Found, find_pictures, words_of
+from adain.commands.method_request import check_method
 from adain.commands.results import Job, check_places, is_file_name, plan, save
 from adain.commands.stylize_video import check_videos, make_video
 from adain.errors import UserError
@@ -17,6 +18,7 @@ from adain.request import check_request, check_side
 if TYPE_CHECKING:
     from PIL import Image
 
+    from adain.commands.stylize_method import MethodStylizer
     from adain.functional import Statistics
     from adain.stylize import Stylizer
 
@@ -38,14 +40,12 @@ def stylize(config: DictConfig) -> None:
 
     from tqdm.auto import tqdm  # torch is imported from here on
 
-    from adain.commands.decoders import choose_decoder
+    from adain.commands.stylize_method import load_stylizer
     from adain.memory import keep_freed_memory
-    from adain.stylize import Stylizer
 
     keep_freed_memory()
     work = Work(config, masks)
-    decoder = choose_decoder(str(config.decoder), Path(config.logs))
-    work.stylizer = Stylizer.load(decoder, config.device)
+    work.stylizer, decoder = load_stylizer(config)
     unusable: dict[str, None] = {}
     done = 0
     with tqdm(jobs, unit="result", desc="stylising", disable=None if len(jobs) > 1 else True, leave=False) as bar:
@@ -61,10 +61,10 @@ def stylize(config: DictConfig) -> None:
                 continue
             save(result, job.out, work.profile)
             done += 1
-            detail = f"  ({result.width} x {result.height}, decoder {decoder})" if len(jobs) == 1 else ""
+            detail = f"  ({result.width} x {result.height}, {decoder})" if len(jobs) == 1 else ""
             tqdm.write(f"{job.out}{detail}")
     if len(jobs) > 1:
-        print(f"{done} of {len(jobs)} results made  (decoder {decoder})")
+        print(f"{done} of {len(jobs)} results made  ({decoder})")
     if unusable:
         listed = "; ".join(list(unusable)[:5]) + ("; and more" if len(unusable) > 5 else "")
         rest = "" if len(jobs) == 1 else f"; the {done} results without them are done"
@@ -84,7 +84,7 @@ class Work:
         profile: The colour profile of the last result's content, if it had one.
     """
 
-    stylizer: Stylizer
+    stylizer: Stylizer | MethodStylizer
 
     def __init__(self, config: DictConfig, masks: list[Found] | None) -> None:
         self.config = config
@@ -218,9 +218,9 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
     Raises:
         UserError: If something is missing, contradictory, not there, or cannot be written.
     """
-    if config.decoder is None:
-        raise UserError("decoder=null cannot be used: give latest, best, shipped, reference, or a file")
-    if (config.style is None) == (config.styles is None):
+    check_method(config)
+    learnt = config.method == "texture_network"  # its style needs no picture
+    if not learnt and (config.style is None) == (config.styles is None):
         given = "both are given" if config.style is not None else "neither is given"
         raise UserError(f"style=PATH, or styles=[a,b] for a mix, must be given: {given}")
     default = Path(config.logs) / "stylized"
@@ -229,10 +229,10 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
     contents = find_pictures("content", config.content, folder)
     mixed = config.styles is not None or config.grid == "corners"
     key = "style" if config.styles is None else "styles"
-    styles = _in_order(key, config[key]) if mixed else find_pictures(key, config[key], folder)
+    styles = [] if learnt else _in_order(key, config[key]) if mixed else find_pictures(key, config[key], folder)
     masks = None if config.masks is None else _in_order("masks", config.masks)
     check_options(config, len(styles) if mixed else 1, masks)
-    if mixed:
+    if mixed or learnt:
         pairs = [(content, tuple(styles)) for content in contents]
     elif config.pairing == "zip":
         if len(contents) != len(styles):
@@ -251,7 +251,9 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
         ]
         if roots:  # said of the file, which the user typed
             raise UserError(f"out={out} lies in the folder of the inputs: give another, or it would become an input")
-    jobs = plan(pairs, out, config.format, default, f"_{config.grid}" if config.grid else "")
+    jobs = plan(
+        pairs, out, config.format, default, config.method if learnt else f"_{config.grid}" if config.grid else ""
+    )
     check_places(jobs, folder, [*contents, *styles, *(masks or [])])
     if config.weights is not None and abs(sum(config.weights) - 1) > 1e-6:
         print(

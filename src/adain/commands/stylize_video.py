@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from adain.commands.results import Job
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.request import check_video, is_live
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
     if config.grid is not None:
         raise UserError(f"grid={config.grid} is of pictures, but content holds a video: leave it out")
     if find_spec("av") is None:
-        raise UserError("videos need PyAV, which is not installed: pip install 'adain-lightning[video]'")
+        raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
     for job in jobs:
         if job.content.video:
             check_video(job.out.name, config.temporal, config.seconds, config.crf)

@@ -5,14 +5,16 @@ Rows are appended as JSON lines, one file a rank; a line cut short by a crash is
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from adain.errors import UserError
 from adain.evaluation.pairs import Pair
@@ -30,6 +32,24 @@ def write_whole(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Makes a folder of results and keeps a second process out of it.
+
+    Raises:
+        UserError: If another process has it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another process is working in {folder}: wait for it, or give another out=FOLDER") from None
+    except OSError as error:
+        raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
+    with lock:
+        yield
 
 
 class Store:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional import Colours, Statistics, colours
+from adain.colour import Colours, colours
+from adain.functional import Statistics
 
 CUT_DIFFERENCE = 0.1
 CUT_CORRELATION = 0.5

@@ -1,0 +1,127 @@
+"""The networks that ``make compare`` lacks: trained here, small, by the experiments' own recipes."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, flag_override
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
+
+from adain.callbacks.progress import StepBar
+from adain.commands.app import conf_folder
+from adain.commands.train import train
+from adain.errors import UserError
+
+
+class Bar(StepBar):
+    """The bar of one training among several, where standard output is a log file.
+
+    Args:
+        label: What is trained.
+    """
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+    def init_train_tqdm(self) -> Tqdm:
+        """On standard error."""
+        return Tqdm(desc=self.label, file=sys.stderr, dynamic_ncols=True, leave=False, smoothing=0, unit="step")
+
+    def init_validation_tqdm(self) -> Tqdm:
+        """None: the held-out pictures take a moment."""
+        return Tqdm(disable=True)
+
+    def on_train_epoch_start(self, trainer: Any, *args: object) -> None:
+        """Keeps the label."""
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"training {self.label}")
+
+
+def train_here(folder: Path, label: str, overrides: Sequence[str]) -> tuple[Path, str]:
+    """Trains a network into a folder, or goes on with it, or takes it as it is if it is finished.
+
+    Args:
+        folder: Of this network.
+        label: For the bar.
+        overrides: As typed for ``make train``.
+
+    Returns:
+        The last checkpoint, and in words how it was trained.
+
+    Raises:
+        UserError: If an override is none of ``make train``'s.
+    """
+    last = folder / "checkpoints" / "last.ckpt"
+    own = [
+        *overrides,
+        "logger=csv",
+        f"callbacks.progress._target_={Bar.__module__}.Bar",
+        f"+callbacks.progress.label={label}",
+    ]
+    with _configured(folder, own) as config:
+        words = _described(config)
+        if _finished(folder) and last.is_file():
+            return last, words
+        folder.mkdir(parents=True, exist_ok=True)
+        config.ckpt = str(last) if last.is_file() else None
+        with (folder / "train.log").open("a") as log, contextlib.redirect_stdout(log):
+            train(config)
+    return last, words
+
+
+def training_curve(folder: Path) -> list[tuple[int, float, float]]:
+    """Step, content loss and style loss of every logged training step; empty if there is no such record."""
+    found: dict[int, tuple[float, float]] = {}
+    for path in sorted(folder.glob("csv/**/metrics.csv")):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row.get("train/content") and row.get("train/style"):
+                    found[int(row["step"])] = float(row["train/content"]), float(row["train/style"])
+    return [(step, *losses) for step, losses in sorted(found.items())]
+
+
+def _finished(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "summary.json").read_text())["status"] == "finished")
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _described(config: DictConfig) -> str:
+    steps, data = config.trainer.max_steps, config.data
+    start = {"least_squares": ", from a least-squares start"}.get(str(config.method.get("init")), "")
+    return f"{steps} steps of batch {data.batch_size} at {data.crop} px{start}"
+
+
+@contextlib.contextmanager
+def _configured(folder: Path, overrides: list[str]) -> Iterator[DictConfig]:
+    """The training's configuration in the place of ours, which comes back at the end."""
+    hydra, ours = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            try:
+                config = compose("train", overrides, return_hydra_config=True)
+            except Exception as error:
+                reason = str(error).splitlines()[0]
+                raise UserError(
+                    f"training={overrides} cannot be used ({reason}): give overrides of make train"
+                ) from None
+        config.hydra.runtime.output_dir = str(folder)
+        HydraConfig.instance().set_config(config)
+        with flag_override(config, ["struct", "readonly"], [False, False]):
+            config.pop("hydra")
+        yield config
+    finally:
+        GlobalHydra.instance().hydra = hydra
+        HydraConfig.instance().cfg = ours

@@ -1,0 +1,94 @@
+"""``make stylize method=...`` and ablations as ``decoder=``, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.evaluation.conftest import draw_folders
+from tests.methods.test_load import saved
+
+
+@pytest.fixture(scope="module")
+def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = draw_folders(tmp_path_factory.mktemp("methods"))
+    for name in ("style_swap", "texture_network", "concat", "in_decoder"):
+        folder = root / "logs" / "runs" / name / "2026-01-01_00-00-00" / "checkpoints"
+        folder.mkdir(parents=True)
+        saved(name, folder)
+    return root
+
+
+def stylize(cwd: Path, *overrides: str) -> tuple[int, str]:
+    from adain.commands.stylize import main
+
+    before, text, code = sys.argv, io.StringIO(), 0
+    try:
+        sys.argv = ["stylize", "device=cpu", *overrides]
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+            main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return code, text.getvalue()
+
+
+CONCAT = "decoder=logs/runs/concat/2026-01-01_00-00-00"
+IN_DECODER = "decoder=logs/runs/in_decoder/2026-01-01_00-00-00/checkpoints/best.ckpt"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=gatys", "gatys.iterations=2"],
+        ["method=style_swap", "alpha=0.5", "preserve_color=coral"],
+        [CONCAT],
+        [IN_DECODER, "alpha=0.5", "preserve_color=luminance"],
+    ],
+)
+def test_pictures_of_the_contents_size(cwd: Path, overrides: list[str]) -> None:
+    code, text = stylize(cwd, "content=content", "style=style/s0.png", f"out={overrides[0][:12]}", *overrides)
+    assert code == 0, text
+    made = sorted((cwd / overrides[0][:12]).glob("*.png"))
+    assert [path.name for path in made] == ["c0_s0.png", "c1_s0.png", "c2_s0.png"]
+    for path in made:
+        picture = np.asarray(Image.open(path).convert("RGB"), dtype=float)
+        content = np.asarray(Image.open(cwd / "content" / path.name.replace("_s0", "")), dtype=float)
+        assert picture.shape == content.shape
+        assert np.abs(picture - content).mean() > 0.5
+
+
+def test_a_texture_network_takes_no_style(cwd: Path) -> None:
+    code, text = stylize(cwd, "method=texture_network", "content=content/c0.png")
+    assert code == 0, text
+    assert (cwd / "logs" / "stylized" / "c0_texture_network.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["method=texture_network", "style=style/s0.png"], "method=texture_network knows one style"),
+        (["method=texture_network", "alpha=0.5"], "method=texture_network has no strength"),
+        (["method=gatys", "style=style/s0.png", "alpha=0.5"], "method=gatys has no strength"),
+        (["method=gatys", "style=style/s0.png", "decoder=reference"], "method=gatys has nothing to train"),
+        (["method=style_swap", "styles=[style/s0.png,style/s1.png]"], "method=style_swap cannot mix"),
+        (["method=style_swap", "style=style/s0.png", "masks=[style/s1.png]"], "cannot keep styles apart by masks"),
+        (["method=style_swap", "style=style/s0.png", "tile=128"], "tile=128 is for method=adain"),
+        (["method=style_swap", "style=style/s0.png", "logs=none"], "no method=style_swap was trained below none yet"),
+        (["method=gates", "style=style/s0.png"], "method=gates is not allowed"),
+        ([CONCAT, "style=style/s0.png", "alpha=0.5"], "this method=adain network has no strength"),
+    ],
+)
+def test_what_a_system_cannot_do_is_one_sentence(cwd: Path, overrides: list[str], message: str) -> None:
+    code, text = stylize(cwd, "content=content/c0.png", "out=never.png", *overrides)
+    assert code == 1
+    assert message in text
+    assert text.strip().count("\n") == 0
+    assert not (cwd / "never.png").exists()
