@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from adain.commands import check_strategy
-from adain.commands.app import preflight
 from adain.commands.arguments import keep_to_one_folder
+from adain.commands.compose import preflight
 from adain.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Hydra, of launchers' schemas: see commands/app.py

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from adain.commands.app import quote, run
+from adain.commands.app import run
 from adain.commands.compare_request import Request, check, read_request
 from adain.errors import UserError
+from adain.extras import install_command
+from adain.quoting import quote
 
 if TYPE_CHECKING:
     import torch
@@ -31,12 +33,10 @@ def compare(config: DictConfig) -> None:
     """Measures what is not there yet, cheap parts first, and writes the report after each of them."""
     check(config)
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError(
-            "the figures are drawn with matplotlib, which is not installed: pip install 'adain-lightning[compare]'"
-        )
+        raise UserError(f"the figures are drawn with matplotlib, which is not installed: {install_command('compare')}")
     import torch
 
-    from adain.commands.train import quieten
+    from adain.commands.quiet import quieten
     from adain.comparison.store import Store
     from adain.evaluation.store import alone
     from adain.memory import keep_freed_memory
