@@ -77,15 +77,16 @@ demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)
 
-test: $(READY) ## all tests, with coverage of src/
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+test: $(READY) ## tests with coverage of src/; ARGS='-m ""' adds the slow ones, which start servers and several processes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not slow" $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-check: lint test ## everything CI runs
+check: lint ## everything CI runs
+	@$(MAKE) --no-print-directory test ARGS='-m ""'
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
