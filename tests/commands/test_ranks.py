@@ -101,7 +101,7 @@ def test_shares_of_a_decoder_learn_what_a_whole_one_learns(tmp_path: Path) -> No
         moved = whole.decoder()[name] - before[name]
         assert moved.norm() > 1e-3 * before[name].norm(), name
         # Adam divides by gradients of any size, so noise of the last digit is not small where they are almost 0
-        assert (weight - whole.decoder()[name]).norm() < 0.1 * moved.norm(), name
+        assert (weight - whole.decoder()[name]).norm() < 0.2 * moved.norm(), name
 
 
 def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(tmp_path: Path) -> None:
