@@ -22,6 +22,16 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is checked is the same whether or not the optional packages are installed here."""
+    find = importlib.util.find_spec
+    there = ("deepspeed", "hydra_plugins.")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: object() if name.startswith(there) else find(name, *rest)
+    )
+
+
 @pytest.mark.parametrize(
     ("gpus", "words", "said"),
     [
