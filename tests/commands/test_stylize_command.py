@@ -181,7 +181,7 @@ def test_without_a_run_the_shipped_decoder_is_used_and_that_is_said(
 
 def test_the_reference_may_be_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     call(monkeypatch, *EXISTING, "decoder=reference")
-    assert capsys.readouterr().out == "logs/stylized/content_style.png  (65 x 47, decoder shipped)\n"
+    assert capsys.readouterr().out == "logs/stylized/content_style.png  (65 x 47, decoder reference)\n"
 
 
 @pytest.mark.parametrize(("names", "chosen"), [(["best", "last"], "best"), (["last"], "last")])
@@ -243,7 +243,7 @@ def test_alpha_changes_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
         ((*EXISTING, "format=tiff"), "format=tiff is not allowed; choose one of png, jpg, jpeg, webp"),
         (
             ("content=[content.png,style.png]", "style=style.png", "out=a.png"),
-            "is one file, but 2 pictures are asked for",
+            "is one file, but 2 results are asked for",
         ),
         (("content=[content.png,style.png]", "style=style.png", "pairing=zip"), "2 contents and 1 styles are given"),
         ((*EXISTING, "alpha=2"), "alpha=2 is too large: give at most 1, or set extrapolate=true as well"),

@@ -186,6 +186,7 @@ def test_the_webcam_is_painted_and_stale_frames_are_left_out(page: Any, served: 
     assert page.evaluate("document.querySelector('#live img').src") == still  # nothing was waiting in a queue
 
 
+@pytest.mark.slow
 def test_ten_at_once_are_served_in_order(served: Served, tmp_path: Path) -> None:
     client = pytest.importorskip("gradio_client")
     style = draw(tmp_path / "s.png", 50)

@@ -10,7 +10,8 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from pathlib import Path
 
-from adain.functional import Statistics, colours
+from adain.colour import colours
+from adain.functional import Statistics
 from adain.stylize import Stylizer
 from adain.video.clip import stylize_video
 from adain.video.smoothing import Cuts, Recolouring, Smoother
