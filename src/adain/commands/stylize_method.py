@@ -17,7 +17,6 @@ from adain.commands.method_request import checkpoint_of_method
 from adain.decoder import checkpoint_of
 from adain.errors import UserError
 from adain.methods.interface import Method, require
-from adain.methods.load import load_method
 from adain.picture_kinds import to_pixels, unit
 from adain.stylize import Stylizer
 from adain.weights import read_state
@@ -36,6 +35,8 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
         except UserError:
             if (ablation := _ablation(decoder)) is None:
                 raise
+        from adain.methods.load import load_method  # brings Lightning, which the plain decoder does not need
+
         stylizer = MethodStylizer(load_method("adain", ablation, _device(config)))
         for wanted, ability in (
             (config.alpha != 1 or config.grid == "alpha", "alpha"),
@@ -47,6 +48,8 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
         if config.styles is not None or config.masks is not None or config.grid == "corners":
             raise UserError(f"decoder={decoder} is an ablation, which takes one style: give style=PATH without masks")
         return stylizer, f"ablation {decoder}"
+    from adain.methods.load import load_method
+
     checkpoint = None if config.method == "gatys" else checkpoint_of_method(config)
     options = dict(config.get(config.method) or {})
     called = f"method {config.method}" + (f", {checkpoint}" if checkpoint else f", {options['iterations']} iterations")
