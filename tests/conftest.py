@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -70,22 +71,30 @@ def command(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProc
     )
 
 
-def train(cwd: Path, *overrides: str) -> Run:
-    """``make train`` in a folder, without a process of its own: importing torch would take most of the time."""
-    from adain.commands.train import main
+def run_here(name: str, cwd: Path, *overrides: str, together: bool = False) -> tuple[int, str, str]:
+    """A command in a folder, without a process of its own: importing torch would take most of the time.
 
-    before, out, err, code = (Path.cwd(), sys.argv), io.StringIO(), io.StringIO(), 0
+    Returns:
+        Exit code, standard output and standard error; both in the first if ``together``.
+    """
+    main = importlib.import_module(f"adain.commands.{name}").main
+    before, out, code = sys.argv, io.StringIO(), 0
+    err = out if together else io.StringIO()
     try:
-        os.chdir(cwd)
-        sys.argv = ["train", *overrides]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        sys.argv = [name, *overrides]
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
     except SystemExit as end:
         code = int(end.code or 0)
     finally:
-        os.chdir(before[0])
-        sys.argv = before[1]
-    return Run((cwd / "logs" / "latest").resolve(), code, out.getvalue(), err.getvalue())
+        sys.argv = before
+    return code, out.getvalue(), "" if together else err.getvalue()
+
+
+def train(cwd: Path, *overrides: str) -> Run:
+    """``make train`` in a folder."""
+    done = run_here("train", cwd, *overrides)
+    return Run((cwd / "logs" / "latest").resolve(), *done)
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.conftest import run_here
 from tests.evaluation.conftest import draw_folders
 from tests.methods.test_load import saved
 
@@ -30,18 +28,8 @@ SMALL = [
 
 
 def compare(cwd: Path, *overrides: str) -> tuple[int, str]:
-    from adain.commands.compare import main
-
-    before, text, code = sys.argv, io.StringIO(), 0
-    try:
-        sys.argv = ["compare", *overrides]
-        with contextlib.chdir(cwd), contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-            main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return code, text.getvalue()
+    """Exit code and all that was printed."""
+    return run_here("compare", cwd, *overrides, together=True)[:2]
 
 
 @pytest.fixture(scope="module")

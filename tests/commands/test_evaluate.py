@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import pytest
 
 from adain.choices import HIGHER_IS_BETTER
 from adain.metrics import pairwise
+from tests.conftest import run_here
 from tests.evaluation.conftest import draw_folders
 
 METRICS = "metrics=[content_loss,style_loss_mean,ssim,frechet_vgg19,artfid]"
@@ -25,18 +23,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(cwd: Path, *overrides: str) -> tuple[int, str]:
-    from adain.commands.evaluate import main
-
-    before, text, code = sys.argv, io.StringIO(), 0
-    try:
-        sys.argv = ["evaluate", *overrides]
-        with contextlib.chdir(cwd), contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-            main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return code, text.getvalue()
+    """Exit code and all that was printed."""
+    return run_here("evaluate", cwd, *overrides, together=True)[:2]
 
 
 ALL = ["content=content", "style=style", "size=48", "decoder=reference", METRICS]
@@ -163,3 +151,19 @@ def test_another_system_by_its_name(folders: Path) -> None:
     )  # fmt: skip
     assert code == 0, text
     assert json.loads((folders / "pixels" / "results.json").read_text())["of"] == "gatys"
+
+
+def test_the_words_for_decoders_are_those_of_stylize(folders: Path) -> None:
+    small = ["content=content", "style=style", "size=48", "pairs=1", "metrics=[ssim]"]
+    code, text = evaluate(folders, *small, "decoder=shipped")
+    assert code == 0
+    assert "adain shipped" in text
+    for given, said in (
+        (["decoder=gone.pth"], "decoder=gone.pth is neither latest, best, shipped, reference nor an existing file"),
+        (["decoder=shipped", "against=gone.pth"], "gone.pth"),
+        (["method=style_swap", "decoder=shipped"], "decoder=shipped is AdaIN's: give method=style_swap latest"),
+    ):
+        code, text = evaluate(folders, *small, *given)
+        assert code == 1
+        assert said in text
+        assert "Traceback" not in text

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import run_here
 from tests.evaluation.conftest import draw_folders
 from tests.methods.test_load import saved
 
@@ -26,18 +24,8 @@ def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stylize(cwd: Path, *overrides: str) -> tuple[int, str]:
-    from adain.commands.stylize import main
-
-    before, text, code = sys.argv, io.StringIO(), 0
-    try:
-        sys.argv = ["stylize", "device=cpu", *overrides]
-        with contextlib.chdir(cwd), contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-            main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return code, text.getvalue()
+    """Exit code and all that was printed."""
+    return run_here("stylize", cwd, "device=cpu", *overrides, together=True)[:2]
 
 
 CONCAT = "decoder=logs/runs/concat/2026-01-01_00-00-00"

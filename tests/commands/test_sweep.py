@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import os
 import signal
@@ -16,6 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.conftest import run_here
 
 TINY = [
     "experiment=smoke", "data.num_workers=0", "method.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
@@ -32,20 +32,7 @@ class Done:
 
 def call(cwd: Path, name: str, *arguments: str) -> Done:
     """``make sweep`` or ``make report`` without a process of its own."""
-    from adain.commands import report, sweep
-
-    before, out, err, code = (Path.cwd(), sys.argv), io.StringIO(), io.StringIO(), 0
-    try:
-        os.chdir(cwd)
-        sys.argv = [name, *arguments]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            (sweep if name == "sweep" else report).main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        os.chdir(before[0])
-        sys.argv = before[1]
-    return Done(code, out.getvalue(), err.getvalue())
+    return Done(*run_here(name, cwd, *arguments))
 
 
 def latest(cwd: Path) -> Path:

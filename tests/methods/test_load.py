@@ -161,3 +161,18 @@ def test_names_are_checked() -> None:
     assert known_method("gatys") == "gatys"
     with pytest.raises(UserError, match="adain, gatys, texture_network, style_swap"):
         known_method("gatis")
+
+
+@pytest.mark.parametrize("given", [{}, {"measure": "statistics"}], ids=["as it is", "statistics"])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_system_takes_the_layout_of_16_bit_arithmetic(name: str, given: dict[str, Any]) -> None:
+    """A machine with bfloat16 lays every system out channels last, which torch refuses to tensors of five dimensions."""
+    kind, own = SMALL[name]
+    kind(**own, **(given if name == "texture_network" else {})).to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("word", ["shipped", "best", "reference"])
+def test_a_decoder_that_comes_along_is_loaded_by_its_word(word: str) -> None:
+    method = load_method("adain", word, "cpu")
+    for own, wanted in zip(method.decoder.parameters(), load_decoder(word)[0].parameters(), strict=True):  # type: ignore[attr-defined]
+        torch.testing.assert_close(own, wanted.to(own.dtype), atol=0, rtol=0)

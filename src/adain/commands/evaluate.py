@@ -14,6 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from adain.choices import MetricName
 from adain.commands.app import run
+from adain.commands.decoders import WORDS, choose_decoder
+from adain.commands.method_request import checkpoint_of_method
 from adain.errors import UserError
 from adain.methods.interface import CAPABILITIES, known_method
 
@@ -112,26 +114,24 @@ def _pairs(config: DictConfig) -> list[Pair]:
 
 
 def _checkpoint(wanted: str, config: DictConfig) -> str:
-    """A path, or ``reference``: also what ``latest`` comes to where no AdaIN decoder was trained yet.
+    """What ``load_method`` takes for the words that ``make stylize`` knows.
 
     Raises:
         UserError: If there is no such file.
     """
     logs = Path(config.logs)
-    if wanted == "reference":
-        return wanted
-    path = logs / "latest" if wanted == "latest" else Path(wanted).expanduser()
-    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt") if path.is_dir() else ():
-        if (path / name).is_file():
-            return str((path / name).resolve())
-    if wanted == "latest" and config.method != "adain":
-        raise UserError(f"no method={config.method} was trained below {logs} yet: train one, or give decoder=PATH")
-    if wanted == "latest":
-        print(f"no trained decoder below {logs} yet: using the published reference decoder")
-        return "reference"
-    if not path.is_file():
-        raise UserError(f"there is no checkpoint at {wanted}: give a file, a run's folder, latest or reference")
-    return str(path)
+    if config.method != "adain":
+        return str(checkpoint_of_method(config.method, wanted, logs))
+    chosen = choose_decoder(wanted, logs)
+    if chosen in WORDS or Path(chosen).expanduser().is_file():
+        return chosen
+    from adain.decoder import checkpoint_of
+
+    if not Path(chosen).expanduser().is_dir():
+        raise UserError(
+            f"there is no checkpoint at {wanted}: give a file, a run's folder, latest, best, shipped or reference"
+        )
+    return str(checkpoint_of(Path(chosen).expanduser()))
 
 
 @contextlib.contextmanager
@@ -177,7 +177,7 @@ def _evaluate(
     of = _name(config, checkpoint, finished)
     settings: dict[str, Any] = {
         "of": of,
-        "sha256": sha256_of(Path(checkpoint))[:16] if checkpoint and checkpoint != "reference" else None,
+        "sha256": sha256_of(Path(checkpoint))[:16] if checkpoint and checkpoint not in WORDS else None,
         "size": config.size, "crop": config.crop, "encoder": config.encoder.name,
         "outputs": digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in finished]),
         "alpha": None if finished else config.alpha,

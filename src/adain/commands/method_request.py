@@ -40,16 +40,15 @@ def check_method(config: DictConfig) -> None:
     if not can.trained and config.decoder not in ("latest", None):
         require(name, "trained")
     if can.trained:
-        checkpoint_of_method(config)
+        checkpoint_of_method(name, str(config.decoder), Path(config.logs))
 
 
-def checkpoint_of_method(config: DictConfig) -> Path:
-    """The file that ``decoder`` means for a trained system other than AdaIN; ``latest``: of its own newest run.
+def checkpoint_of_method(name: str, wanted: str, logs: Path) -> Path:
+    """The file that ``decoder=wanted`` means for a trained system other than AdaIN; ``latest``: of its own newest run.
 
     Raises:
         UserError: If there is none.
     """
-    name, logs, wanted = config.method, Path(config.logs), str(config.decoder)
     if wanted in ("best", "shipped", "reference"):
         raise UserError(f"decoder={wanted} is AdaIN's: give method={name} latest, a run's folder, or a file")
     runs = [Path(wanted).expanduser()]

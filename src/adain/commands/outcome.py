@@ -30,15 +30,15 @@ def compare(source: str, method: Any, datamodule: Any) -> tuple[float, float] | 
     return held_out_losses(method, decoder, datamodule.val_dataloader(), method.device)
 
 
-def point_latest(logs: Path, folder: Path) -> None:
-    """``logs/latest`` points at the newest run."""
-    link, part = logs / "latest", logs / ".latest.part"
+def point_latest(link: Path, folder: Path) -> None:
+    """Makes ``.../latest`` point at the newest run or sweep."""
+    part = link.with_name(f".{link.name}.part")
     try:
         part.unlink(missing_ok=True)
         part.symlink_to(folder.resolve(), target_is_directory=True)
         part.replace(link)
     except OSError as error:  # a file system without links
-        print(f"{link} could not be pointed at this run ({error.strerror})")
+        print(f"{link} could not be pointed at {folder} ({error.strerror})")
 
 
 def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:

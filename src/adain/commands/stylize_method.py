@@ -50,7 +50,9 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
         return stylizer, f"ablation {decoder}"
     from adain.methods.load import load_method
 
-    checkpoint = None if config.method == "gatys" else checkpoint_of_method(config)
+    checkpoint = None
+    if config.method != "gatys":
+        checkpoint = checkpoint_of_method(config.method, str(config.decoder), Path(config.logs))
     options = dict(config.get(config.method) or {})
     called = f"method {config.method}" + (f", {checkpoint}" if checkpoint else f", {options['iterations']} iterations")
     return MethodStylizer(load_method(config.method, checkpoint, _device(config), **options)), called

@@ -11,11 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
 from adain.commands.jobs import MultirunPlan, plan_jobs, preflight_jobs
+from adain.commands.outcome import point_latest
 from adain.commands.report import report
 from adain.commands.train import PATHS, train
 from adain.errors import UserError
 from adain.quoting import quote, quoted
-from adain.sweeps.folder import find_sweep, point_latest
+from adain.sweeps.folder import find_sweep
 
 _OURS = ("resume", "wandb_sweep")
 
@@ -112,7 +113,7 @@ def finish(folder: Path, logs: Path, code: int) -> None:
     """The table and the page, and how the sweep ended as the exit status."""
     if code == 1 or not (folder / "multirun.yaml").is_file():
         sys.exit(code or 1)  # it was refused before it began
-    point_latest(logs, folder)
+    point_latest(logs / "sweeps" / "latest", folder)
     sweep = report(folder)
     again = f"make sweep resume={'latest' if folder.resolve() == (logs / 'sweeps' / 'latest').resolve() else folder}"
     if code:

@@ -83,7 +83,7 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
         start = OneStart(datamodule.draw if config.ckpt is None else None)
         trainer = build_trainer(config, loggers, [start, *callbacks.values(), *extra])
         if trainer.is_global_zero:
-            point_latest(Path(config.logs), folder)
+            point_latest(Path(config.logs) / "latest", folder)
             print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
         datamodule.setup()
         if trainer.is_global_zero:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from adain.errors import UserError
-from adain.evaluation.store import write_whole
+from adain.evaluation.store import read_rows, write_whole
 
 Row = dict[str, Any]
 """One line of the results. Values are plain."""
@@ -57,17 +57,8 @@ class Store:
 
     def rows(self, part: Part) -> list[Row]:
         """Every whole row of a part, in the order of their making; a line cut short by a crash is dropped."""
-        try:
-            lines = (self.folder / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        found = []
-        for line in lines:
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return found
+        path = self.folder / f"{part}.jsonl"
+        return read_rows(path) if path.exists() else []
 
     def append(self, part: Part, rows: Sequence[Row]) -> None:
         """Keeps rows that belong together: all of them, or none if this breaks off."""

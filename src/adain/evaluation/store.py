@@ -27,6 +27,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Every whole line of a file of JSON rows; one cut short by a crash is dropped."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes a file beside and renames it."""
     part = path.with_name(f".{path.name}.part")
@@ -105,12 +114,7 @@ class Store:
         """Every whole row so far, by its pair's index, of all ranks."""
         found: dict[int, Row] = {}
         for path in sorted(self.folder.glob("rows-*.jsonl")):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                found[row["index"]] = row
+            found.update((row["index"], row) for row in read_rows(path))
         return dict(sorted(found.items()))
 
     def append(self, rows: Sequence[Row], features: Mapping[str, npt.NDArray[np.float32]]) -> None:

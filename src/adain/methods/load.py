@@ -42,8 +42,8 @@ def load_method(
 
     Args:
         name: ``adain``, ``gatys``, ``texture_network`` or ``style_swap``. None: what the checkpoint is of.
-        checkpoint: A run's checkpoint, of an ablation too. For ``adain`` also ``reference``, the default, or any file
-            that ``decoder.load_decoder`` takes. ``gatys`` has none.
+        checkpoint: A run's checkpoint, of an ablation too. For ``adain`` also ``reference`` (the default),
+            ``shipped``, ``best``, or any file that ``decoder.load_decoder`` takes. ``gatys`` has none.
         device: A GPU if there is one by default.
         options: Of the system when it is used, the keys of its section in ``conf/systems/all.yaml``; all take
             ``encoder_weights``, and gatys takes ``encoder`` too. None leaves what the checkpoint says.
@@ -63,7 +63,9 @@ def load_method(
         if name in _RECIPE:
             raise UserError(f"method={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
         checkpoint = "reference"
-    state: dict[str, Any] = {} if checkpoint == "reference" else read_state(Path(checkpoint).expanduser())
+    state: dict[str, Any] = (
+        {} if checkpoint in ("reference", "shipped", "best") else read_state(Path(checkpoint).expanduser())
+    )
     if "state_dict" not in state:  # a decoder alone
         if name not in (None, "adain"):
             raise UserError(f"{checkpoint} is no checkpoint of method={name}: make one with {_RECIPE[str(name)]}")

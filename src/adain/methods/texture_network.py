@@ -145,7 +145,9 @@ class TextureNetwork(TrainedMethod):
         self.weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
         for name in STYLE_LAYERS:  # in the checkpoint, so that going on with a run does not need the style's file
             channels = self.encoder.widths[name]
-            shape = (1, channels, channels) if measure == "gram" else (2, 1, channels, 1, 1)
+            shape = (
+                (1, channels, channels) if measure == "gram" else (2, channels, 1, 1)
+            )  # the mean, then the deviation
             self.register_buffer(f"style_{name}", torch.zeros(shape))
 
     # --- the system -------------------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ class TextureNetwork(TrainedMethod):
         with torch.no_grad():
             for name, features in self.encoder.taps(picture).items():
                 found = self._style_of(features)
-                self.get_buffer(f"style_{name}").copy_(torch.stack(found) if isinstance(found, Statistics) else found)
+                self.get_buffer(f"style_{name}").copy_(torch.cat(found) if isinstance(found, Statistics) else found)
 
     # --- losses -----------------------------------------------------------------------------------------------------
 
@@ -212,7 +214,7 @@ class TextureNetwork(TrainedMethod):
             if name in STYLE_LAYERS:
                 found, wanted = self._style_of(features), self.get_buffer(f"style_{name}")
                 terms[f"style/{name}"] = (
-                    style_loss(found, Statistics(wanted[0], wanted[1]), "mean")
+                    style_loss(found, Statistics(wanted[:1], wanted[1:]), "mean")
                     if isinstance(found, Statistics)
                     else gram_loss(found, wanted)
                 )

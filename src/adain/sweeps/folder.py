@@ -59,15 +59,3 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
         hint = f"; did you mean {inside[-1].parent}?" if inside else ""
         raise UserError(f"{word}={wanted} is no sweep's folder: it holds no multirun.yaml{hint}")
     return folder
-
-
-def point_latest(logs: Path, folder: Path) -> None:
-    """``logs/sweeps/latest`` points at the newest sweep."""
-    link = logs / "sweeps" / "latest"
-    part = link.with_name(".latest.part")
-    try:
-        part.unlink(missing_ok=True)
-        part.symlink_to(folder.resolve(), target_is_directory=True)
-        part.replace(link)
-    except OSError as error:  # a file system without links
-        print(f"{link} could not be pointed at this sweep ({error.strerror})")
