@@ -18,11 +18,13 @@ help: ## this list
 
 setup: $(READY) $(EXTRAS:%=.venv/.extra-%) ## set up .venv, the weights and the sample pictures; EXTRAS="ray video" adds optional packages
 
+# Bytecode is compiled once here: where Python may not write it (a read-only or shared folder, PYTHONDONTWRITEBYTECODE, often set in
+# containers), every command would compile torch's and Lightning's sources anew, half of the time to the first step.
 # The lock names no index: pip's own configuration says which one is asked, and uv is told the same.
 INSTALL = index=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true); \
 	index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}; \
 	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; else unset UV_DEFAULT_INDEX; fi; \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --require-hashes --requirements pyproject.toml
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint requirements.lock --require-hashes --requirements pyproject.toml
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} is too old or too new: give one of 3.11 to 3.13, as in  make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12")'
