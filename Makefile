@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep report stylize stylize-dataset export evaluate compare bench demo doctor watch test lint check clean
+.PHONY: help setup train sweep report stylize stylize-dataset export evaluate compare bench gallery demo doctor watch test lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -72,6 +72,10 @@ bench: .venv/.extra-sweep ## speed and memory by stage, beside the machine's lim
 
 doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
 	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
+
+gallery: $(READY) ## the pictures of docs/gallery.md anew: its own commands
+	@samples="$${ADAIN_CACHE:-$$HOME/.cache/adain}/sample"; export PHOTOS="$$samples/content" PAINTINGS="$$samples/style"; \
+		sed -n 's/^make stylize/$(subst /,\/,$(MAKE)) --no-print-directory stylize/p' docs/gallery.md | sh -e
 
 demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder=...] [side=1024]
 	@$(BIN)/python -m adain.commands.demo $(OVERRIDES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -403,16 +404,21 @@ def test_all_together_on_the_real_networks(monkeypatch: pytest.MonkeyPatch) -> N
     assert np.abs(made - np.asarray(Image.open("content.png"))).mean() > 5
 
 
-@pytest.mark.parametrize(("grid", "rows", "columns"), [("alpha", 1, 7), ("corners", 1, 7)])
+@pytest.mark.parametrize(("grid", "rows", "columns"), [("alpha", 1, 7), ("corners", 1, 7), ("styles", 2, 3)])
 def test_a_grid(grid: str, rows: int, columns: int, copying: _Copying, monkeypatch: pytest.MonkeyPatch) -> None:
-    styles = "style=style.png" if grid == "alpha" else "styles=[style.png,content.png]"
+    mix = "styles" if grid == "corners" else "style"
+    styles = "style=style.png" if grid == "alpha" else f"{mix}=[style.png,content.png]"
     call(monkeypatch, "content=content.png", styles, f"grid={grid}", "cell=32")
     (name,) = written(Path("logs/stylized"))
-    assert name == ("content_style_alpha.png" if grid == "alpha" else "content_style+content_corners.png")
+    assert name == ("content_style_alpha.png" if grid == "alpha" else f"content_style+content_{grid}.png")
     sheet = Image.open(Path("logs/stylized", name))
     assert sheet.size == (columns * (32 + 6) + 6, rows * (23 + 6 + 18) + 6)
     if grid == "alpha":
         assert [options["alpha"] for options in copying.asked] == [0, 0.25, 0.5, 0.75, 1]
+    elif grid == "styles":
+        one, other = (options["styles"] for options in copying.asked)
+        assert len(one) == len(other) == 1
+        assert one[0] is not other[0]
     else:
         assert [options["weights"] for options in copying.asked] == [
             (1, 0),
@@ -461,3 +467,13 @@ def test_a_photograph_is_turned_upright(monkeypatch: pytest.MonkeyPatch) -> None
     made = Image.open("a.jpg")
     assert made.size == (47, 65)
     assert made.getexif().get(0x0112, 1) == 1
+
+
+def test_a_grid_of_a_folder_of_styles_has_a_name_that_a_file_can_have(
+    copying: _Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("many").mkdir()
+    for number in range(40):
+        shutil.copy("style.png", f"many/painting_{number:03}.png")
+    call(monkeypatch, "content=content.png", "style=many", "grid=styles", "cell=16")
+    assert written(Path("logs/stylized")) == ["content_painting_000+39more_styles.png"]

@@ -131,7 +131,7 @@ _OTHERS = {
             "pairing": ("all", "zip"),
             "preserve_color": (*get_args(PreserveColor), "true", "false"),
             "format": ("png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"),
-            "grid": ("alpha", "corners"),
+            "grid": ("alpha", "corners", "styles"),
         },
         words_or_path={"decoder": _DECODERS},
         least={"alpha": 0, "max_pixels": 256, "cell": 16, "temporal": 0, "crf": 0},

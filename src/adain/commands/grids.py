@@ -1,4 +1,4 @@
-"""Pictures of many results side by side: a sweep of alpha, and the plane between two to four styles."""
+"""Pictures of many results side by side: a sweep of alpha, one content in many styles, the plane between styles."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def alpha_grid(content: Image.Image, style: Image.Image, stylized: Callable[[flo
     """
     results = [(stylized(alpha), f"alpha {alpha:g}") for alpha in ALPHAS]
     return _paste([[(content, "content"), *results, (_fitted(style, content.size), "style")]], content.size)
+
+
+def style_grid(
+    content: Image.Image, styles: Sequence[Image.Image], stylized: Callable[[int], Image.Image]
+) -> Image.Image:
+    """The content, and beneath each style the result in it.
+
+    Args:
+        content: Its size is each cell's.
+        styles: Any number.
+        stylized: Gives the result in the style of an index.
+    """
+    above: list[Cell] = [None, *((_fitted(style, content.size), f"style {n}") for n, style in enumerate(styles, 1))]
+    beneath: list[Cell] = [(content, "content"), *((stylized(index), "") for index in range(len(styles)))]
+    return _paste([above, beneath], content.size)
 
 
 def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:

@@ -23,6 +23,7 @@ VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
 
 _WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
 _LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}  # pixels of a side that the formats can hold
+_LONGEST_NAME = 120  # characters of the styles in a result's name
 
 
 class Job(NamedTuple):
@@ -110,7 +111,10 @@ def _name(content: Found, styles: tuple[Found, ...], suffix: str, ending: str, p
     def called(found: Found) -> str:
         return found.name.stem if plain else found.name.name.replace(".", "_")
 
-    return content.name.parent / f"{called(content)}_{'+'.join(map(called, styles))}{suffix}{ending}"
+    joined = "+".join(map(called, styles))
+    if len(styles) > 2 and len(joined) > _LONGEST_NAME:  # a file's name has 255 bytes
+        joined = f"{called(styles[0])}+{len(styles) - 1}more"
+    return content.name.parent / f"{called(content)}_{joined}{suffix}{ending}"
 
 
 def _unique(names: Sequence[Path]) -> list[bool]:

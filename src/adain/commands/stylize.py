@@ -151,21 +151,24 @@ class Work:
             raise Unusable(f"content={job.content.path} cannot be used ({error.reason})") from None
 
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
-        from adain.commands.grids import alpha_grid, corner_grid
+        from adain.commands.grids import alpha_grid, corner_grid, style_grid
 
         small = content.convert("RGB")
         small.thumbnail((self.config.cell, self.config.cell))
         pictures = [self._read("style", found.path) for found in job.styles]
         encoded: Any = pictures if self.preserve == "coral" else [self._style(found) for found in job.styles]
 
-        def stylized(weights: tuple[float, ...], alpha: float) -> Image.Image:
+        def stylized(styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,)) -> Image.Image:
             return self.stylizer.stylize(
-                small, alpha=alpha, styles=encoded, weights=weights, preserve_color=self.preserve, extrapolate=True
+                small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.preserve, extrapolate=True
             )
 
+        alpha = self.config.alpha
         if self.config.grid == "alpha":
-            return alpha_grid(small, pictures[0], lambda alpha: stylized((1.0,), alpha))
-        return corner_grid(small, pictures, lambda weights: stylized(weights, self.config.alpha))
+            return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
+        if self.config.grid == "styles":
+            return style_grid(small, pictures, lambda index: stylized([encoded[index]], alpha))
+        return corner_grid(small, pictures, lambda weights: stylized(encoded, alpha, weights))
 
     def _reduced(self, content: Image.Image) -> Image.Image:
         from adain.data.picture import resize_short_side
@@ -227,7 +230,7 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
     # a name that would be a file's does not keep a folder from being searched
     folder = default if config.out is None else Path(str(config.out)).expanduser()
     contents = find_pictures("content", config.content, folder)
-    mixed = config.styles is not None or config.grid == "corners"
+    mixed = config.styles is not None or config.grid in ("corners", "styles")  # all of them in one picture
     key = "style" if config.styles is None else "styles"
     styles = [] if learnt else _in_order(key, config[key]) if mixed else find_pictures(key, config[key], folder)
     masks = None if config.masks is None else _in_order("masks", config.masks)
