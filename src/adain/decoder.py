@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from adain.choices import EncoderName, Norm
 from adain.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.errors import UserError
-from adain.functional import doubled_conv2d
+from adain.functional import doubled_conv2d, padded_conv2d
 from adain.weights import find, read_state
 
 WIDTHS = (64, 128, 256)
@@ -119,15 +119,17 @@ class Decoder(nn.Module):
     def _convolved(self, layer: Layer, x: Tensor, doubled: bool = False) -> Tensor:
         """A layer without its up-sampling; ``doubled`` says that the one before it still has to be made up for."""
         convolution = self.convolution(layer)
-        if doubled:
-            x = doubled_conv2d(x, convolution.weight, convolution.bias)
+        normalise, hidden = self.normalisation(layer), layer.target != "picture"
+        if not doubled:
+            rectify = hidden and normalise is None
+            x = padded_conv2d(x, convolution.weight, convolution.bias, rectify=rectify)
+            if rectify:
+                return x
         else:
-            x = convolution(F.pad(x, (1, 1, 1, 1), mode="reflect"))
-        if layer.target == "picture":
-            return x
-        if (normalise := self.normalisation(layer)) is not None:
+            x = doubled_conv2d(x, convolution.weight, convolution.bias)
+        if normalise is not None:
             x = normalise(x)
-        return F.relu_(x)
+        return F.relu_(x) if hidden else x
 
     def forward(self, features: Tensor) -> Tensor:
         """Pictures from features.

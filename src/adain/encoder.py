@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from adain.choices import EncoderName
 from adain.errors import UserError
-from adain.functional import max_pool
+from adain.functional import max_pool, padded_conv2d
 from adain.weights import find, read_state
 
 CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1")
@@ -119,9 +119,5 @@ class Encoder(nn.Module):
                 x = max_pool(x, self.ceil_mode)
                 yield f"pool{int(name[0]) - 1}", x
             weight, bias = getattr(self, f"weight{name}"), getattr(self, f"bias{name}")
-            if self.padding == "reflect":
-                x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
-            else:
-                x = F.conv2d(x, weight, bias, padding=1)
-            x = F.relu_(x)  # a convolution does not need its output again, backward either
+            x = padded_conv2d(x, weight, bias, self.padding, rectify=True)
             yield f"relu{name}", x

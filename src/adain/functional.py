@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from adain.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, convolve, convolve_doubled
+
 EPS = 1e-5
 """Added to the variance before the square root (Huang & Belongie 2017, as in instance normalisation)."""
 
@@ -50,19 +52,50 @@ def channel_statistics(features: Tensor, eps: float = EPS, region: Tensor | None
         mean = (features * share).sum(dim=(2, 3), keepdim=True)
         variance = ((features - mean).square_() * share).sum(dim=(2, 3), keepdim=True)
         return Statistics(mean, (variance + eps).sqrt())
-    if _on_plain_cpu(features):  # two vectorised passes: torch's one pass is a scalar loop there
-        flat = features.float().flatten(2)
-        mean = flat.mean(2, keepdim=True)
-        centred = flat - mean
-        variance = torch.linalg.vecdot(centred, centred)[..., None] / flat.shape[2]
-        return Statistics(mean[..., None], (variance + eps).sqrt()[..., None])
+    if _on_plain_cpu(features):
+        mean, std = ChannelMoments.apply(features, eps)
+        return Statistics(mean, std)
     variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0, keepdim=True)
     return Statistics(mean, (variance + eps).sqrt())
 
 
 def _on_plain_cpu(features: Tensor) -> bool:
-    """Whether torch's own CPU kernels run on channels-first memory: a compiler or an exporter has better ones."""
-    return not torch.compiler.is_compiling() and features.device.type == "cpu" and features.is_contiguous()
+    """Whether torch's own CPU kernels run: a compiler or an exporter has better ones."""
+    return not torch.compiler.is_compiling() and features.device.type == "cpu"
+
+
+def _learning_on_cpu(x: Tensor, weight: Tensor) -> bool:
+    return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad) and _on_plain_cpu(x)
+
+
+def _autocast(*given: Tensor | None) -> list[Tensor | None]:
+    """What autocast does for a convolution: it does not look into a function of autograd's."""
+    if not torch.is_autocast_enabled("cpu"):
+        return list(given)
+    dtype = torch.get_autocast_dtype("cpu")
+    return [None if tensor is None else tensor.to(dtype) for tensor in given]
+
+
+def padded_conv2d(
+    x: Tensor, weight: Tensor, bias: Tensor | None, padding: str = "reflect", rectify: bool = False
+) -> Tensor:
+    """A 3x3 convolution that keeps the size, and ReLU behind it where asked for.
+
+    Args:
+        x: ``N x C x H x W``, H and W at least 2.
+        weight: ``O x C x 3 x 3``.
+        bias: ``O``, or None.
+        padding: ``"reflect"`` or ``"constant"``, zeros.
+        rectify: Whether negative outputs become 0.
+
+    Returns:
+        ``N x O x H x W``; under autocast in its dtype.
+    """
+    if _learning_on_cpu(x, weight):
+        output: Tensor = PaddedConvolution.apply(*_autocast(x, weight, bias), padding, rectify)
+        return output
+    output = convolve(x, weight, bias, padding)
+    return F.relu_(output) if rectify else output  # a convolution does not need its output again, backward either
 
 
 def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
@@ -79,7 +112,7 @@ def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
         ``N x C x H/2 x W/2``, rounded up or down.
     """
     learning = x.requires_grad and torch.is_grad_enabled()
-    if _on_plain_cpu(x) and not learning and x.shape[-2] % 2 == 0 and x.shape[-1] % 2 == 0:
+    if _on_plain_cpu(x) and x.is_contiguous() and not learning and x.shape[-2] % 2 == 0 and x.shape[-1] % 2 == 0:
         rows = torch.maximum(x[..., ::2, :], x[..., 1::2, :])
         return torch.maximum(rows[..., ::2], rows[..., 1::2])
     return F.max_pool2d(x, 2, ceil_mode=ceil_mode)
@@ -288,4 +321,7 @@ def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     # Row m of the 4 x 4 kernel holds the rows of the 3 x 3 one that reach an output from a pixel doubled m - 1 away.
     rows = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
     kernel = torch.einsum("mk,nl,oikl->iomn", rows, rows, weight)
-    return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias, stride=2, padding=3)
+    if _learning_on_cpu(x, weight):
+        output: Tensor = DoubledConvolution.apply(*_autocast(x, kernel, bias))
+        return output
+    return convolve_doubled(x, kernel, bias)

@@ -114,7 +114,7 @@ def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
     small = [
         "trainer.max_steps=1", "trainer.val_check_interval=1", "data.batch_size=1", "data.val_size=32", "data.crop=32",
         "data.resize=40", "data.val_pairs=1", "data.num_workers=0", "logger=none", "compare_with=null",
-        "trainer.accelerator=cpu",
+        "trainer.accelerator=cpu", "trainer.enable_progress_bar=false",
     ]  # fmt: skip
     if path.stem != "quickstart":
         small.append("data=synthetic")
@@ -127,6 +127,7 @@ def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
         small += [f"method.style={tmp_path}/style.png", "method.width=4", "method.blocks=1"]
     run = train(tmp_path, f"experiment={path.stem}", *small)
     assert run.code == 0, run.err
+    assert "training:" not in run.err
     assert run.summary["steps"] == 1
     loaded = load_method(None, run.folder / "checkpoints" / "best.ckpt", "cpu")
     picture = torch.rand(1, 3, 33, 36)

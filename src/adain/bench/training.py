@@ -114,7 +114,7 @@ def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu", devices=1, max_steps=steps + 1,
             precision=setting.precision, logger=False, enable_checkpointing=False,  # type: ignore[arg-type]
-            enable_progress_bar=False, enable_model_summary=False, callbacks=[clock],
+            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, callbacks=[clock],
         )  # fmt: skip
         loader: Any = DataLoader([batch] * (steps + 1), batch_size=None)  # type: ignore[arg-type]
         trainer.fit(method, loader)

@@ -127,9 +127,12 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     from hydra.utils import instantiate
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.utilities.exceptions import MisconfigurationException
+    from pytorch_lightning.callbacks import ProgressBar
 
     from adain.precision import fastest_precision
 
+    if not config.trainer.enable_progress_bar:  # Lightning refuses a bar that it is told not to show
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     precision = config.trainer.precision
     if precision == "auto":
         on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
