@@ -116,38 +116,34 @@ def test_neither_is_used_where_nothing_learns() -> None:
         assert doubled_conv2d(x, weight.requires_grad_(), None).grad_fn is None
 
 
-@pytest.mark.parametrize(
-    ("layout", "bf16", "tolerance"),
-    [
-        (torch.contiguous_format, False, 1e-3),
-        (torch.channels_last, False, 1e-3),
-        (torch.channels_last, True, 5e-2),
-    ],
-    ids=["float32", "float32 channels last", "bf16"],
-)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_whole_step_gives_the_same_losses_and_gradients(
-    layout: torch.memory_format, bf16: bool, tolerance: float, monkeypatch: pytest.MonkeyPatch
+    layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float32 as near as the plain step is to itself in another memory layout; in bf16 as its rounding lets it."""
     torch.manual_seed(0)
     method = AdaINMethod(init="random").to(memory_format=layout)
     method.decoder.load_state_dict(load_decoder("shipped").decoder.state_dict())  # a random one's pictures are flat
-    content, style = torch.rand(2, 2, 3, 48, 40)
+    content, style = torch.rand(2, 2, 3, 64, 72)
 
-    def step() -> tuple[dict[str, Tensor], list[Tensor]]:
+    def step(bf16: bool = False) -> tuple[Tensor, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             terms, _ = method.losses(content, style)
             loss = weighted_total(terms, method.weights)
-        return terms, list(torch.autograd.grad(loss, list(method.decoder.parameters())))
+        gradients = torch.autograd.grad(loss, list(method.decoder.parameters()))
+        assert {gradient.dtype for gradient in gradients} == {torch.float32}
+        return torch.stack(list(terms.values())), torch.cat([gradient.flatten() for gradient in gradients])
 
-    terms, gradients = step()
+    terms, gradient = step()
+    rounded_terms, rounded_gradient = step(bf16=True)
     with plainly(monkeypatch):
-        plain_terms, plain_gradients = step()
-    for name, value in plain_terms.items():
-        torch.testing.assert_close(terms[name], value, rtol=tolerance, atol=1e-6)
-    for found, expected in zip(gradients, plain_gradients, strict=True):
-        assert found.dtype == expected.dtype == torch.float32
-        assert (found - expected).norm() <= tolerance * expected.norm()
+        plain_terms, plain_gradient = step()
+        _, plain_rounded_gradient = step(bf16=True)
+    torch.testing.assert_close(terms, plain_terms, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(rounded_terms, plain_terms, rtol=3e-2, atol=1e-6)
+    assert (gradient - plain_gradient).norm() <= 1e-3 * plain_gradient.norm()
+    rounding = (plain_rounded_gradient - plain_gradient).norm()
+    assert (rounded_gradient - plain_gradient).norm() <= 1.2 * rounding
 
 
 def test_statistics_keep_the_features_alone() -> None:

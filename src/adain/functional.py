@@ -13,7 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, convolve, convolve_doubled
+from adain.derivatives import (
+    ChannelMoments,
+    DoubledConvolution,
+    PaddedConvolution,
+    convolve,
+    convolve_doubled,
+    convolve_on_cpu,
+)
 
 EPS = 1e-5
 """Added to the variance before the square root (Huang & Belongie 2017, as in instance normalisation)."""
@@ -64,16 +71,16 @@ def _on_plain_cpu(features: Tensor) -> bool:
     return not torch.compiler.is_compiling() and features.device.type == "cpu"
 
 
-def _learning_on_cpu(x: Tensor, weight: Tensor) -> bool:
-    return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad) and _on_plain_cpu(x)
+def _learning(x: Tensor, weight: Tensor) -> bool:
+    return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
 
 
-def _autocast(*given: Tensor | None) -> list[Tensor | None]:
+def _autocast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """What autocast does for a convolution: it does not look into a function of autograd's."""
     if not torch.is_autocast_enabled("cpu"):
-        return list(given)
+        return x, weight, bias
     dtype = torch.get_autocast_dtype("cpu")
-    return [None if tensor is None else tensor.to(dtype) for tensor in given]
+    return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def padded_conv2d(
@@ -91,11 +98,12 @@ def padded_conv2d(
     Returns:
         ``N x O x H x W``; under autocast in its dtype.
     """
-    if _learning_on_cpu(x, weight):
-        output: Tensor = PaddedConvolution.apply(*_autocast(x, weight, bias), padding, rectify)
-        return output
-    output = convolve(x, weight, bias, padding)
-    return F.relu_(output) if rectify else output  # a convolution does not need its output again, backward either
+    if not _on_plain_cpu(x):
+        return convolve(x, weight, bias, padding, rectify)
+    learning, given = _learning(x, weight), _autocast(x, weight, bias)
+    with torch.autocast("cpu", enabled=False):  # it would pad in float32
+        output: Tensor = (PaddedConvolution.apply if learning else convolve_on_cpu)(*given, padding, rectify)
+    return output
 
 
 def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
@@ -321,7 +329,9 @@ def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     # Row m of the 4 x 4 kernel holds the rows of the 3 x 3 one that reach an output from a pixel doubled m - 1 away.
     rows = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
     kernel = torch.einsum("mk,nl,oikl->iomn", rows, rows, weight)
-    if _learning_on_cpu(x, weight):
-        output: Tensor = DoubledConvolution.apply(*_autocast(x, kernel, bias))
-        return output
-    return convolve_doubled(x, kernel, bias)
+    if not _on_plain_cpu(x):
+        return convolve_doubled(x, kernel, bias)
+    learning, given = _learning(x, weight), _autocast(x, kernel, bias)
+    with torch.autocast("cpu", enabled=False):
+        output: Tensor = (DoubledConvolution.apply if learning else convolve_doubled)(*given)
+    return output
