@@ -68,6 +68,21 @@ def test_the_content_is_still_to_be_seen(stylizer: Stylizer) -> None:
     assert distance(stylizer.stylize(CONTENT, STYLE, alpha=0), CONTENT) < distance(STYLE.resize(CONTENT.size), CONTENT)
 
 
+def test_bfloat16_gives_nearly_the_same_picture() -> None:
+    rounded = Stylizer.load("reference", device="cpu", precision="bf16-mixed")
+    exact = Stylizer.load("reference", device="cpu")
+    assert rounded.encode(torch.rand(1, 3, 64, 64)).dtype == torch.float32
+    made, wanted = (one.stylize(CONTENT, STYLE) for one in (rounded, exact))
+    assert 0 < distance(made, wanted) < 2
+    statistics = rounded.encode_style(STYLE)
+    torch.testing.assert_close(statistics.mean, exact.encode_style(STYLE).mean, rtol=0.05, atol=0.05)
+
+
+def test_an_unknown_precision_is_a_users_message() -> None:
+    with pytest.raises(UserError, match="precision=fp8 is unknown: choose one of 32-true, bf16-mixed"):
+        Stylizer.load("reference", precision="fp8")  # type: ignore[arg-type]
+
+
 def test_an_encoded_style_gives_the_same_picture(stylizer: Stylizer) -> None:
     assert stylizer.stylize(CONTENT, stylizer.encode_style(STYLE)) == stylizer.stylize(CONTENT, STYLE)
 

@@ -54,6 +54,8 @@ Precision = Literal[
     "transformer-engine-float16", "32", "16", "64", "bf16",
 ]  # fmt: skip
 """``auto`` is ours (see ``precision``), the rest Lightning's; a test holds it against Lightning's own list."""
+Arithmetic = Literal["32-true", "bf16-mixed"]
+"""What stylising can be done in, in Lightning's words."""
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 """Lightning's."""
 LearningRateScaling = Literal["none", "linear", "sqrt"]

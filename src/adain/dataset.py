@@ -23,11 +23,13 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from adain.choices import Arithmetic
 from adain.data.manifest import Manifest, write_part
 from adain.data.picture import PictureError, read_picture, to_picture, to_tensor, to_unit
 from adain.data.plan import Job, substitutes
 from adain.errors import UserError
 from adain.functional import Statistics
+from adain.precision import arithmetic
 from adain.stylize import Stylizer
 from adain.transfer import Transfer
 
@@ -157,10 +159,13 @@ class Painter:
         decoder: As ``Stylizer.load`` takes it.
         alpha: From 0, the reconstructed content, to 1, the full style.
         device: A GPU if there is one by default.
+        precision: As ``Stylizer`` takes it.
     """
 
-    def __init__(self, decoder: str, alpha: float = 1.0, device: str | None = None) -> None:
-        self.stylizer = Stylizer.load(decoder, device=device)
+    def __init__(
+        self, decoder: str, alpha: float = 1.0, device: str | None = None, precision: Arithmetic = "32-true"
+    ) -> None:
+        self.stylizer = Stylizer.load(decoder, device, precision)
         self.transfer = Transfer(self.stylizer.encoder, self.stylizer.decoder).eval()
         self.device, self.alpha = self.stylizer.device, alpha
 
@@ -181,7 +186,9 @@ class Painter:
             pixels = torch.stack([to_tensor(Image.fromarray(content)) for content in contents])
             mean, std = (torch.cat([getattr(style, part) for style in styles]) for part in ("mean", "std"))
             alpha = torch.tensor(self.alpha, device=self.device)
-            return [to_picture(one) for one in self.transfer(to_unit(pixels.to(self.device)), mean, std, alpha)]
+            with arithmetic(self.device, self.stylizer.precision):
+                made = self.transfer(to_unit(pixels.to(self.device)), mean, std, alpha).float()
+            return [to_picture(one) for one in made]
         except torch.OutOfMemoryError:
             height, width = contents[0].shape[:2]
             raise UserError(

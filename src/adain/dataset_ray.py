@@ -21,6 +21,7 @@ import pyarrow as pa
 from PIL import Image
 from tqdm.auto import tqdm
 
+from adain.choices import Arithmetic
 from adain.data.manifest import Manifest, write_part
 from adain.data.plan import Job
 from adain.dataset import Made, Painter, Reader, Ready, Request, batches, encode
@@ -54,6 +55,7 @@ def stylise(
     address: str | None = None,
     cpus: int | None = None,
     actors: int | None = None,
+    precision: Arithmetic = "32-true",
 ) -> int:
     """Makes the pictures of the jobs on a Ray cluster. See ``dataset.stylise``.
 
@@ -70,6 +72,7 @@ def stylise(
         address: Of a running cluster, or ``auto``; None starts Ray on this machine.
         cpus: Of this machine, for Ray to use; None for all. Not with an address.
         actors: Copies of the networks; None for one on each GPU, or a single one without.
+        precision: As ``Stylizer`` takes it.
 
     Returns:
         How many pictures were made.
@@ -102,7 +105,7 @@ def stylise(
             .map(functools.partial(_read, reader=reader))
             .map_batches(
                 _Paint,
-                fn_constructor_args=(decoder, float(shared["alpha"]), reader, cached_styles, batch_size),
+                fn_constructor_args=(decoder, float(shared["alpha"]), reader, cached_styles, batch_size, precision),
                 batch_size=4 * batch_size,
                 batch_format="pyarrow",
                 compute=ray.data.ActorPoolStrategy(size=actors or gpus or 1),
@@ -143,8 +146,17 @@ def _read(row: dict[str, Any], reader: Reader) -> dict[str, Any]:
 class _Paint:
     """An actor: the networks and its own memory of styles."""
 
-    def __init__(self, decoder: str, alpha: float, reader: Reader, cached_styles: int, batch_size: int) -> None:
-        self.painter, self.reader, self.batch_size = Painter(decoder, alpha), reader, batch_size
+    def __init__(
+        self,
+        decoder: str,
+        alpha: float,
+        reader: Reader,
+        cached_styles: int,
+        batch_size: int,
+        precision: Arithmetic,
+    ) -> None:
+        self.painter = Painter(decoder, alpha, precision=precision)
+        self.reader, self.batch_size = reader, batch_size
         self.skipped: list[tuple[str, str]] = []
         self.style = functools.lru_cache(cached_styles)(self._style)
 

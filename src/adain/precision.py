@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
+
+from adain.choices import Arithmetic
+from adain.errors import UserError
 
 
 def fastest_precision(device: torch.device) -> str:
@@ -22,12 +26,23 @@ def fastest_precision(device: torch.device) -> str:
         return "bf16-mixed" if _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32) else "32-true"
 
 
-def memory_format(precision: str) -> torch.memory_format:
-    """How feature maps are laid out: channels last for the matrix units of 16-bit arithmetic, else channels first.
+def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+    """How feature maps are laid out: channels last on a CPU, and for the matrix units of 16-bit arithmetic.
 
-    In float32 on a CPU, channels last made the 256 px training step 1.15 times slower; see docs/decisions.md.
+    ``winograd`` wants it on a CPU in any precision; see docs/decisions.md.
     """
-    return torch.channels_last if "16" in precision else torch.contiguous_format
+    return torch.channels_last if device.type == "cpu" or "16" in precision else torch.contiguous_format
+
+
+def arithmetic(device: torch.device, precision: Arithmetic) -> torch.autocast:
+    """The context in which networks without gradients run.
+
+    Raises:
+        UserError: If the word is unknown.
+    """
+    if precision not in get_args(Arithmetic):
+        raise UserError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
 
 
 def _seconds(dtype: torch.dtype) -> float:

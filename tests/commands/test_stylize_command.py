@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     draw(tmp_path / "content.png")
     draw(tmp_path / "style.png", (64, 64))
 
-    def load(decoder: str, device: str | None = None) -> Stylizer:
+    def load(decoder: str, device: str | None = None, precision: str = "32-true") -> Stylizer:
         return _reference() if decoder == "reference" else _load(decoder, device="cpu")
 
     monkeypatch.setattr(Stylizer, "load", load)
@@ -63,7 +63,7 @@ class _Copying:
 @pytest.fixture
 def copying(monkeypatch: pytest.MonkeyPatch) -> _Copying:
     made = _Copying()
-    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None: made)
+    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": made)
     return made
 
 
@@ -191,7 +191,7 @@ def test_the_newest_runs_best_decoder_is_the_default(
 ) -> None:
     asked: list[str] = []
 
-    def load(decoder: str, device: str | None = None) -> Stylizer:
+    def load(decoder: str, device: str | None = None, precision: str = "32-true") -> Stylizer:
         asked.append(decoder)
         return _reference()
 

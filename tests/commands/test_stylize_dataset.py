@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder the command runs in, with a few pictures; the networks are read once for all tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
-    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None: _reference())
+    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": _reference())
     for i in range(4):
         draw(tmp_path / "in put = ü" / ("cats" if i % 2 else "dogs") / f"{i}.png", i)
     for i in range(3):

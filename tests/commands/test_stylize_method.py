@@ -70,6 +70,7 @@ def test_a_texture_network_takes_no_style(cwd: Path) -> None:
         (["method=style_swap", "style=style/s0.png", "masks=[style/s1.png]"], "cannot keep styles apart by masks"),
         (["method=style_swap", "style=style/s0.png", "tile=128"], "tile=128 is for method=adain"),
         (["method=style_swap", "style=style/s0.png", "logs=none"], "no method=style_swap was trained below none yet"),
+        (["method=gatys", "style=style/s0.png", "precision=bf16-mixed"], "precision=bf16-mixed is for method=adain"),
         (["method=gates", "style=style/s0.png"], "method=gates is not allowed"),
         ([CONCAT, "style=style/s0.png", "alpha=0.5"], "this method=adain network has no strength"),
     ],

@@ -1,7 +1,8 @@
 """The least that each stage must do: operations counted from the layers, bytes counted from the feature maps.
 
 Pure functions of sizes, derived from the encoder's and the decoder's plan. Nothing is measured here and torch is not
-asked. One operation is one multiplication or one addition, so a convolution has two for each multiply-add.
+asked. One operation is one multiplication or one addition, so a convolution has two for each multiply-add, by its
+definition: ``adain.winograd`` does with fewer, so a stage may come out above its floor.
 
 Bytes are those of an ideal machine that fuses padding, bias, ReLU, statistics and up-sampling into the convolution
 beside them: every convolution reads its input and its weights once and writes its output once.

@@ -50,7 +50,7 @@ def measure_training(
     for size, batch in places:
         turns: dict[str, Stages] = {"plain": [_turn(_plain(size, batch, device), steps, device)]}
         for precision in precisions:
-            name = "channels_last" if memory_format(precision) == torch.channels_last else "channels_first"
+            name = "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
             setting = Setting("ours", "stages", size, batch, precision, name)
             turns[f"ours, {precision}"] = [_turn(OurStep(setting, device).step, steps, device)]
             turns[f"ours, {precision}, Lightning's loop"] = [("step", _lightning(setting, steps, device))]
@@ -99,7 +99,7 @@ def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
     content, style = pictures(setting, device)
     names = [""] * setting.batch
     batch = Batch(content=content, style=style, content_name=names, style_name=names, skipped=[])
-    method = AdaINMethod(init="random", schedule="constant").to(memory_format=memory_format(setting.precision))
+    method = AdaINMethod(init="random", schedule="constant").to(memory_format=memory_format(device, setting.precision))
 
     class Clock(pl.Callback):
         def __init__(self) -> None:

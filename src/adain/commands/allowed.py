@@ -7,6 +7,7 @@ from typing import get_args
 
 from adain.choices import (
     Accelerator,
+    Arithmetic,
     BenchKind,
     EncoderName,
     LearningRateScaling,
@@ -132,12 +133,18 @@ _OTHERS = {
             "preserve_color": (*get_args(PreserveColor), "true", "false"),
             "format": ("png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"),
             "grid": ("alpha", "corners", "styles"),
+            "precision": get_args(Arithmetic),
         },
         words_or_path={"decoder": _DECODERS},
         least={"alpha": 0, "max_pixels": 256, "cell": 16, "temporal": 0, "crf": 0},
         most={"alpha": 1, "temporal": 1, "crf": 51},
     ),
-    "stylize_dataset": Allowed(words_or_path={"decoder": _DECODERS}, least={"alpha": 0}, most={"alpha": 1}),
+    "stylize_dataset": Allowed(
+        words={"precision": get_args(Arithmetic)},
+        words_or_path={"decoder": _DECODERS},
+        least={"alpha": 0},
+        most={"alpha": 1},
+    ),
     "export": Allowed(words_or_path={"decoder": _DECODERS}),
     "evaluate": Allowed(
         words={"pairing": ("auto", "all", "zip")},
@@ -147,6 +154,7 @@ _OTHERS = {
         several_types=("metrics", "pairs"),  # a word or a list; a number or a file
     ),
     "demo": Allowed(
+        words={"precision": get_args(Arithmetic)},
         words_or_path={"decoder": _DECODERS},
         above={"max_mb": 0},
         least={"port": 0, "side": 64, "live_side": 32, "max_pixels": 256},

@@ -64,7 +64,7 @@ def bench(config: DictConfig) -> None:
     for work in ("stages", "stylize"):
         if work not in wanted:
             continue
-        for settings in _settings(config, work, precisions):
+        for settings in _settings(config, work, precisions, device):
             say(f"{work}, {settings[0].size} px, batch {settings[0].batch}: {len(settings)} contestants in turns")
             try:
                 found = measure(settings, by_number, config.repeats, config.least_seconds, device)
@@ -131,7 +131,9 @@ def _precisions(config: DictConfig, device: torch.device, notes: list[str]) -> l
     return list(dict.fromkeys(("32-true", fastest)))
 
 
-def _settings(config: DictConfig, work: str, precisions: Sequence[str]) -> Iterator[list[Setting]]:
+def _settings(
+    config: DictConfig, work: str, precisions: Sequence[str], device: torch.device
+) -> Iterator[list[Setting]]:
     """The contestants of each size and batch."""
     import torch
 
@@ -148,7 +150,7 @@ def _settings(config: DictConfig, work: str, precisions: Sequence[str]) -> Itera
         for batch in config.batch_sizes if work == "stages" else config.stylize_batch_sizes:
             found = []
             for precision in precisions:
-                own = "channels_last" if memory_format(precision) == torch.channels_last else "channels_first"
+                own = "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
                 for layout in config.memory_formats or [own]:
                     found += [Setting("ours", work, size, batch, precision, layout, c) for c in config.compile]
             if config.reference is not None:

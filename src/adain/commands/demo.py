@@ -40,7 +40,7 @@ def demo(config: DictConfig) -> None:
 
         keep_freed_memory()
         limits = Limits(int(config.max_mb * 2**20), config.max_pixels, config.side, config.live_side)
-        studio = Studio(Stylizer.load(decoder, config.device), limits)
+        studio = Studio(Stylizer.load(decoder, config.device, config.precision), limits)
         page = start(studio, host, port, folder, decoder)
         ended = threading.Event()
 

@@ -173,7 +173,7 @@ def check_loader(config: DictConfig) -> list[Finding]:
         return [Finding("ok", "loader and model", "this method has no training step to measure")]
     device, precision = trainer.strategy.root_device, str(trainer.precision)
     data.setup()
-    method.to(device, memory_format=memory_format(precision))
+    method.to(device, memory_format=memory_format(device, precision))
     optimiser = torch.optim.Adam(method.decoder.parameters(), lr=0.0)
 
     def step(batch: Batch) -> None:

@@ -37,6 +37,10 @@ def check_method(config: DictConfig) -> None:
         raise UserError(f"preserve_color=coral changes the style picture, which method={name} has not: give luminance")
     if str(config.tile).lower() not in ("auto", "none"):
         raise UserError(f"tile={config.tile} is for method=adain: method={name} takes each picture whole, leave it out")
+    if config.precision != "32-true":
+        raise UserError(
+            f"precision={config.precision} is for method=adain: method={name} works in float32, leave it out"
+        )
     if not can.trained and config.decoder not in ("latest", None):
         require(name, "trained")
     if can.trained:

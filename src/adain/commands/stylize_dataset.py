@@ -52,7 +52,18 @@ def stylize_dataset(config: DictConfig) -> None:
         "style": {"name": str(style), "sha256": styles},
         "decoder": {"name": decoder, "sha256": digest},
     }
-    for key in ("alpha", "seed", "styles_per_picture", "shards", "size", "crop", "style_size", "format", "quality"):
+    for key in (
+        "alpha",
+        "seed",
+        "styles_per_picture",
+        "shards",
+        "size",
+        "crop",
+        "style_size",
+        "format",
+        "quality",
+        "precision",
+    ):
         settings[key] = config[key]
     with Manifest(out, settings, config.shard, config.shards) as manifest:
         before, start = len(manifest), time.perf_counter()
@@ -87,7 +98,7 @@ def _make(
     local = config.engine == "local"
     if local:
         keep_freed_memory()
-        painter = Painter(decoder, config.alpha)
+        painter = Painter(decoder, config.alpha, precision=config.precision)
     with tqdm(total=total, initial=before, unit="picture", desc="stylising", smoothing=0.05) as bar:
         if not local:
             from adain import dataset_ray
@@ -106,6 +117,7 @@ def _make(
                 config.ray.address,
                 config.ray.cpus,
                 config.ray.actors,
+                config.precision,
             )
         workers = config.workers if config.workers is not None else min(8, os.cpu_count() or 1) if _gpu() else 1
         return stylise(

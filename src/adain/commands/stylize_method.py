@@ -31,7 +31,7 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
     if config.method == "adain":
         decoder = choose_decoder(str(config.decoder), Path(config.logs))
         try:
-            return Stylizer.load(decoder, config.device), f"decoder {decoder}"
+            return Stylizer.load(decoder, config.device, config.precision), f"decoder {decoder}"
         except UserError:
             if (ablation := _ablation(decoder)) is None:
                 raise
