@@ -48,7 +48,7 @@ class Stylizer:
         encoder_weights: The encoder's weights file; found or fetched if None.
         device: Where to work; a GPU if there is one by default.
         precision: ``"32-true"``, or ``"bf16-mixed"``: the networks' convolutions in bfloat16, twice as fast where the
-            processor has such instructions and slower where not. Its pictures are some 45 dB from those of float32.
+            processor has such instructions and slower where not. Its pictures are about a grey level from those of float32.
 
     Attributes:
         encoder, decoder: The networks, in evaluation mode on ``device``.
