@@ -35,15 +35,14 @@ def same(one: Decoder, other: Decoder) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_the_shipped_decoder_is_the_published_one_but_for_rounding(encoder: Encoder, pictures: Tensor) -> None:
+def test_the_shipped_decoder_is_near_the_published_one_it_began_with(encoder: Encoder, pictures: Tensor) -> None:
     shipped, reference = load_decoder("shipped"), load_decoder("reference")
     assert (shipped.encoder, SHIPPED.stat().st_size < 8_000_000) == ("vgg19_normalised", True)
     with torch.no_grad():
         features = encoder(pictures)
         ours, theirs = shipped.decoder(features), reference.decoder(features)
     assert ours.dtype == torch.float32
-    assert not torch.equal(ours, theirs)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-3)
+    assert 1e-3 < (ours - theirs).abs().mean() < 0.05
 
 
 def test_the_reference_is_the_published_file() -> None:
