@@ -118,18 +118,11 @@ class Decoder(nn.Module):
 
     def _convolved(self, layer: Layer, x: Tensor, doubled: bool = False) -> Tensor:
         """A layer without its up-sampling; ``doubled`` says that the one before it still has to be made up for."""
-        convolution = self.convolution(layer)
-        normalise, hidden = self.normalisation(layer), layer.target != "picture"
-        if not doubled:
-            rectify = hidden and normalise is None
-            x = padded_conv2d(x, convolution.weight, convolution.bias, rectify=rectify)
-            if rectify:
-                return x
-        else:
-            x = doubled_conv2d(x, convolution.weight, convolution.bias)
-        if normalise is not None:
-            x = normalise(x)
-        return F.relu_(x) if hidden else x
+        convolution, normalise = self.convolution(layer), self.normalisation(layer)
+        convolve = doubled_conv2d if doubled else padded_conv2d
+        rectify = layer.target != "picture" and normalise is None
+        x = convolve(x, convolution.weight, convolution.bias, rectify=rectify)
+        return x if normalise is None else F.relu_(normalise(x))  # the picture's layer has no normalisation
 
     def forward(self, features: Tensor) -> Tensor:
         """Pictures from features.

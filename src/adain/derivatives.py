@@ -60,7 +60,7 @@ def _of_input(gradient: Tensor, weight: Tensor, size: torch.Size, mode: str) -> 
         found = torch.ops.aten.convolution_backward(
             gradient, padded, weight, None, [1, 1], [around] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
         )[0]  # of what the convolution was given, its size alone is looked at
-    return found if around else _fold_reflection(found)
+    return found if around else _fold(found, 2)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, mode: str, rectify: bool) -> Tensor:
@@ -76,16 +76,20 @@ def convolve_on_cpu(x: Tensor, weight: Tensor, bias: Tensor | None, mode: str, r
     """The same by rows where that is faster."""
     if not pays(x, weight):
         return convolve(x, weight, bias, mode, rectify)
-    padded = F.pad(x.contiguous(memory_format=torch.channels_last), (1, 1, 1, 1), mode=mode)
-    return convolve_rows(padded, weight, bias, rectify)
+    return convolve_rows(F.pad(x, (1, 1, 1, 1), mode=mode), weight, bias, rectify)
 
 
-def _fold_reflection(padded: Tensor) -> Tensor:
-    """The derivative of reflection padding: each border goes to the row or column it is a copy of. Written in place."""
-    padded[..., 2, :] += padded[..., 0, :]
-    padded[..., -3, :] += padded[..., -1, :]
-    padded[..., 2] += padded[..., 0]
-    padded[..., -3] += padded[..., -1]
+def _fold(padded: Tensor, source: int) -> Tensor:
+    """The derivative of padding by one: each border goes to the row or column it is a copy of. Written in place.
+
+    Args:
+        padded: ``N x C x H+2 x W+2``.
+        source: Which row of it the first row is a copy of, and so on around: 2 for reflection, 1 for repetition.
+    """
+    padded[..., source, :] += padded[..., 0, :]
+    padded[..., -1 - source, :] += padded[..., -1, :]
+    padded[..., source] += padded[..., 0]
+    padded[..., -1 - source] += padded[..., -1]
     return padded[..., 1:-1, 1:-1]
 
 
@@ -111,7 +115,7 @@ class DoubledConvolution(torch.autograd.Function):
         x, kernel = ctx.saved_tensors
         of_x = of_kernel = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_x = _fold_repetition(F.conv2d(gradient, kernel, stride=2, padding=3))
+            of_x = _fold(F.conv2d(gradient, kernel, stride=2, padding=3), 1)
         if ctx.needs_input_grad[1]:
             padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
             if gradient.element_size() == 2:
@@ -152,15 +156,6 @@ def _of_weight(gradient: Tensor, given: Tensor, weight: Tensor, stride: int = 1,
         [False, True, False],
     )[1]  # fmt: skip
     return found
-
-
-def _fold_repetition(padded: Tensor) -> Tensor:
-    """The derivative of padding with the own border."""
-    padded[..., 1, :] += padded[..., 0, :]
-    padded[..., -2, :] += padded[..., -1, :]
-    padded[..., 1] += padded[..., 0]
-    padded[..., -2] += padded[..., -1]
-    return padded[..., 1:-1, 1:-1]
 
 
 class ChannelMoments(torch.autograd.Function):

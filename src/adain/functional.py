@@ -6,12 +6,13 @@ variance summed over a feature map overflows float16 and loses its small channel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
 
 from adain.derivatives import (
     ChannelMoments,
@@ -71,16 +72,22 @@ def _on_plain_cpu(features: Tensor) -> bool:
     return not torch.compiler.is_compiling() and features.device.type == "cpu"
 
 
-def _learning(x: Tensor, weight: Tensor) -> bool:
-    return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-
-
-def _autocast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """What autocast does for a convolution: it does not look into a function of autograd's."""
-    if not torch.is_autocast_enabled("cpu"):
-        return x, weight, bias
-    dtype = torch.get_autocast_dtype("cpu")
-    return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+def _on_cpu(
+    derived: type[Function],
+    plain: Callable[..., Tensor],
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *options: str | bool,
+) -> Tensor:
+    """A convolution with its derivative by hand, or plainly where nothing learns; autocast, which looks into neither, done."""
+    learning = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    with torch.autocast("cpu", enabled=False):  # it would pad in float32
+        output: Tensor = (derived.apply if learning else plain)(x, weight, bias, *options)
+    return output
 
 
 def padded_conv2d(
@@ -100,10 +107,7 @@ def padded_conv2d(
     """
     if not _on_plain_cpu(x):
         return convolve(x, weight, bias, padding, rectify)
-    learning, given = _learning(x, weight), _autocast(x, weight, bias)
-    with torch.autocast("cpu", enabled=False):  # it would pad in float32
-        output: Tensor = (PaddedConvolution.apply if learning else convolve_on_cpu)(*given, padding, rectify)
-    return output
+    return _on_cpu(PaddedConvolution, convolve_on_cpu, x, weight, bias, padding, rectify)
 
 
 def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
@@ -311,8 +315,8 @@ def _swap_one(content: Tensor, style: Tensor, patch_size: int, stride: int, budg
     return summed / F.fold(ones, size, patch_size, stride=stride)
 
 
-def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Nearest x2 up-sampling, reflection padding by 1 and a 3x3 convolution, as one transposed convolution.
+def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool = False) -> Tensor:
+    """Nearest x2 up-sampling, reflection padding by 1 and a 3x3 convolution, as one transposed convolution; and ReLU.
 
     Among four equal neighbours a 3x3 window meets only 2 x 2 different pixels, so sums of its weights do the same in
     4/9 of the operations, and the enlarged feature map is never made. Reflection by one pixel of what was doubled
@@ -322,6 +326,7 @@ def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         x: ``N x C x h x w``.
         weight: ``O x C x 3 x 3``.
         bias: ``O``, or None.
+        rectify: Whether negative outputs become 0.
 
     Returns:
         ``N x O x 2h x 2w``: equal to the three steps up to rounding.
@@ -329,9 +334,8 @@ def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     # Row m of the 4 x 4 kernel holds the rows of the 3 x 3 one that reach an output from a pixel doubled m - 1 away.
     rows = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
     kernel = torch.einsum("mk,nl,oikl->iomn", rows, rows, weight)
-    if not _on_plain_cpu(x):
-        return convolve_doubled(x, kernel, bias)
-    learning, given = _learning(x, weight), _autocast(x, kernel, bias)
-    with torch.autocast("cpu", enabled=False):
-        output: Tensor = (DoubledConvolution.apply if learning else convolve_doubled)(*given)
-    return output
+    if _on_plain_cpu(x):
+        output = _on_cpu(DoubledConvolution, convolve_doubled, x, kernel, bias)
+    else:
+        output = convolve_doubled(x, kernel, bias)
+    return F.relu_(output) if rectify else output

@@ -48,8 +48,6 @@ def convolve_rows(padded: Tensor, weight: Tensor, bias: Tensor | None, rectify: 
     last = torch.channels_last
     batch, channels, height, width = padded.shape
     height, wide = height - 2, max(channels, len(weight)) * width
-    if height % 2:  # one more row, whose output is not kept
-        padded = F.pad(padded, (0, 0, 0, 1))
     padded = padded.contiguous(memory_format=last)
     output = torch.empty((batch, len(weight), height, width - 2), dtype=padded.dtype, memory_format=last)
     kernels = _kernels(weight)
@@ -68,6 +66,8 @@ def _kernels(weight: Tensor) -> list[Tensor]:
 
 
 def _two_rows_each(padded: Tensor, kernels: list[Tensor], bias: Tensor | None, rectify: bool, output: Tensor) -> None:
+    if padded.shape[2] % 2:  # one more row, whose output is not kept
+        padded = F.pad(padded, (0, 0, 0, 1))
     even, odd = padded[:, :, 0::2], padded[:, :, 1::2]
     first, second, third, fourth = even[:, :, :-1], odd[:, :, :-1], even[:, :, 1:], odd[:, :, 1:]
     one = F.conv2d(first - third, kernels[0])

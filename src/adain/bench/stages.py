@@ -15,6 +15,7 @@ from adain.encoder import BOTTLENECK, STYLE_LAYERS
 from adain.functional import adain, channel_statistics
 from adain.losses import content_loss, style_loss, weighted_total
 from adain.methods.adain import AdaINMethod
+from adain.precision import memory_format
 
 TRAINING = (
     "encode content",
@@ -78,6 +79,11 @@ class Setting(NamedTuple):
     def number(self) -> int:
         """Bytes of a feature map's element."""
         return 2 if "16" in self.precision else 4
+
+
+def own_layout(device: torch.device, precision: str) -> str:
+    """The memory format that training takes there, as ``Setting`` names it."""
+    return "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
 
 
 def pictures(setting: Setting, device: torch.device) -> tuple[Tensor, Tensor]:

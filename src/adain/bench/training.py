@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from adain.bench.clock import Spread, Stages, interleave, ratio, synchronise
 from adain.bench.contestants import Row
-from adain.bench.stages import OurStep, Setting, pictures
+from adain.bench.stages import OurStep, Setting, own_layout, pictures
 from adain.data.pairs import Batch
 from adain.memory import keep_freed_memory
 from adain.methods.adain import AdaINMethod
@@ -50,8 +50,7 @@ def measure_training(
     for size, batch in places:
         turns: dict[str, Stages] = {"plain": [_turn(_plain(size, batch, device), steps, device)]}
         for precision in precisions:
-            name = "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
-            setting = Setting("ours", "stages", size, batch, precision, name)
+            setting = Setting("ours", "stages", size, batch, precision, own_layout(device, precision))
             turns[f"ours, {precision}"] = [_turn(OurStep(setting, device).step, steps, device)]
             turns[f"ours, {precision}, Lightning's loop"] = [("step", _lightning(setting, steps, device))]
         times = {name: found["step"] for name, found in interleave(turns, repeats, device).items()}

@@ -135,10 +135,7 @@ def _settings(
     config: DictConfig, work: str, precisions: Sequence[str], device: torch.device
 ) -> Iterator[list[Setting]]:
     """The contestants of each size and batch."""
-    import torch
-
-    from adain.bench.stages import Setting
-    from adain.precision import memory_format
+    from adain.bench.stages import Setting, own_layout
 
     if config.method != "adain":
         for size in config.stylize_sizes:
@@ -150,8 +147,7 @@ def _settings(
         for batch in config.batch_sizes if work == "stages" else config.stylize_batch_sizes:
             found = []
             for precision in precisions:
-                own = "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
-                for layout in config.memory_formats or [own]:
+                for layout in config.memory_formats or [own_layout(device, precision)]:
                     found += [Setting("ours", work, size, batch, precision, layout, c) for c in config.compile]
             if config.reference is not None:
                 found.append(Setting("port", work, size, batch, reference=str(config.reference)))

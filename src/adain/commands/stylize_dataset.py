@@ -52,18 +52,8 @@ def stylize_dataset(config: DictConfig) -> None:
         "style": {"name": str(style), "sha256": styles},
         "decoder": {"name": decoder, "sha256": digest},
     }
-    for key in (
-        "alpha",
-        "seed",
-        "styles_per_picture",
-        "shards",
-        "size",
-        "crop",
-        "style_size",
-        "format",
-        "quality",
-        "precision",
-    ):
+    keys = ("alpha", "seed", "styles_per_picture", "shards", "size", "crop", "style_size", "format", "quality")
+    for key in (*keys, "precision"):
         settings[key] = config[key]
     with Manifest(out, settings, config.shard, config.shards) as manifest:
         before, start = len(manifest), time.perf_counter()

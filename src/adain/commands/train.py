@@ -88,10 +88,8 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
-        method.to(
-            trainer.strategy.root_device,
-            memory_format=memory_format(trainer.strategy.root_device, str(trainer.precision)),
-        )
+        device = trainer.strategy.root_device
+        method.to(device, memory_format=memory_format(device, str(trainer.precision)))
         if config.ckpt is None:
             trainer.validate(method, datamodule, verbose=False)
         trainer.fit(method, datamodule, ckpt_path=config.ckpt)
