@@ -85,8 +85,8 @@ def test_seed(parquet: Parquet) -> None:
     assert rows(given, 12, seed=1) != rows(given, 12, seed=2)
 
 
-def test_pictures_are_resized(parquet: Parquet) -> None:
-    assert take(source(parquet(range(2))), 1)[0].picture.size == (16, 16)
+def test_pictures_are_as_they_are(parquet: Parquet) -> None:
+    assert take(source(parquet(range(2))), 1)[0].picture.size == (20, 20)
 
 
 def test_names_tell_data_set_pass_and_row(parquet: Parquet) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from adain.data.pairs import Batch, Framing, HeldOutPairs, PairStream, StyleTransferDataModule, collate
+from adain.data.picture import resized, to_tensor
 from adain.data.sources import FolderSource, Place
 from adain.data.synthetic import SyntheticSource
 from adain.errors import UserError
@@ -149,6 +150,17 @@ def test_crops_reach_every_border() -> None:
     xs, ys = zip(*corners, strict=True)
     assert set(xs) == set(range(15))
     assert set(ys) == set(range(9))
+
+
+@pytest.mark.parametrize("resize", [17, 40, 90])
+def test_crop_is_that_of_the_resized_picture(resize: int) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (37, 53, 3), dtype=np.uint8))
+    whole = to_tensor(noise.resize(resized(noise.size, resize), Image.Resampling.BILINEAR))
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        x, y = (int(random.integers(side - 16 + 1)) for side in reversed(whole.shape[1:]))
+        crop = Framing(resize, 16, 0.0)(noise, np.random.default_rng(seed), flip=False)
+        assert (crop.int() - whole[:, y : y + 16, x : x + 16].int()).abs().max() <= 1  # Pillow's rounding
 
 
 def test_crop_as_large_as_the_picture() -> None:

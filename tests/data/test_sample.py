@@ -73,7 +73,7 @@ def test_kinds_are_apart(wheel: list[str]) -> None:
 def test_source(wheel: list[str]) -> None:
     source = sample_source("content")
     assert len(source) == 2
-    assert source.read(source.names[0], 16).size == (16, 16)
+    assert source.read(source.names[0], 16).size == (20, 20)
 
 
 def test_own_pictures_in_the_cache_need_no_network(

@@ -157,8 +157,13 @@ def test_folder_the_system_denies(folder: Folder, monkeypatch: pytest.MonkeyPatc
 # streaming
 
 
-def test_picture_is_resized(folder: Folder) -> None:
-    assert take(FolderSource(str(folder(good=1))), 1)[0].picture.size == (16, 16)
+def test_large_jpeg_is_decoded_small_and_not_resized(tmp_path: Path) -> None:
+    Image.new("RGB", (203, 150)).save(tmp_path / "a.jpg")
+    assert take(FolderSource(str(tmp_path)), 1)[0].picture.size == (26, 19)  # an eighth; 16 are asked for
+
+
+def test_small_picture_is_as_it_is(folder: Folder) -> None:
+    assert take(FolderSource(str(folder(good=1))), 1)[0].picture.size == (20, 20)
 
 
 def test_each_pass_is_another_permutation(folder: Folder) -> None:

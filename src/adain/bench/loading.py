@@ -14,7 +14,7 @@ from torch import Tensor
 from adain.bench.clock import Spread, interleave, ratio
 from adain.bench.contestants import Row
 from adain.data.pairs import Framing, StyleTransferDataModule
-from adain.data.picture import read_picture, to_unit
+from adain.data.picture import decode_picture, to_unit
 from adain.data.sources import FolderSource
 
 PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
@@ -24,7 +24,7 @@ PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 def our_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
     """What a worker does for a training picture, and what the device does with it."""
     framing, random = Framing(resize, crop, 0.0), np.random.default_rng(0)
-    return lambda path: to_unit(framing(read_picture(path, resize), random, flip=False))
+    return lambda path: to_unit(framing(decode_picture(path, resize), random, flip=False))
 
 
 def plain_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from adain.data.picture import MAX_PIXELS, PictureError, read_picture
+from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.sources import LOOK, MAX_SUBSTITUTES, IndexedSource, Place, Sample
 from adain.errors import UserError
 from adain.extras import install_command
@@ -78,7 +78,7 @@ class HubSource:
                 "and the network, or use data=folders"
             ) from None
 
-    def open(self, seed: int, place: Place, short_side: int) -> Iterator[Sample]:
+    def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
         """See ``Source``."""
         logical = (place.first + place.worker) % place.workers  # batches are dealt to workers in turn
         lane, lanes = place.rank * place.workers + logical, place.world * place.workers
@@ -96,7 +96,7 @@ class HubSource:
                     continue
                 name = f"{self.path}[{turn}:{number}]"
                 try:
-                    picture = self._decode(row, short_side)
+                    picture = self._decode(row, at_least)
                 except PictureError as error:
                     skipped.append(f"{name}: {error}")
                     if len(skipped) >= MAX_SUBSTITUTES:
@@ -128,13 +128,13 @@ class HubSource:
                 "network, then resume"
             ) from None
 
-    def _decode(self, row: dict[str, Any], short_side: int) -> Image.Image:
+    def _decode(self, row: dict[str, Any], at_least: int) -> Image.Image:
         cell = row[self.column]
         if not isinstance(cell, dict) or not (cell.get("bytes") or cell.get("path")):
             raise PictureError("the row holds no picture")
         if not cell.get("bytes"):
             raise PictureError(f"the row only names a file ({cell['path']})")
-        return read_picture(io.BytesIO(cell["bytes"]), short_side, self.max_pixels, self.min_side)
+        return decode_picture(io.BytesIO(cell["bytes"]), at_least, self.max_pixels, self.min_side)
 
     def split(self, held_out: int) -> tuple[HubSource, IndexedSource]:
         """See ``Source``: the first readable rows are held out, unreadable ones among them counted and left out."""
@@ -170,8 +170,8 @@ class _Rows(IndexedSource):
         self.source, self.rows = source, rows
         super().__init__(list(rows))
 
-    def read(self, name: str, short_side: int) -> Image.Image:
-        return self.source._decode(self.rows[name], short_side)
+    def read(self, name: str, at_least: int) -> Image.Image:
+        return self.source._decode(self.rows[name], at_least)
 
     def subset(self, names: Sequence[str]) -> _Rows:
         return _Rows(self.source, {name: self.rows[name] for name in names})

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from adain.data.picture import PictureError, to_tensor, to_unit
+from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
 from adain.errors import UserError
 
@@ -49,10 +49,11 @@ class Framing(NamedTuple):
     flip: float
 
     def __call__(self, picture: Image.Image, random: np.random.Generator, flip: bool) -> Tensor:
-        """A random crop, ``3 x crop x crop``, uint8."""
-        x = int(random.integers(picture.width - self.crop + 1))
-        y = int(random.integers(picture.height - self.crop + 1))
-        pixels = to_tensor(picture.crop((x, y, x + self.crop, y + self.crop)))
+        """A random crop of a picture of any size, ``3 x crop x crop``, uint8."""
+        width, height = resized(picture.size, self.resize)
+        x = int(random.integers(width - self.crop + 1))
+        y = int(random.integers(height - self.crop + 1))
+        pixels = to_tensor(crop_resized(picture, self.resize, x, y, self.crop))
         return pixels.flip(2) if flip and random.random() < self.flip else pixels
 
 
@@ -118,7 +119,7 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
 
     def _centre(self, source: IndexedSource, name: str) -> Tensor:
         try:
-            picture = source.read(name, self.size)
+            picture = resize_short_side(source.read(name, self.size), self.size)
         except PictureError as error:
             raise UserError(
                 f"the held-out picture {name} cannot be read ({error}): remove it from the folder"

@@ -33,6 +33,32 @@ def read_picture(
     min_side: int = 1,
     keep_alpha: bool = False,
 ) -> Image.Image:
+    """Decodes a picture and, if ``short_side`` is given, resizes it so that its shorter side has so many pixels.
+
+    Args:
+        source: A file, or an open stream of one.
+        short_side: In pixels; the aspect is kept.
+        max_pixels: See ``decode_picture``.
+        min_side: The same.
+        keep_alpha: The same.
+
+    Returns:
+        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent.
+
+    Raises:
+        PictureError: As ``decode_picture``.
+    """
+    picture = decode_picture(source, short_side, max_pixels, min_side, keep_alpha)
+    return picture if short_side is None else resize_short_side(picture, short_side)
+
+
+def decode_picture(
+    source: Path | IO[bytes],
+    at_least: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int = 1,
+    keep_alpha: bool = False,
+) -> Image.Image:
     """Decodes a picture.
 
     EXIF rotation is applied, transparency is laid on white, 16 bits become 8, CMYK and wide-gamut colours become sRGB,
@@ -40,8 +66,8 @@ def read_picture(
 
     Args:
         source: A file, or an open stream of one.
-        short_side: If given, the picture is resized so that its shorter side has this many pixels, aspect kept.
-            JPEG files are then decoded at the next larger power of two only, which is several times faster.
+        at_least: Pixels that the shorter side must keep, in what is to be made of the picture. A JPEG file with more is
+            decoded at the next larger power of two only, which is several times faster.
         max_pixels: Larger pictures are refused before they are decoded.
         min_side: So are pictures whose shorter side is below this.
         keep_alpha: Keep transparency in place of laying it on white.
@@ -50,7 +76,8 @@ def read_picture(
         An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent.
 
     Raises:
-        PictureError: If the file is missing, empty, cut short, no picture, or too large.
+        PictureError: If the file is missing, empty, cut short, no picture, or too large; or, with ``at_least``, over 64
+            times longer than wide.
     """
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
@@ -60,17 +87,16 @@ def read_picture(
                 raise PictureError(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
             if min(picture.size) < min_side:
                 raise PictureError(f"{picture.width} x {picture.height} is below min_side={min_side}")
-            if short_side is not None:
-                scale = short_side / min(picture.size)
-                picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
-            rgb = to_rgb(ImageOps.exif_transpose(picture), keep_alpha)
+            if at_least is not None:
+                picture.draft("RGB", resized(picture.size, at_least))
+            ImageOps.exif_transpose(picture, in_place=True)
+            return to_rgb(picture, keep_alpha)
     except PictureError:
         raise
     except Image.DecompressionBombError:
         raise PictureError(f"more pixels than max_pixels={max_pixels}") from None
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
         raise PictureError(_reason(error)) from None
-    return rgb if short_side is None else resize_short_side(rgb, short_side)
 
 
 def _reason(error: Exception) -> str:
@@ -122,15 +148,46 @@ def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     return picture if converted is None else converted
 
 
+def resized(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """Width and height with the shorter of them at ``short_side`` pixels, aspect kept.
+
+    Raises:
+        PictureError: If one is over 64 times the other.
+    """
+    scale = short_side / min(size)
+    width, height = (max(short_side, round(side * scale)) for side in size)
+    if max(width, height) > 64 * short_side:
+        raise PictureError(f"{size[0]} x {size[1]} is over 64 times longer than wide")
+    return width, height
+
+
 def resize_short_side(picture: Image.Image, short_side: int) -> Image.Image:
-    """The picture with its shorter side at ``short_side`` pixels, aspect kept, anti-aliased."""
+    """The picture with its shorter side at ``short_side`` pixels, aspect kept, anti-aliased, bicubic.
+
+    Raises:
+        PictureError: As ``resized``.
+    """
     if min(picture.size) == short_side:
         return picture
-    scale = short_side / min(picture.size)
-    width, height = (max(short_side, round(side * scale)) for side in picture.size)
-    if max(width, height) > 64 * short_side:
-        raise PictureError(f"{picture.width} x {picture.height} is over 64 times longer than wide")
-    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return picture.resize(resized(picture.size, short_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def crop_resized(picture: Image.Image, short_side: int, x: int, y: int, side: int) -> Image.Image:
+    """A square of the picture as it would be with its shorter side at ``short_side`` pixels; only the square is made.
+
+    Anti-aliased, bilinear: a third faster than bicubic, and what the paper's code and its ports use.
+
+    Args:
+        picture: RGB.
+        short_side: Of the whole, in pixels.
+        x: Left border of the square in the resized picture.
+        y: Its upper border.
+        side: Its side, in pixels.
+    """
+    width, height = resized(picture.size, short_side)
+    across, down = picture.width / width, picture.height / height
+    box = (x * across, y * down, min((x + side) * across, picture.width), min((y + side) * down, picture.height))
+    return picture.resize((side, side), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
 
 
 def to_tensor(picture: Image.Image) -> Tensor:

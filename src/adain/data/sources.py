@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, read_picture
+from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, decode_picture
 from adain.data.register import bad_pictures, conditions, unchanged
 from adain.errors import UserError
 
@@ -73,8 +73,8 @@ class Sample(NamedTuple):
 class Source(Protocol):
     """What the data module asks of any source."""
 
-    def open(self, seed: int, place: Place, short_side: int) -> Iterator[Sample]:
-        """An endless stream of this worker's pictures, resized by the short side."""
+    def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
+        """An endless stream of this worker's pictures, their shorter sides of ``at_least`` pixels if the files have so many."""
         ...
 
     def split(self, held_out: int) -> tuple[Source, IndexedSource]:
@@ -101,30 +101,30 @@ class IndexedSource(ABC):
         return len(self.names)
 
     @abstractmethod
-    def read(self, name: str, short_side: int) -> Image.Image:
-        """The named picture, resized by the short side. Raises PictureError."""
+    def read(self, name: str, at_least: int) -> Image.Image:
+        """The named picture, its shorter side of ``at_least`` pixels if the file has so many. Raises PictureError."""
 
     @abstractmethod
     def subset(self, names: Sequence[str]) -> IndexedSource:
         """The same source with only these pictures."""
 
-    def open(self, seed: int, place: Place, short_side: int) -> Iterator[Sample]:
+    def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
         """See ``Source``. Each pass over the pictures is a permutation of its own, drawn from seed and pass."""
         order, current = np.arange(0), -1
         for number in place.numbers():
             turn, position = divmod(number, len(self))
             if turn != current:
                 order, current = np.random.default_rng([seed, turn]).permutation(len(self)), turn
-            yield self._readable(int(order[position]), [seed, number], short_side)
+            yield self._readable(int(order[position]), [seed, number], at_least)
 
-    def _readable(self, index: int, seed: list[int], short_side: int) -> Sample:
+    def _readable(self, index: int, seed: list[int], at_least: int) -> Sample:
         """The picture at ``index``, or the first readable one of a sequence drawn from the pair's number."""
         skipped: list[str] = []
         substitutes = np.random.default_rng([*seed, 1])
         for _ in range(MAX_SUBSTITUTES):
             name = self.names[index]
             try:
-                return Sample(name, self.read(name, short_side), tuple(skipped))
+                return Sample(name, self.read(name, at_least), tuple(skipped))
             except PictureError as error:
                 skipped.append(f"{name}: {error}")
                 index = int(substitutes.integers(len(self)))
@@ -202,11 +202,11 @@ class FolderSource(IndexedSource):
         super().__init__(_list_pictures(self.roots) if names is None else names)
         self.bad = bad_pictures(manifest, self.names, conditions(max_pixels, min_side)) if bad is None else bad
 
-    def read(self, name: str, short_side: int) -> Image.Image:
+    def read(self, name: str, at_least: int) -> Image.Image:
         """See ``IndexedSource``."""
         if (known := self.bad.get(name)) is not None and unchanged(name, *known[:2]):
             raise PictureError(known[2])
-        return read_picture(Path(name), short_side, self.max_pixels, self.min_side)
+        return decode_picture(Path(name), at_least, self.max_pixels, self.min_side)
 
     def subset(self, names: Sequence[str]) -> FolderSource:
         """See ``IndexedSource``."""

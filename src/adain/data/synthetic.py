@@ -24,10 +24,10 @@ class SyntheticSource(IndexedSource):
         self.kind = kind
         super().__init__([f"{kind}_{index:04d}" for index in range(count)] if names is None else names)
 
-    def read(self, name: str, short_side: int) -> Image.Image:
-        """See ``IndexedSource``. The picture is a square and depends on its name alone."""
+    def read(self, name: str, at_least: int) -> Image.Image:
+        """See ``IndexedSource``. The picture is a square of so many pixels and depends on its name alone."""
         random = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()[:8]))
-        return (_shapes if self.kind == "content" else _waves)(random, short_side)
+        return (_shapes if self.kind == "content" else _waves)(random, at_least)
 
     def subset(self, names: Sequence[str]) -> SyntheticSource:
         """See ``IndexedSource``."""
