@@ -49,7 +49,7 @@ train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment
 sweep: .venv/.extra-sweep ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
 	@$(BIN)/python -m adain.commands.sweep $(OVERRIDES)
 
-report: .venv/.extra-sweep ## a sweep's ranked table, sweep.csv and page of plots and pictures: sweep=latest|PATH
+report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## a sweep's ranked table and page: sweep=latest|PATH; a run's losses as a picture: run=latest|PATH
 	@$(BIN)/python -m adain.commands.report $(OVERRIDES)
 
 stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml

@@ -201,6 +201,10 @@ def test_a_report_at_any_time(swept: Swept) -> None:
     done = call(swept[0], "report", "sweep=latest")
     assert done.code == 0
     assert "style_weight" in done.out
+    pytest.importorskip("matplotlib")
+    drawn = call(swept[0], "report", "run=latest", "out=losses.png")
+    assert (drawn.code, drawn.err) == (0, "")
+    assert (swept[0] / "losses.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +214,10 @@ def test_a_report_at_any_time(swept: Swept) -> None:
         (["sweep=nowhere"], "is no folder"),
         (["sweep=."], "holds no multirun.yaml"),
         (["sweeps=latest"], "there is no key sweeps"),
+        (["run=latest"], "run=latest is no folder"),
+        (["run=."], "holds no summary.json"),
+        (["run="], "names no run"),
+        (["out=a.png"], "out= is for run="),
     ],
 )
 def test_a_report_on_no_sweep_is_one_sentence(tmp_path: Path, typed: list[str], words: str) -> None:

@@ -34,12 +34,14 @@ class RunSummary(pl.Callback):
 
     Attributes:
         history: For each validation, its step and its metrics.
+        reference: Held-out losses of the decoder that the run is compared with, by name; empty until then.
         status: ``running``, ``finished``, ``pruned``, ``preempted`` or ``failed``.
     """
 
     def __init__(self, folder: str, monitor: dict[str, str]) -> None:
         self.path, self.monitor = Path(folder) / "summary.json", dict(monitor)
         self.history: list[dict[str, float]] = []
+        self.reference: dict[str, float] = {}
         self.status, self.error = "running", ""
         self._start = time.time()
         self._rate: dict[str, float] = {}
@@ -95,6 +97,11 @@ class RunSummary(pl.Callback):
         for logger in wandb_loggers(trainer):
             logger.experiment.summary.update({"status": status, **best})
 
+    def compared(self, trainer: pl.Trainer, content: float, style: float) -> None:
+        """Keeps the held-out losses of the decoder that the run is compared with."""
+        self.reference = {"content": content, "style": style}
+        self.write(trainer)
+
     def write(self, trainer: pl.Trainer) -> None:
         """Writes ``summary.json``, whole or not at all."""
         if not trainer.is_global_zero:
@@ -112,6 +119,7 @@ class RunSummary(pl.Callback):
             "final": self.history[-1] if self.history else {},
             "best": self.best,
             "history": self.history,
+            "reference": self.reference,
             "train": self._train,
             "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
             "peak_memory_mib": round(peak_memory_mib()),

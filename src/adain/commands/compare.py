@@ -216,15 +216,16 @@ class Work:
 
     def report(self, log: bool = False) -> None:
         """Writes tables, figures and the page of what there is; at the end to the loggers too."""
-        from adain.commands.compare_training import training_curve
+        from adain.comparison.published import NAMES
         from adain.comparison.report import write_report
+        from adain.curves import training_curves
         from adain.evaluation.store import write_whole
 
         path = self.store.folder / "systems.json"
         known = json.loads(path.read_text()) if path.exists() else {}
         self.systems = known | self.systems
         write_whole(path, json.dumps(self.systems, indent=2) + "\n")
-        curves = {name: training_curve(self.store.folder / "trained" / name) for name in ABLATIONS}
+        curves = [training_curves(self.store.folder / "trained" / name, NAMES[name]) for name in ABLATIONS]
         files = write_report(self.store, self.settings, self.systems, self._grids(), curves)
         if log and self.config.logger:
             from adain.commands.compare_log import log_comparison

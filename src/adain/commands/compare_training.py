@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -77,17 +76,6 @@ def train_here(folder: Path, label: str, overrides: Sequence[str]) -> tuple[Path
         with (folder / "train.log").open("a") as log, contextlib.redirect_stdout(log):
             train(config)
     return last, words
-
-
-def training_curve(folder: Path) -> list[tuple[int, float, float]]:
-    """Step, content loss and style loss of every logged training step; empty if there is no such record."""
-    found: dict[int, tuple[float, float]] = {}
-    for path in sorted(folder.glob("csv/**/metrics.csv")):
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("train/content") and row.get("train/style"):
-                    found[int(row["step"])] = float(row["train/content"]), float(row["train/style"])
-    return [(step, *losses) for step, losses in sorted(found.items())]
 
 
 def _finished(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""``make report sweep=PATH|latest``: a sweep's ranked table, ``sweep.csv`` and a page of plots and pictures."""
+"""``make report``: a sweep's ranked table, ``sweep.csv`` and page of plots and pictures; or a run's losses as a picture."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 from adain.commands.app import fail
+from adain.commands.outcome import relative
+from adain.curves import KINDS, draw_curves, read_curves
 from adain.errors import UserError
 from adain.extras import install_command
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.results import Sweep, read_sweep
+
+_KEYS = {"sweep", "run", "out", "logs"}
 
 
 def report(folder: Path) -> Sweep:
@@ -41,13 +45,55 @@ def report(folder: Path) -> Sweep:
     return sweep
 
 
+def report_runs(wanted: str, out: str | None, logs: Path) -> None:
+    """Draws the losses of one run, or of several beside each other.
+
+    Args:
+        wanted: ``latest``, a run's folder, or ``[several,folders]``.
+        out: The picture; by default ``curves.png`` in the (first) run's folder.
+        logs: Where outputs go.
+
+    Raises:
+        UserError: If a folder holds no run, or the picture cannot be written.
+    """
+    words = [word.strip() for word in wanted.strip("[]").split(",") if word.strip()]
+    folders = [logs / "latest" if word == "latest" else Path(word).expanduser() for word in words]
+    if not folders:
+        raise UserError(f"run={wanted} names no run: give latest, a run's folder, or [several,folders]")
+    for word, folder in zip(words, folders, strict=True):
+        if not folder.is_dir():
+            raise UserError(f"run={word} is no folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME")
+    folders = [folder.resolve() for folder in folders]
+    path = Path(out).expanduser() if out else folders[0] / "curves.png"
+    if path.suffix not in KINDS:
+        raise UserError(f"out={out} must end in {', '.join(KINDS)}")
+    names = [f"{folder.parent.name} {folder.name}" for folder in folders]
+    try:
+        draw_curves(path, [read_curves(folder, name) for folder, name in zip(folders, names, strict=True)])
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise UserError(f"matplotlib is missing: {install_command('compare')}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}): give out=FILE") from None
+    print(f"curves        {relative(path)}")
+
+
 def main() -> None:
     """The command."""
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
-    if unknown := sorted(set(given) - {"sweep", "logs"}):
-        fail(f"there is no key {unknown[0]}: make report takes sweep=PATH|latest and logs=PATH")
+    if unknown := sorted(set(given) - _KEYS):
+        fail(
+            f"there is no key {unknown[0]}: make report takes sweep=PATH|latest, or run=PATH|latest with out=FILE; also logs="
+        )
+    logs = Path(given.get("logs") or "logs")
     try:
-        report(find_sweep(given.get("sweep") or "latest", Path(given.get("logs") or "logs"), "sweep"))
+        if "run" in given:
+            report_runs(given["run"], given.get("out"), logs)
+        elif "out" in given:
+            fail("out= is for run=: a sweep's table and page are written into its folder")
+        else:
+            report(find_sweep(given.get("sweep") or "latest", logs, "sweep"))
     except UserError as error:
         fail(str(error))
 

@@ -97,6 +97,8 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
         code = 128 + received if received else 0
         if config.compare_with is not None and not received and trainer.is_global_zero:
             reference = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
+            if reference is not None and "summary" in callbacks:
+                callbacks["summary"].compared(trainer, *reference)
     except RuntimeError as error:
         if trainer is None or trainer.world_size == 1 or not _LOST.search(str(error)):
             raise

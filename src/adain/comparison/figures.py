@@ -14,12 +14,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # after the choice of a canvas that needs no screen
 import numpy as np
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from adain.comparison.store import Row
 
-_COLOURS = {
+COLOURS = {
     "gatys": "#222222",
     "adain": "#c0392b",
     "texture_network": "#2471a3",
@@ -55,13 +55,13 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
         if steps:
             values = [[row[key] for row in pixels if row["iteration"] == step] for step in steps]
             label = f"{names['gatys']}, by iteration"
-            axis.plot(steps, [np.mean(v) for v in values], "o-", color=_COLOURS["gatys"], ms=4, label=label)
+            axis.plot(steps, [np.mean(v) for v in values], "o-", color=COLOURS["gatys"], ms=4, label=label)
             start = [row[key] for row in pixels if row["iteration"] == 0]
             if key != "content_feature_loss" and start:  # there it is 0, which a logarithmic axis has not
                 axis.axhline(float(np.mean(start)), color="#999999", lw=1, ls=(0, (1, 3)), label="the content as it is")
         for name in others:
             mean = float(np.mean([row[key] for row in rows if row["method"] == name]))
-            axis.axhline(mean, color=_COLOURS[name], ls=_DASHES[name], lw=1.8, label=names[name])
+            axis.axhline(mean, color=COLOURS[name], ls=_DASHES[name], lw=1.8, label=names[name])
         axis.set(title=f"{title}\n{what}", xlabel="iterations of Gatys et al.", yscale="log", ylim=_limits(rows, key))
         if steps:
             axis.set_xscale("log")
@@ -74,30 +74,6 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
     handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(subtitle, fontsize=10)
-    _save(figure, path)
-
-
-def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[int, float, float]]], names: Mapping[str, str]) -> None:
-    """Training losses of the ablations by step.
-
-    Args:
-        path: The PNG file.
-        curves: For each network, ``(step, content, style)``.
-        names: What they are called.
-    """
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    for axis, column, title in zip(axes, (1, 2), ("Content loss", "Style loss"), strict=True):
-        for name, points in curves.items():
-            axis.plot(
-                [p[0] for p in points], [p[column] for p in points], color=_COLOURS[name], label=names[name], lw=1.5
-            )
-        axis.set(title=f"{title} in training", xlabel="step", yscale="log")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        axis.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if _leading(v) in (2, 3, 5) else ""))
-        axis.grid(alpha=0.25, which="major")
-    axes[0].set_ylabel("lower is better")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(curves), frameon=False)
     _save(figure, path)
 
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from adain.comparison.figures import draw_curves, draw_losses, draw_pictures
+from adain.comparison.figures import COLOURS, draw_losses, draw_pictures
 from adain.comparison.published import NAMES, SOURCE, STYLES
 from adain.comparison.quality import FIGURES, Judge
 from adain.comparison.store import Part, Row, Store
+from adain.curves import Curves, draw_curves
 from adain.evaluation.pairs import Pair
 from adain.evaluation.results import write_csv
 from adain.evaluation.store import write_whole
@@ -20,7 +21,6 @@ from adain.evaluation.store import write_whole
 _MISSING = "not measured yet"
 _ORDER = ("gatys", "style_swap", "texture_network", "adain")
 _HEAD = "how come by | content loss, to the content's features | the same, to the AdaIN target | style loss | pairs |"
-Curve = Sequence[tuple[int, float, float]]
 
 
 class Grid(NamedTuple):
@@ -46,7 +46,7 @@ def write_report(
     settings: Mapping[str, Any],
     systems: Mapping[str, str],
     grids: Sequence[Grid],
-    curves: Mapping[str, Curve],
+    curves: Sequence[Curves],
 ) -> list[Path]:
     """Writes ``compare.md`` and all tables and figures that there are rows for.
 
@@ -93,9 +93,9 @@ def write_report(
     if rows:
         lines += _ablations(rows, settings, systems)
         files += _csv(store, "ablations")
-    found = {name: curve for name, curve in curves.items() if len(curve) > 1}
+    found = [curve for curve in curves if any(curve.training.values())]
     if found:
-        draw_curves(folder / "training.png", found, NAMES)
+        draw_curves(folder / "training.png", found, {NAMES[name]: colour for name, colour in COLOURS.items()})
         lines += ["![Training losses](training.png)", ""]
         files.append(folder / "training.png")
     write_whole(folder / "compare.md", "\n".join(lines))

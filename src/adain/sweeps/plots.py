@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.colors import qualitative, sample_colorscale
 from plotly.subplots import make_subplots
 
+from adain.curves import training_curve
 from adain.sweeps.ranking import SEED, Ranking, Setting
 from adain.sweeps.results import Job, Sweep
 from adain.sweeps.space import short_names, short_value
@@ -184,20 +183,6 @@ def curves(sweep: Sweep) -> go.Figure | None:
         figure.update_yaxes(type="log")
     figure.update_layout(legend={"font": {"size": 11}, "y": 1, "yanchor": "top"})
     return _styled(figure, min(max(420, 120 + 18 * len(jobs)), 900))
-
-
-def training_curve(folder: Path, name: str, most: int = 400) -> list[tuple[float, float]]:
-    """Step and value of a training metric from the CSV logger's newest file, thinned to a number of points."""
-    files = sorted(folder.glob("csv/**/metrics.csv"), key=lambda path: path.stat().st_mtime)
-    found: list[tuple[float, float]] = []
-    for file in files[-1:]:
-        with file.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                if row.get(name) and row.get("step"):
-                    value = float(row[name])
-                    if math.isfinite(value):
-                        found.append((float(row["step"]) + 1, value))  # Lightning counts the step in progress from 0
-    return found[:: max(len(found) // most, 1)]
 
 
 def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
