@@ -44,6 +44,7 @@ def test_summary_has_what_the_design_names(smoke: Run) -> None:
     assert summary["best"]["val/loss"] == min(row["val/loss"] for row in summary["history"][1:])
     for key in ("final", "pairs_per_second", "peak_memory_mib", "versions", "git_commit", "precision"):
         assert summary[key], key
+    assert summary["first_step_seconds"] > 0
     assert {"val/content", "val/style", "val/style_relu1_1", "val/style_relu4_1"} <= set(summary["final"])
 
 

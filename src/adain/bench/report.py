@@ -185,7 +185,7 @@ def log_to_wandb(folder: Path, results: dict[str, Any], config: dict[str, Any]) 
     import wandb
 
     from adain.callbacks.run_summary import close_wandb
-    from adain.callbacks.wandb_run import wandb_logger
+    from adain.callbacks.wandb_run import left_out_if_refused, wandb_logger
 
     run = wandb_logger(str(folder), "adain", f"bench-{folder.name}", "bench", ["bench"]).experiment
     code = 1
@@ -193,7 +193,9 @@ def log_to_wandb(folder: Path, results: dict[str, Any], config: dict[str, Any]) 
         run.config.update({**config, "machine": results["machine"], "rates": results["rates"]})
         rows: list[Row] = results["rows"]
         columns: list[str | int] = list(dict.fromkeys(key for row in rows for key in row))
-        run.log({"bench": wandb.Table(columns=columns, data=[[row.get(str(key)) for key in columns] for row in rows])})
+        data = [[row.get(str(key)) for key in columns] for row in rows]
+        with left_out_if_refused("the table of rows"):
+            run.log({"bench": wandb.Table(columns=columns, data=data)})
         for row in rows:
             name = "/".join(str(row[key]) for key in ("work", "size", "batch", "contestant", "stage"))
             for key in ("median_s", "peak_mib", "share", "against_port"):

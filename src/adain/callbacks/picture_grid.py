@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from PIL import Image
 
 from adain.callbacks.grid_layout import picture_grid as picture_grid
-from adain.callbacks.wandb_run import wandb_loggers
+from adain.callbacks.wandb_run import left_out_if_refused, wandb_loggers
 from adain.data.picture import to_picture
 
 _MOST_COLUMNS = 12  # validations kept for the table; beyond, every second one is dropped
@@ -78,4 +78,5 @@ class PictureGrid(pl.Callback):
                 [*names, *(wandb.Image(p) for p in (content, style, *(self._outputs[step][index] for step in steps)))]
                 for index, (*names, content, style) in enumerate(self._rows)
             ]
-            logger.log_table("held-out pairs", columns=columns, data=rows)
+            with left_out_if_refused("the table of held-out pairs"):
+                logger.log_table("held-out pairs", columns=columns, data=rows)

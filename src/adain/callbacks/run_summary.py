@@ -33,6 +33,7 @@ class RunSummary(pl.Callback):
         monitor: ``metric`` and ``mode`` (``min`` or ``max``) of what "best" means.
 
     Attributes:
+        began: When the user's waiting for the first step began.
         history: For each validation, its step and its metrics.
         reference: Held-out losses of the decoder that the run is compared with, by name; empty until then.
         status: ``running``, ``finished``, ``pruned``, ``preempted`` or ``failed``.
@@ -43,7 +44,8 @@ class RunSummary(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.reference: dict[str, float] = {}
         self.status, self.error = "running", ""
-        self._start = time.time()
+        self._start = self.began = time.time()
+        self._first_step: float | None = None
         self._rate: dict[str, float] = {}
         self._train: dict[str, float] = {}
 
@@ -55,6 +57,13 @@ class RunSummary(pl.Callback):
         rate = float(schedulers[0].base_lrs[0]) if schedulers else None  # scaled, not scheduled
         self._rate = {name: value for name, value in (("batch", batch), ("lr", rate)) if value is not None}
         self._recall(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Notes how long the first step took to come."""
+        if self._first_step is None:
+            self._first_step = time.time() - self.began
 
     def _recall(self, trainer: pl.Trainer) -> None:
         if trainer.ckpt_path and self.path.is_file():
@@ -123,6 +132,7 @@ class RunSummary(pl.Callback):
             "train": self._train,
             "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
             "peak_memory_mib": round(peak_memory_mib()),
+            "first_step_seconds": None if self._first_step is None else round(self._first_step, 2),
             "wall_seconds": round(time.time() - self._start, 1),
             "precision": trainer.precision,
             "device": str(trainer.strategy.root_device),
@@ -173,7 +183,14 @@ def close_wandb(code: int) -> None:
     import sys
 
     wandb = sys.modules.get("wandb")
-    if wandb is not None and wandb.run is not None:
-        if code == 1:
-            wandb.run.summary.update({"status": "failed"})  # also where the run broke off before its first step
+    if wandb is None or wandb.run is None:
+        return
+    run = wandb.run
+    if code == 1:
+        run.summary.update({"status": "failed"})  # also where the run broke off before its first step
+    if code > 128 and run.sweep_id is None:  # of a W&B sweep it would be begun again, though its user stopped it there
+        run.mark_preempting()  # W&B then calls it preempted, not failed
+    try:
         wandb.finish(exit_code=code)
+    except TimeoutError:  # what is missing stands on the disk
+        say(f"W&B: the server did not take everything in time; later: wandb sync {Path(run.dir).parent}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,24 +17,29 @@ from adain.callbacks.progress import say
 _PATIENCE = 30.0  # seconds that the server has to answer in
 
 
-def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: Sequence[str]) -> WandbLogger:
+def wandb_logger(
+    folder: str, project: str, name: str | None, group: str | None, tags: Sequence[str], finish_timeout: float = 300
+) -> WandbLogger:
     """A W&B logger that goes offline, and says so, where nobody is logged in or the server cannot be used.
 
     Args:
         folder: The run's folder. The run's identity is derived from it, so a resumed run is the same W&B run.
         project: As W&B has it, like the rest.
-        name: Shown in the dashboard.
+        name: Shown in the dashboard. None: the last two parts of the folder, which a resumed run keeps as well.
         group: Of runs that belong together.
         tags: To filter by.
+        finish_timeout: Seconds that ``close_wandb`` waits for what is still to be sent.
     """
     os.environ.setdefault("WANDB_SILENT", "true")  # read once, at W&B's first call
     os.environ["WANDB_CONSOLE"] = "off"  # its capture would swallow the progress bar's carriage returns
     import wandb
 
-    identity = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:12]
+    where = Path(folder).resolve()
+    identity = hashlib.sha256(str(where).encode()).hexdigest()[:12]
+    settings = wandb.Settings(init_timeout=_PATIENCE, finish_timeout=finish_timeout, finish_timeout_raises=True)
     logger = partial(
-        WandbLogger, save_dir=folder, project=project, name=name, group=group, tags=list(tags), id=identity,
-        resume="allow", log_model=False, settings=wandb.Settings(init_timeout=_PATIENCE),
+        WandbLogger, save_dir=folder, project=project, name=name or "/".join(where.parts[-2:]), group=group,
+        tags=list(tags), id=identity, resume="allow", log_model=False, settings=settings,
     )  # fmt: skip
     if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
         say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
@@ -47,6 +53,17 @@ def wandb_logger(folder: str, project: str, name: str, group: str | None, tags: 
         wandb.teardown()  # its service still holds the run's identity
         return logger(mode="offline")
     return online
+
+
+@contextmanager
+def left_out_if_refused(what: str) -> Iterator[None]:
+    """Tables and artifacts ask the server something, in the middle of a run: where it is gone, they are left out."""
+    import wandb
+
+    try:
+        yield
+    except wandb.Error as error:
+        say(f"W&B: {what} is left out, the server cannot be used ({str(error).splitlines()[0]})")
 
 
 def wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:

@@ -23,6 +23,7 @@ def log_comparison(config: DictConfig, store: Store, files: Sequence[Path]) -> N
     from pytorch_lightning.loggers import WandbLogger
 
     from adain.callbacks.run_summary import close_wandb
+    from adain.callbacks.wandb_run import left_out_if_refused
 
     with open_dict(config):
         for logger in config.logger.values():
@@ -43,10 +44,11 @@ def log_comparison(config: DictConfig, store: Store, files: Sequence[Path]) -> N
                 run = logger.experiment
                 artifact = wandb.Artifact(f"compare-{store.folder.name}", "comparison")
                 artifact.add_file(str(store.folder / "compare.md"))
-                for file in files:
-                    artifact.add_file(str(file))
-                    run.log({file.stem: _table(file) if file.suffix == ".csv" else wandb.Image(str(file))})
-                run.log_artifact(artifact)
+                with left_out_if_refused("a table"):
+                    for file in files:
+                        artifact.add_file(str(file))
+                        run.log({file.stem: _table(file) if file.suffix == ".csv" else wandb.Image(str(file))})
+                    run.log_artifact(artifact)
             logger.finalize("success")
         code = 0
     finally:

@@ -290,6 +290,7 @@ def _log(config: DictConfig, folder: Path, rows: list[dict[str, Any]], results: 
     from pytorch_lightning.loggers import WandbLogger
 
     from adain.callbacks.run_summary import close_wandb
+    from adain.callbacks.wandb_run import left_out_if_refused
 
     with open_dict(config):
         for logger in config.logger.values():
@@ -306,7 +307,8 @@ def _log(config: DictConfig, folder: Path, rows: list[dict[str, Any]], results: 
                 for row in rows:
                     thumb = str(folder / "thumbs" / f"{row['index']:07d}.jpg")
                     table.add_data(wandb.Image(thumb), *row.values())
-                logger.experiment.log({"pairs": table})
+                with left_out_if_refused("the table of pairs"):
+                    logger.experiment.log({"pairs": table})
             logger.finalize("success")
         code = 0
     finally:

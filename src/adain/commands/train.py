@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
 from adain.commands.arguments import choose_recipe, keep_to_one_folder
+from adain.commands.began import began
 from adain.commands.check_strategy import check_strategy, device_count, launched_outside, strategy_kind
 from adain.commands.outcome import compare, point_latest, report, write_pairs
 from adain.commands.quiet import quieten
@@ -44,7 +45,7 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     Returns:
         The best monitored value, for a sweeper; None if there was no validation.
     """
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    since, folder = began(), Path(HydraConfig.get().runtime.output_dir)
     check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
     requeued(config, folder)
     if strategy_kind(config) != "single" and launched_outside() is None:
@@ -80,6 +81,9 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
 
             method.losses = compiled(method.losses, training_only=True)
         callbacks = instantiate(config.callbacks)
+        summary: RunSummary | None = callbacks.get("summary")
+        if summary:
+            summary.began = since
         start = OneStart(datamodule.draw if config.ckpt is None else None)
         trainer = build_trainer(config, loggers, [start, *callbacks.values(), *extra])
         if trainer.is_global_zero:
@@ -109,7 +113,6 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
         ) from error
     finally:
         close_wandb(code)
-    summary: RunSummary | None = callbacks.get("summary")
     if trainer.is_global_zero:
         report(folder, callbacks, reference, method.method, stopped=code != 0)
     if code:

@@ -91,7 +91,7 @@ class AdaINMethod(TrainedMethod):
         warmup_steps: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # loggers get the whole configuration
         check_words(transfer=(transfer, Transfer), norm=(norm, Norm), style_reduction=(style_reduction, StyleReduction))
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.decoder = Decoder(widths, copies=2 if transfer == "concat" else 1, norm=norm)

@@ -82,7 +82,7 @@ class StyleSwap(TrainedMethod):
         warmup_steps: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # loggers get the whole configuration
         check_patches(patch_size, stride)
         self.patch_size, self.stride = patch_size, stride
         self.encoder = Encoder.load(encoder, encoder_weights)

@@ -136,7 +136,7 @@ class TextureNetwork(TrainedMethod):
         warmup_steps: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # loggers get the whole configuration
         check_words(measure=(measure, StyleMeasure))
         if min(width, blocks) < 1:
             raise UserError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")

@@ -107,7 +107,10 @@ def write_csv(sweep: Sweep, ranking: Ranking) -> str:
     """Writes ``sweep.csv``, one row a job, and gives its path."""
     out = io.StringIO()
     finals = sorted({name for job in sweep.jobs for name in (job.summary.get("final") or {}) if name != "step"})
-    facts = ("steps", "wall_seconds", "pairs_per_second", "peak_memory_mib", "precision", "device", "git_commit")
+    facts = (
+        "steps", "first_step_seconds", "wall_seconds", "pairs_per_second", "peak_memory_mib", "precision", "device",
+        "git_commit",
+    )  # fmt: skip
     writer = csv.writer(out)
     writer.writerow(
         ["rank", "front", "job", *sweep.keys, "status", "best/step", *(f"best/{n.removeprefix('val/')}" for n in finals),

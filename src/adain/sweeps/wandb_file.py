@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from adain.errors import UserError
 from adain.sweeps.folder import write_whole
@@ -39,12 +40,14 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
     if method == "grid" and any(not axis.values for axis in axes):
         raise UserError("wandb_sweep: a grid needs listed values: give choice(...) or range(...), or sampler=tpe")
     kept = [o for o in fixed if not re.match(r"\+?(sweep=|hydra[./])", o)]
+    project = OmegaConf.select(config, "logger.wandb.project")  # else W&B keeps the runs where it keeps the nameless
     content: dict[str, Any] = {
         "program": "adain.commands.train",
+        **({} if project is None else {"project": str(project)}),
         "method": method,
         "metric": {"name": str(config.monitor.metric), "goal": "minimize" if config.monitor.mode == "min" else "maximize"},
         "parameters": wandb_parameters(axes),
-        "command": ["${env}", "${interpreter}", "-m", "${program}", *kept, "${args_no_hyphens}"],
+        "command": ["${env}", interpreter(), "-m", "${program}", *kept, "${args_no_hyphens}"],
     }  # fmt: skip
     try:
         write_whole(path, yaml.safe_dump(content, sort_keys=False))
@@ -53,3 +56,9 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
             f"wandb_sweep={path} cannot be written ({error.strerror}): give a file in a folder that is there"
         ) from None
     return f"{path} is written; next: wandb sweep {path}, then wandb agent with the name that it prints (both in .venv/bin)"
+
+
+def interpreter() -> str:
+    """This Python as it is called from this folder, if it lies below it: W&B's own word is the ``python`` of the PATH."""
+    here = Path(sys.executable)
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "${interpreter}"
