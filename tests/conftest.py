@@ -9,12 +9,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 
 from adain.encoder import Encoder
 
@@ -28,6 +30,23 @@ os.environ["NETRC"] = os.devnull
 def encoder() -> Encoder:
     """The real, verified VGG-19."""
     return Encoder.load("vgg19_normalised")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compose_once_less() -> Iterator[None]:
+    """Hydra composes a configuration twice, first for ``hydra.mode`` alone, which only a word about Hydra can set.
+
+    The commands that run in this process are many; those with a process of their own do it as Hydra does.
+    """
+    real = Hydra.get_mode
+
+    def get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+        words = [override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides]
+        return real(self, config_name, overrides) if {"hydra", "sweep"} & set(words) else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", get_mode)
+        yield
 
 
 @pytest.fixture

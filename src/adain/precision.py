@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import get_args
 
 import torch
@@ -12,6 +13,7 @@ from adain.choices import Arithmetic
 from adain.errors import UserError
 
 
+@cache  # the jobs of a sweep share one answer, whatever else the machine does meanwhile
 def fastest_precision(device: torch.device) -> str:
     """``bf16-mixed`` where it is faster than ``32-true``, in Lightning's words.
 

@@ -218,20 +218,20 @@ NASTY = ["a${x}b", "${oc.env:HOME}", "a\\${x}", "a\\\\${b", "$${x}'", "${a'b", "
 
 
 @pytest.mark.parametrize("name", NASTY)
-@pytest.mark.parametrize("key", ["data.content", "encoder.weights", "logs", "ckpt"])
 def test_an_interpolation_in_a_file_name_is_taken_as_it_is(
-    key: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Through both ways a configuration is composed: ours and ``hydra.main``'s."""
     from adain.commands.train import PATHS
 
     seen: list[DictConfig] = []
+    keys = ("data.content", "encoder.weights", "logs", "ckpt")
     monkeypatch.setattr(compose, "check", lambda *_: None)
     monkeypatch.setattr(app, "check_files", seen.append)
-    typed = ["data=folders", "data.content=/a", "data.style=/b", f"{key}={name}", "hydra.run.dir=out"]
+    typed = ["data=folders", "data.style=/b", *(f"{key}={name}" for key in keys), "hydra.run.dir=out"]
     monkeypatch.setattr(sys, "argv", ["train", *typed])
     app.run("train", seen.append, PATHS)
-    assert [OmegaConf.select(config, key) for config in seen] == [name, name]
+    assert [OmegaConf.select(config, key) for config in seen for key in keys] == [name] * 8
 
 
 # --- a package that is not there ------------------------------------------------------------------------------------

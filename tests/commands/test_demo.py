@@ -6,10 +6,21 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import command
+from tests.conftest import run_here
+
+
+@pytest.fixture(autouse=True)
+def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that opens in spite of a mistake would be served for ever."""
+
+    def start(*_: object) -> None:
+        raise AssertionError("the page was opened")
+
+    monkeypatch.setitem(sys.modules, "adain.demo.launch", SimpleNamespace(start=start))
 
 
 @pytest.mark.parametrize(
@@ -24,19 +35,19 @@ from tests.conftest import command
     ],
 )
 def test_mistakes_are_one_sentence(arguments: list[str], reason: str, tmp_path: Path) -> None:
-    done = command("demo", *arguments, cwd=tmp_path)
-    assert done.returncode == 1
-    assert reason in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, _, err = run_here("demo", tmp_path, *arguments)
+    assert code == 1
+    assert reason in err
+    assert err.count("\n") == 1
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = command("demo", f"port={taken.getsockname()[1]}", cwd=tmp_path)
-    assert done.returncode == 1
-    assert re.fullmatch(r"error: port=\d+ is in use: give another, such as port=\d+\n", done.stderr)
+        code, _, err = run_here("demo", tmp_path, f"port={taken.getsockname()[1]}")
+    assert code == 1
+    assert re.fullmatch(r"error: port=\d+ is in use: give another, such as port=\d+\n", err)
 
 
 @pytest.mark.slow  # 15 s: a process of its own, with torch and gradio

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from tests.conftest import Run, command, train
+from adain.callbacks import resumable
+from tests.conftest import Run, run_here, train
 
 SMALL = [
     "experiment=smoke", "method.init=random", "trainer.max_steps=10", "trainer.val_check_interval=2", "data.num_workers=2",
-    "data.crop=32", "data.resize=40", "data.val_size=32", "logger=csv", "optim=muon", "seed=5",
+    "data.crop=32", "data.resize=40", "data.val_size=32", "logger=csv", "optim=muon", "seed=5", "compare_with=null",
+    "method.widths=[32,64,128]", "trainer.precision=32-true",
 ]  # fmt: skip
 
 
@@ -87,32 +91,29 @@ def test_ctrl_c_is_as_good(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_lengthened_with_its_own_configuration(uncut: Run) -> None:
-    longer = command("train", "ckpt=best", "trainer.max_steps=11", cwd=uncut.folder.parents[3])
-    assert longer.returncode == 0, longer.stderr
+    longer = train(uncut.folder.parents[3], "ckpt=best", "trainer.max_steps=11")
+    assert longer.code == 0, longer.err
     assert OmegaConf.load(uncut.folder / ".hydra" / "config.yaml").data.crop == 32
     assert torch.load(uncut.folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 11
 
 
-def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit on file size stands in for a full disk: the write breaks off in the middle."""
-    script = (
-        "import resource, sys; from adain.callbacks import resumable; real = resumable.save_checkpoint\n"
-        "def second(trainer, path):\n"
-        "    if path.exists(): resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
-        "    real(trainer, path)\n"
-        "resumable.save_checkpoint = second\n"
-        "from adain.commands.train import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, *SMALL, "logger=none", "~callbacks.best"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("error: the checkpoint of step 4 could not be written")
-    assert "Traceback" not in done.stderr
-    run = Run((tmp_path / "logs" / "latest").resolve(), 1, "", "")
+    real, (_, hard) = resumable.save_checkpoint, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def save(trainer: Any, path: Path) -> None:
+        soft = 1 << 20 if path.exists() else hard
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        try:
+            real(trainer, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+    monkeypatch.setattr(resumable, "save_checkpoint", save)
+    run = train(tmp_path, *SMALL, "logger=none", "~callbacks.best")
+    assert run.code == 1
+    assert run.err.strip().splitlines()[-1].startswith("error: the checkpoint of step 4 could not be written")
+    assert "Traceback" not in run.err
     assert run.checkpoint()["global_step"] == 2
     assert run.summary["status"] == "failed"
     assert not list(run.folder.glob("checkpoints/*.part"))
@@ -136,7 +137,7 @@ def test_a_checkpoint_of_another_method_is_refused(uncut: Run, tmp_path: Path) -
     (folder / ".hydra").mkdir()
     (folder / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {o}" for o in SMALL))
     torch.save(other, folder / "checkpoints" / "last.ckpt")
-    done = command("train", f"ckpt={folder}", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "gatys" in done.stderr.strip().splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    code, _, err = run_here("train", tmp_path, f"ckpt={folder}")
+    assert code == 1
+    assert "gatys" in err.strip().splitlines()[-1]
+    assert "Traceback" not in err

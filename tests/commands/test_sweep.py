@@ -19,7 +19,8 @@ from tests.conftest import run_here
 
 TINY = [
     "experiment=smoke", "data.num_workers=0", "method.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
-    "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1", "logger=csv",
+    "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1",
+    "method.widths=[8,16,32]", "compare_with=null", "logger=csv",
 ]  # fmt: skip
 
 
@@ -96,18 +97,23 @@ def test_one_wandb_run_a_job_with_the_swept_keys_in_name_group_tags_and_config(s
             assert word in done.stdout, (number, word)
 
 
-def test_resuming_runs_only_what_failed_in_the_same_folders(swept: Swept) -> None:
+def test_resuming_runs_only_what_failed_or_was_cut_in_the_same_folders(swept: Swept) -> None:
+    """Job 0 stands for one that was cut after its last step, before it had said so: its figures stay."""
     cwd, _ = swept
     folder = latest(cwd)
+    cut = summary(folder / "0")
+    (folder / "0" / "summary.json").write_text(json.dumps({**cut, "status": "running"}))
     before = {n: (folder / str(n) / "summary.json").stat().st_mtime_ns for n in range(4)}
     again = call(cwd, "sweep", "resume=latest")
     assert again.code == 1
     assert latest(cwd) == folder
     after = {n: (folder / str(n) / "summary.json").stat().st_mtime_ns for n in range(4)}
-    assert [n for n in range(4) if after[n] != before[n]] == [1, 3]
-    assert "2 of 4 jobs to run" in again.out
+    assert [n for n in range(4) if after[n] != before[n]] == [0, 1, 3]
+    assert "3 of 4 jobs to run" in again.out
     identities = {path.name.rpartition("-")[2] for n in (1, 3) for path in (folder / str(n)).glob("wandb/*run-*")}
     assert len(identities) == 2  # the same two W&B runs
+    ended = summary(folder / "0")
+    assert (ended["status"], ended["history"], ended["best"]) == ("finished", cut["history"], cut["best"])
 
 
 def test_other_values_are_no_resumption(swept: Swept) -> None:
@@ -176,16 +182,6 @@ def test_a_mistake_is_one_sentence_before_any_job(tmp_path: Path, typed: list[st
     assert done.err.startswith("error: ")
     assert done.err.count("\n") == 1
     assert not (tmp_path / "logs").exists()
-
-
-def test_a_job_cut_after_its_last_step_keeps_its_figures(swept: Swept) -> None:
-    cwd, _ = swept
-    path = latest(cwd) / "0" / "summary.json"
-    before = summary(path.parent)
-    path.write_text(json.dumps({**before, "status": "running"}))
-    call(cwd, "sweep", "resume=latest")
-    after = summary(path.parent)
-    assert (after["status"], after["history"], after["best"]) == ("finished", before["history"], before["best"])
 
 
 def test_two_processes_do_not_run_one_sweep(swept: Swept) -> None:

@@ -1,0 +1,151 @@
+"""``make stylize``: folders, pairs, mixes and grids."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.commands.stylize.conftest import EXISTING, Copying, Failed, call, draw, written
+
+# --- several ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(folder: Path) -> Path:
+    """A folder with a sub-folder, a colliding name, a file that is no picture, and a broken one."""
+    photos = folder / "photos"
+    for name in ("a.png", "a.jpg", "sub/b.png", "sub/.hidden.png"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        draw(photos / name)
+    (photos / "notes.txt").write_text("no picture")
+    return photos
+
+
+@pytest.mark.usefixtures("copying", "photos")
+def test_a_folder_is_stylised_with_its_sub_folders_and_no_name_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    call(monkeypatch, "content=photos", "style=style.png", "out=made", "format=webp")
+    assert written(Path("made")) == ["a_jpg_style_png.webp", "a_png_style_png.webp", "sub/b_style.webp"]
+
+
+@pytest.mark.usefixtures("photos")
+def test_every_content_with_every_style_each_encoded_once(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(Path("other.png"), (30, 20))
+    call(monkeypatch, "content=photos/**/*.png", "style=[style.png,other.png]", "out=made/")
+    assert written(Path("made")) == ["a_other.png", "a_style.png", "sub/b_other.png", "sub/b_style.png"]
+    assert copying.encoded == 2
+    assert [options["styles"] for options in copying.asked] == [[(64, 64)], [(30, 20)]] * 2
+
+
+def test_pairs(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(monkeypatch, "content=[content.png,style.png]", "style=[style.png,content.png]", "pairing=zip")
+    assert written(Path("logs/stylized")) == ["content_style.png", "style_content.png"]
+    assert [options["styles"] for options in copying.asked] == [[(64, 64)], [(65, 47)]]
+
+
+@pytest.mark.usefixtures("copying")
+def test_the_same_name_from_two_folders_is_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("x", "y"):
+        Path(name).mkdir()
+        draw(Path(name, "a.png"))
+    call(monkeypatch, "content=[x,y,x/a.png]", "style=style.png", "out=made")
+    assert written(Path("made")) == ["a_png_style_png.png", "a_png_style_png_2.png"]
+
+
+@pytest.mark.usefixtures("copying", "photos")
+def test_a_broken_picture_is_passed_over_named_and_ends_with_1(failed: Failed) -> None:
+    Path("photos/broken.jpg").write_bytes(b"\xff\xd8\xff")
+    text = failed("content=photos", "style=style.png", "out=made")
+    assert text.splitlines()[-1].startswith("error: content=photos/broken.jpg cannot be used (")
+    assert text.endswith("the 3 results without them are done\n")
+    assert len(written(Path("made"))) == 3
+
+
+@pytest.mark.usefixtures("photos")
+def test_results_inside_the_inputs_are_not_taken_for_inputs(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        call(monkeypatch, "content=photos", "style=style.png", "out=photos/made")
+    assert len(copying.asked) == 6
+
+
+def test_results_are_replaced_or_kept(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(monkeypatch, *EXISTING)
+    call(monkeypatch, *EXISTING)
+    assert len(copying.asked) == 2
+    call(monkeypatch, "content=[content.png,style.png]", "style=style.png", "overwrite=false")
+    assert len(copying.asked) == 3
+    assert "1 results are there already and stay" in capsys.readouterr().out
+
+
+# --- what reaches the stylizer ----------------------------------------------------------------------------------------
+
+
+def test_everything_in_one_request(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(Path("mask, [1] = it's.png"), (20, 20))
+    call(
+        monkeypatch, "content=content.png", "styles=[style.png,content.png]", "weights=[2,1]", "alpha=1.5",
+        "extrapolate=true", "masks=[\"mask, [1] = it's.png\",style.png]", "preserve_color=true", "tile=128",
+    )  # fmt: skip
+    (asked,) = copying.asked
+    assert [style.size for style in asked["styles"]] == [(64, 64), (65, 47)]
+    assert [mask.size for mask in asked["masks"]] == [(20, 20), (64, 64)]
+    chosen = {key: asked[key] for key in ("weights", "alpha", "extrapolate", "preserve_color", "tile")}
+    assert chosen == {"weights": [2, 1], "alpha": 1.5, "extrapolate": True, "preserve_color": "coral", "tile": 128}
+    out = capsys.readouterr().out
+    assert "weights 2, 1 are divided by their sum 3" in out
+    assert "masks of 20 x 20 are resized to the content" in out
+    assert written(Path("logs/stylized")) == ["content_style+content.png"]
+
+
+def test_all_together_on_the_real_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.linear_gradient("L").save("mask.png")
+    Image.linear_gradient("L").rotate(180).save("other.png")
+    call(
+        monkeypatch, "content=content.png", "styles=[style.png,content.png]", "weights=[0.3,0.7]", "out=a.png",
+        "masks=[mask.png,other.png]", "preserve_color=coral", "alpha=0.9", "tile=64", "decoder=reference",
+    )  # fmt: skip
+    made = np.asarray(Image.open("a.png")).astype(float)
+    assert made.shape == (47, 65, 3)
+    assert np.abs(made - np.asarray(Image.open("content.png"))).mean() > 5
+
+
+@pytest.mark.parametrize(("grid", "rows", "columns"), [("alpha", 1, 7), ("corners", 1, 7), ("styles", 2, 3)])
+def test_a_grid(grid: str, rows: int, columns: int, copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    mix = "styles" if grid == "corners" else "style"
+    styles = "style=style.png" if grid == "alpha" else f"{mix}=[style.png,content.png]"
+    call(monkeypatch, "content=content.png", styles, f"grid={grid}", "cell=32")
+    (name,) = written(Path("logs/stylized"))
+    assert name == ("content_style_alpha.png" if grid == "alpha" else f"content_style+content_{grid}.png")
+    sheet = Image.open(Path("logs/stylized", name))
+    assert sheet.size == (columns * (32 + 6) + 6, rows * (23 + 6 + 18) + 6)
+    if grid == "alpha":
+        assert [options["alpha"] for options in copying.asked] == [0, 0.25, 0.5, 0.75, 1]
+    elif grid == "styles":
+        one, other = (options["styles"] for options in copying.asked)
+        assert len(one) == len(other) == 1
+        assert one[0] is not other[0]
+    else:
+        assert [options["weights"] for options in copying.asked] == [
+            (1, 0),
+            (0.75, 0.25),
+            (0.5, 0.5),
+            (0.25, 0.75),
+            (0, 1),
+        ]
+
+
+def test_a_grid_of_a_folder_of_styles_has_a_name_that_a_file_can_have(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("many").mkdir()
+    for number in range(40):
+        shutil.copy("style.png", f"many/painting_{number:03}.png")
+    call(monkeypatch, "content=content.png", "style=many", "grid=styles", "cell=16")
+    assert written(Path("logs/stylized")) == ["content_painting_000+39more_styles.png"]
