@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +172,51 @@ def test_the_words_for_decoders_are_those_of_stylize(folders: Path) -> None:
         assert code == 1
         assert said in text
         assert "Traceback" not in text
+
+
+def rows_of(folder: Path) -> list[str]:
+    return [line for path in folder.glob("rows-*.jsonl") for line in path.read_text().splitlines()]
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(folders: Path) -> None:
+    """As a terminal sends it: to the whole process group, while pairs by a slow system are measured."""
+    slow = [*ALL[:3], METRICS, "method=gatys", "decoder=null", "gatys.iterations=25", "batch_size=1", "out=cut"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adain.commands.evaluate", *slow],
+        cwd=folders, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 300
+    while not rows_of(folders / "cut") and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    kept = rows_of(folders / "cut")
+    assert 1 <= len(kept) < 6
+    assert f"{len(kept)} of 6 pairs are kept in cut" in out
+
+    code, text = evaluate(folders, *slow)
+    assert code == 0, text
+    assert f"{len(kept)} of 6 pairs are there already" in text
+    again = rows_of(folders / "cut")
+    assert again[: len(kept)] == kept
+    assert [json.loads(row)["index"] for row in again] == list(range(6))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_figures_of_one(first: tuple[Path, str], folders: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "-m", "adain.commands.evaluate", *ALL, "batch_size=1", "out=two", "against=first"],
+        cwd=folders, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (folders / "two").glob("rows-*")} == {"rows-0.jsonl", "rows-1.jsonl"}
+    one, two = (json.loads((folders / name / "results.json").read_text()) for name in ("first", "two"))
+    assert two["pairs"] == one["pairs"] == 6
+    assert set(two["metrics"]) == set(one["metrics"])
+    for name, found in one["metrics"].items():
+        assert two["metrics"][name]["mean"] == pytest.approx(found["mean"], rel=1e-4), name
+    compared = json.loads((folders / "two" / "comparison.json").read_text())
+    assert compared["pairs"] == 6

@@ -202,7 +202,8 @@ def _evaluate(
         try:
             measure(pairs, store, panel, gallery, system, config.alpha, config.batch_size, world, config.save_outputs)
         except KeyboardInterrupt:
-            print(f"\n{len(store.rows())} of {len(pairs)} pairs are kept in {folder}: the same command goes on")
+            if rank == 0:
+                print(f"\n{len(store.rows())} of {len(pairs)} pairs are kept in {folder}: the same command goes on")
             raise
         _wait(world)
         if rank > 0:

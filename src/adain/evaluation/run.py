@@ -227,7 +227,8 @@ def set_figures(
     found: dict[str, float] = {}
     styles = list(dict.fromkeys(pair.style_path for pair in pairs))
     for name, extract in panel.sets.items():
-        metric = FrechetDistance(features_of(name, gallery.encoder))
+        # this process has the features of all ranks, and the others are no longer there to be asked for theirs
+        metric = FrechetDistance(features_of(name, gallery.encoder), sync_on_compute=False)
         kept = store.features(name)
         if len(kept) < 2 or len(styles) < 2:
             continue

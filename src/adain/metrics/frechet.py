@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,14 +73,15 @@ class FrechetDistance(Metric):
 
     Args:
         features: Their number D.
+        kwargs: Of ``torchmetrics.Metric``.
     """
 
     is_differentiable = False
     higher_is_better = False
     full_state_update = False
 
-    def __init__(self, features: int) -> None:
-        super().__init__()
+    def __init__(self, features: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.features = features
         for kind in ("real", "fake"):
             self.add_state(f"{kind}_sum", torch.zeros(features, dtype=torch.float64), dist_reduce_fx="sum")
