@@ -127,9 +127,17 @@ def compare(style_encoder: nn.Module, transfer: nn.Module, style_path: Path, tra
     return found
 
 
+_OWN = "photographs and paintings of docs/model_card.md, mostly under non-commercial research terms"
+_ORIGINS = {
+    "reference": ("MIT (naoto0804/pytorch-AdaIN)", "MS-COCO and WikiArt, as its authors state"),
+    "shipped": ("MIT (naoto0804/pytorch-AdaIN, trained on by this project)", f"MS-COCO and WikiArt, then {_OWN}"),
+}
+"""Licence and training pictures of the decoders that come without a training."""
+
+
 def licence(source: str) -> str:
     """What may be done with a decoder, as far as this project can say."""
-    return "MIT (naoto0804/pytorch-AdaIN)" if source == "reference" else "that of its training pictures and its author"
+    return _ORIGINS[source][0] if source in _ORIGINS else "that of its training pictures and its author"
 
 
 def card(trained: Trained, source: str, differences: Sequence[Difference]) -> str:
@@ -139,7 +147,7 @@ def card(trained: Trained, source: str, differences: Sequence[Difference]) -> st
         "\n## Held to PyTorch\n| graph | batch x height x width | largest absolute difference |\n|---|---|---|\n"
         f"{rows}\n"
     )
-    data = "MS-COCO and WikiArt, as its authors state" if source == "reference" else "see the run that trained it"
+    data = _ORIGINS[source][1] if source in _ORIGINS else "see the run that trained it"
     graphs = """
 * `style_encoder.onnx`: `picture` N x 3 x H x W, RGB in [0, 1], to `mean` and `std`, N x 512 x 1 x 1.
 * `transfer.onnx`: `picture`, `mean`, `std` and `alpha` (a single number, 0 to 1) to `stylized`, N x 3 x H x W in [0, 1].

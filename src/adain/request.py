@@ -30,11 +30,11 @@ def check_request(
         raise UserError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")
     if weights is not None:
         if len(weights) != styles:
-            raise UserError(f"{len(weights)} weights are given for {styles} styles: give one for each")
+            raise UserError(f"weights: {len(weights)} given, styles: {styles}: give one weight for each style")
         if not all(0 <= weight < float("inf") for weight in weights) or not sum(weights) > 0:
             raise UserError(f"weights={list(weights)} cannot be used: give numbers of at least 0, not all of them 0")
     if masks is not None and masks != styles:
-        raise UserError(f"{masks} masks are given for {styles} styles: give one for each")
+        raise UserError(f"masks: {masks} given, styles: {styles}: give one mask for each style")
     if preserve_color not in get_args(PreserveColor):
         raise UserError(f"preserve_color={preserve_color} is unknown: choose {', '.join(get_args(PreserveColor))}")
 

@@ -16,7 +16,12 @@ from PIL import Image, ImageOps
 
 def read(path: str) -> np.ndarray:
     """A picture as 1 x 3 x H x W float32, RGB in [0, 1]."""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    try:
+        picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    except OSError as error:
+        sys.exit(f"{path} cannot be read ({error.strerror or 'no picture'}): give a picture")
+    if min(picture.size) < 16:
+        sys.exit(f"{path} is {picture.width} x {picture.height}: give a picture of at least 16 x 16 pixels")
     return (np.asarray(picture, dtype=np.float32) / 255).transpose(2, 0, 1)[None]
 
 
@@ -30,7 +35,10 @@ def main() -> None:
     if len(sys.argv) not in (4, 5):
         sys.exit("usage: python run_onnx.py CONTENT STYLE OUT [ALPHA]")
     content, style, out = sys.argv[1:4]
-    alpha = np.array(float(sys.argv[4]) if len(sys.argv) == 5 else 1.0, dtype=np.float32)
+    try:
+        alpha = np.array(float(sys.argv[4]) if len(sys.argv) == 5 else 1.0, dtype=np.float32)
+    except ValueError:
+        sys.exit(f"alpha {sys.argv[4]} is no number: give 0 (the content) to 1 (the full style)")
     models = Path(os.environ.get("MODELS") or Path(__file__).parent)
     style_encoder = onnxruntime.InferenceSession(models / "style_encoder.onnx", providers=["CPUExecutionProvider"])
     transfer = onnxruntime.InferenceSession(models / "transfer.onnx", providers=["CPUExecutionProvider"])

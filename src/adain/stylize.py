@@ -12,6 +12,7 @@ from torch import Tensor
 from adain.choices import Arithmetic, PreserveColor
 from adain.colour import Colours, colours, coral, keep_chroma
 from adain.decoder import Trained, load_decoder
+from adain.device import find_device
 from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.functional import Statistics, own_statistics, regions, target
@@ -66,7 +67,7 @@ class Stylizer:
         device: str | torch.device | None = None,
         precision: Arithmetic = "32-true",
     ) -> None:
-        self.device, self.precision = _device(device), precision
+        self.device, self.precision = find_device(device), precision
         arithmetic(self.device, precision)
         layout = memory_format(self.device, precision)
         self.decoder = trained.decoder.to(self.device).to(memory_format=layout).eval()
@@ -364,13 +365,3 @@ def _chosen(style: Style | None, styles: Sequence[Style] | None) -> Sequence[Sty
     if not chosen:
         raise UserError("styles is empty: give at least one")
     return chosen
-
-
-def _device(wanted: str | torch.device | None) -> torch.device:
-    try:
-        device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch says AssertionError where it has no CUDA
-        reason = str(error).splitlines()[0]
-        raise UserError(f"device={wanted} cannot be used here ({reason}): give cpu, or leave it out") from None
-    return device

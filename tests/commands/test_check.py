@@ -67,7 +67,7 @@ def test_every_experiment_passes(name: str) -> None:
         ["trainer.devices=auto", "strategy=ddp"],
         ["trainer.devices=-1", "strategy=ddp"],
         ["trainer.precision=16", "trainer.devices='0,1'", "strategy=ddp"],
-        ["+foo=1", "++bar=2", "~callbacks.grid"],
+        ["+trainer.benchmark=true", "++trainer.detect_anomaly=false", "++seed=3", "~callbacks.grid"],
     ],
     ids=" ".join,
 )
@@ -263,7 +263,7 @@ def test_an_empty_group_is_a_users_message(override: str) -> None:
 
 
 def test_several_values_say_how_to_sweep() -> None:
-    assert "--multirun" in message("optim.lr=1e-3,1e-4")
+    assert "make sweep" in message("optim.lr=1e-3,1e-4")
 
 
 @pytest.mark.parametrize("override", ["+method.style_weight=3", "+experiment=paper"])
@@ -331,7 +331,17 @@ def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) 
 
 def test_with_a_near_key_nothing_else_is_advised() -> None:
     assert "+" not in message("method.style_wieght=20")
-    assert "+zzz=VALUE" in message("zzz=1")
+    assert "+trainer.overfit_qjwxyvz=VALUE" in message("trainer.overfit_qjwxyvz=1")
+
+
+@pytest.mark.parametrize("override", ["+foo=1", "++bar=2", "+run.colour=red", "+sede=3"])
+def test_a_new_key_that_nobody_reads_is_refused(override: str) -> None:
+    """It would be passed over without a word."""
+    assert "nobody reads" in message(override)
+
+
+def test_a_key_in_capitals_has_its_small_one_near() -> None:
+    assert "did you mean seed" in message("SEED=3")
 
 
 def _checked(*overrides: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -35,12 +36,17 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
         task: What to do with the composed one.
         paths: Keys whose value is a file name, taken as it is, whatever characters it has.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
     arguments = [quoted(argument, paths, many) for argument in sys.argv[1:]]
     if "system" in OmegaConf.load(conf_folder() / f"{config}.yaml"):
         # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
         arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]
     sys.argv[1:] = arguments
+    if {"--help", "-h"} & set(arguments):
+        print(usage(config))
+        return
     overrides = [a for a in arguments if not a.startswith("-")]
     # a launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
@@ -76,6 +82,21 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+
+
+def usage(config: str) -> str:
+    """A command's keys with their defaults and comments, and the groups that it chooses from."""
+    text = (conf_folder() / f"{config}.yaml").read_text()
+    keys = re.sub(r"^(defaults|hydra):.*?(?=^\w|\Z)", "", text.partition("\n")[2], flags=re.M | re.S).strip("\n")
+    groups = [
+        group for group in re.findall(r"^  - (?:override )?([a-z]\w*)(?:@_here_)?:", text, re.M) if group != "hydra"
+    ]
+    choices = {group: sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) for group in groups}
+    lines = [f"{group}={'|'.join(words)}" for group, words in choices.items() if len(words) > 1]
+    if lines:
+        lines = ["", *lines, "    the keys of each stand in conf/GROUP/NAME.yaml"]
+    more = "--cfg job prints the whole configuration with what was typed; --hydra-help is Hydra's own"
+    return "\n".join([text.partition("\n")[0].removeprefix("# "), "", keys, *lines, "", more])
 
 
 def fail(message: str) -> NoReturn:

@@ -13,8 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from adain.commands.allowed import Allowed, allowed
 from adain.commands.check_strategy import check_strategy
 from adain.commands.check_training import check_training
-from adain.commands.explain import near, shown
+from adain.commands.explain import is_used, near, shown
 from adain.errors import UserError
+
+_NOWHERE = object()
 
 
 def check(command: str, config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
@@ -34,6 +36,10 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     rules = allowed(command)
     typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
     reference = default() if typed else config
+    for key in _added(overrides):
+        if OmegaConf.select(reference, key, default=_NOWHERE) is _NOWHERE and not is_used(reference, key):
+            hint = near(key, [str(name) for name in reference])
+            raise UserError(f"+{key}: nobody reads a key {key}{hint}; leave it out, or see conf/{command}.yaml")
     for key in typed:
         if not any(key in rule.several_types for rule in rules):
             _same_type(key, OmegaConf.select(config, key), OmegaConf.select(reference, key, throw_on_missing=False))
@@ -43,6 +49,12 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     check_training(config)
     if "trainer" in config:
         check_strategy(config)
+
+
+def _added(overrides: list[str]) -> list[str]:
+    """Keys typed with + or ++, Hydra's own aside."""
+    found = [match[1] for word in overrides if (match := re.match(r"\+{1,2}([\w.]+)=", word))]
+    return [key for key in found if not key.startswith("hydra.")]
 
 
 def _words(config: DictConfig, rule: Allowed) -> None:

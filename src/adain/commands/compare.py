@@ -34,16 +34,15 @@ def compare(config: DictConfig) -> None:
     check(config)
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError(f"the figures are drawn with matplotlib, which is not installed: {install_command('compare')}")
-    import torch
-
     from adain.commands.quiet import quieten
     from adain.comparison.store import Store
+    from adain.device import find_device
     from adain.evaluation.store import alone
     from adain.memory import keep_freed_memory
 
     request = read_request(config)
     quieten()
-    device = torch.device(config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    device = find_device(config.device)
     work = Work(config, request, device)
     folder = request.folder(work.settings)
     with alone(folder):

@@ -156,6 +156,7 @@ def read_request(config: DictConfig) -> Request:
     )
     every = [*request.loss_pairs, *request.picture_pairs, *request.ablation_pairs, *request.ablation_rows]
     check_readable(every)
+    _match_systems(config)
     _match_networks(request)
     kept = OmegaConf.to_container(config, resolve=True)
     assert isinstance(kept, dict)
@@ -179,6 +180,20 @@ def _identity(name: str, wanted: Any) -> Any:
         return [_identity(name, one) for one in wanted]
     path = _checkpoint(name, str(wanted))
     return [str(path), sha256_of(path)[:16]]
+
+
+def _match_systems(config: DictConfig) -> None:
+    """Holds every given checkpoint but those of texture networks against the system that it is given for.
+
+    Raises:
+        UserError: If one is of another system, or of none.
+    """
+    from adain.methods.load import check_checkpoint
+
+    for name, wanted in config.checkpoints.items():
+        if name != "texture_network" and wanted not in (None, "reference"):
+            method = "style_swap" if name == "style_swap" else "adain"
+            check_checkpoint(method, _checkpoint(str(name), str(wanted)))
 
 
 def _match_networks(request: Request) -> None:

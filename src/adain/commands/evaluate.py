@@ -54,11 +54,10 @@ def evaluate(config: DictConfig) -> None:
 
 def _check(config: DictConfig) -> None:
     """What can be known before torch is imported."""
-    names = get_args(MetricName)
-    wanted = [config.metrics] if isinstance(config.metrics, str) else list(config.metrics or [])
-    if wanted != ["all"] and (not wanted or any(name not in names for name in wanted)):
-        unknown = next((name for name in wanted if name not in names), "nothing")
-        raise UserError(f"metrics={unknown} is not allowed: choose all, or a list of {', '.join(names)}")
+    names, wanted = get_args(MetricName), _metrics(config)
+    if not wanted or (unknown := [name for name in wanted if name not in names]):
+        shown = unknown[0] if wanted else "[]"
+        raise UserError(f"metrics={shown} is not allowed: choose all, or a list of {', '.join(names)}")
     if config.compare is not None:
         if not OmegaConf.is_list(config.compare) or len(config.compare) != 2:
             raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=[FOLDER,FOLDER]")
@@ -75,6 +74,13 @@ def _check(config: DictConfig) -> None:
     if (config.content is None) != (config.style is None):
         given, lacking = ("content", "style") if config.style is None else ("style", "content")
         raise UserError(f"{given} is given without {lacking}: give both, or neither for the sample pictures")
+
+
+def _metrics(config: DictConfig) -> list[str]:
+    """Names of the metrics that are wanted, of a word or a list."""
+    if config.metrics == "all":
+        return list(get_args(MetricName))
+    return [config.metrics] if isinstance(config.metrics, str) else list(config.metrics or [])
 
 
 def _count(pairs: object) -> int | None:
@@ -156,6 +162,7 @@ def _evaluate(
     """One evaluation in its folder."""
     import torch
 
+    from adain.device import find_device
     from adain.encoder import Encoder
     from adain.evaluation.page import write_page
     from adain.evaluation.results import summarise, table, write_results
@@ -165,13 +172,11 @@ def _evaluate(
     from adain.metrics.frechet import worth
     from adain.metrics.panel import build_panel, features_of
 
-    device = torch.device(
-        config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu",
-    )
+    device = find_device(config.device)
     if device.type == "cuda" and device.index is None and world > 1:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     encoder = Encoder.load(config.encoder.name, config.encoder.weights).to(device)
-    names = list(get_args(MetricName)) if config.metrics == "all" else list(config.metrics)
+    names = _metrics(config)
     panel = build_panel(names, encoder, dict(config.weights), device)
     finished = [pair.output_path for pair in pairs if pair.output_path]
     of = _name(config, checkpoint, finished)

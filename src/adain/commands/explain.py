@@ -41,16 +41,20 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         key = match[1]
         if key in ("data.content", "data.style", "data.held_out"):
             return f"the data chosen has no key {key}: add data=folders"
-        keys = _keys(default())
+        config = default()
+        keys = _keys(config)
         advice = near(key, keys) or near(key.rpartition(".")[2], [k for k in keys if "." not in k])
-        return f"there is no key {key}{advice or f'; add a new one with +{key}=VALUE'}"
+        if not advice and is_used(config, key):
+            advice = f"; add a new one with +{key}=VALUE"
+        return f"there is no key {key}{advice or _some(config)}"
     if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
         return f"there is no key {match[1]}{near(match[1], _keys(default()))}"
     if "Config group override must be" in text:
         word = next((o for o in overrides if o.startswith("=") or o.endswith("=null")), " ".join(overrides))
         return f"{word} names no choice: give group=NAME, or leave it out"
     if match := re.search(r"Ambiguous value for argument '(.+)'", text):
-        return f"{match[1]} gives several values: give one, [a,b] for a list, or --multirun to run one after another"
+        sweep = ", or make sweep to train with one after another" if "trainer" in default() else ""
+        return f"{match[1]} gives several values: give one, [a,b] for a list{sweep}"
     if match := re.search(r"Multiple values for ([\w/]+)", text):
         return f"{match[1]} has a choice already: leave the + out"
     if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
@@ -80,11 +84,31 @@ def _keys(config: DictConfig) -> list[str]:
     return [*found, "experiment", "callbacks"]
 
 
+def is_used(config: DictConfig, key: str) -> bool:
+    """Whether somebody would read a new key: it belongs to an object that is built with whatever it is given."""
+    parent, _, _ = key.rpartition(".")
+    while parent:
+        node = OmegaConf.select(config, parent, throw_on_missing=False)
+        if isinstance(node, DictConfig) and "_target_" in node:
+            return True
+        parent = parent.rpartition(".")[0]
+    return False
+
+
+def _some(config: DictConfig) -> str:
+    """A command's keys, where they are few."""
+    names = [str(name) for name in config]
+    return f"; there are {', '.join(names)}" if len(names) <= 24 else ""
+
+
 def near(word: str, words: list[str] | tuple[str, ...]) -> str:
     """`` (did you mean a or b?)``, or nothing. A last part that matches exactly comes first."""
     tail = word.rpartition(".")[2]
     close = [w for w in words if w.rpartition(".")[2] == tail and w != word]
-    close += [w for w in difflib.get_close_matches(word, words, 3, 0.6) if w not in close]
+    by_lower = {w.lower(): w for w in reversed(words)}
+    close += [
+        by_lower[w] for w in difflib.get_close_matches(word.lower(), by_lower, 3, 0.6) if by_lower[w] not in close
+    ]
     return f" (did you mean {' or '.join(close[:3])}?)" if close else ""
 
 

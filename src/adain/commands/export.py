@@ -33,6 +33,8 @@ def export(config: DictConfig) -> None:
 
     trained = load_decoder(decoder)
     source = decoder if not Path(decoder).is_absolute() else Path(decoder).name  # nobody else's business where it lay
+    if config.onnx:
+        print("writing two ONNX graphs and running them beside PyTorch: about a minute", flush=True)
     found = write_onnx(Encoder.load(trained.encoder), trained, out) if config.onnx else []
     write_safetensors(trained, out / "decoder.safetensors", source)
     with written(out / "MODEL_CARD.md") as part:

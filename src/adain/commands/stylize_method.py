@@ -15,6 +15,7 @@ from adain.colour import colours, coral, keep_chroma
 from adain.commands.decoders import choose_decoder
 from adain.commands.method_request import checkpoint_of_method
 from adain.decoder import checkpoint_of
+from adain.device import find_device
 from adain.errors import UserError
 from adain.methods.interface import Method, require
 from adain.picture_kinds import to_pixels, unit
@@ -37,7 +38,7 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
                 raise
         from adain.methods.load import load_method  # brings Lightning, which the plain decoder does not need
 
-        stylizer = MethodStylizer(load_method("adain", ablation, _device(config)))
+        stylizer = MethodStylizer(load_method("adain", ablation, find_device(config.device)))
         for wanted, ability in (
             (config.alpha != 1 or config.grid == "alpha", "alpha"),
             (config.styles is not None or config.grid == "corners", "mixing"),
@@ -55,19 +56,7 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
         checkpoint = checkpoint_of_method(config.method, str(config.decoder), Path(config.logs))
     options = dict(config.get(config.method) or {})
     called = f"method {config.method}" + (f", {checkpoint}" if checkpoint else f", {options['iterations']} iterations")
-    return MethodStylizer(load_method(config.method, checkpoint, _device(config), **options)), called
-
-
-def _device(config: DictConfig) -> torch.device | None:
-    if config.device is None:
-        return None
-    try:
-        device = torch.device(config.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch says AssertionError where it has no CUDA
-        reason = str(error).splitlines()[0]
-        raise UserError(f"device={config.device} cannot be used here ({reason}): give cpu, or leave it out") from None
-    return device
+    return MethodStylizer(load_method(config.method, checkpoint, find_device(config.device), **options)), called
 
 
 def _ablation(decoder: str) -> Path | None:

@@ -15,6 +15,7 @@ from adain.evaluation.store import Row, Store, write_whole
 from adain.metrics.paired import bootstrap_weights, compare, design, interval
 
 NOT_FIGURES = ("index", "content", "style")
+_LEVEL = 0.05  # of the test
 _SAME = ("size", "crop", "encoder")  # without these equal, figures cannot be compared
 
 _UNITS = {
@@ -164,10 +165,10 @@ def comparison_table(found: Mapping[str, Any]) -> str:
 
 
 def verdict(entry: Mapping[str, Any], pairs: int) -> str:
-    """Which output is better by one metric, or that it cannot be told."""
+    """Which output is better by one metric, or that it cannot be told: both the interval and the test must say so."""
     if entry["low"] is None:
         return "no interval: one figure for all pairs" if entry["first_better_on"] is None else "too few pairs to tell"
     share = f"(first better on {entry['first_better_on']} of {pairs})"
-    if entry["low"] <= 0 <= entry["high"]:
+    if entry["low"] <= 0 <= entry["high"] or entry["p"] > _LEVEL:
         return f"cannot be told apart {share}"
     return f"{'first' if (entry['difference'] > 0) == entry['higher_is_better'] else 'second'} better {share}"

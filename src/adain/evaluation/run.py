@@ -24,6 +24,7 @@ from adain.metrics.panel import Panel, features_of
 from adain.metrics.sight import Features, observe, stack
 
 _KEPT = 24  # pictures whose features are remembered: about 8 MB each at 256 px
+_MOST_NAMED = 10  # unreadable pictures in one message
 _THUMB = 160  # pixels
 
 
@@ -71,18 +72,23 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
     """Decodes every picture once, small, before any work is done.
 
     Raises:
-        UserError: At the first that is no picture, or whose output has another shape than its content.
+        UserError: If some are no pictures, all of them named, or an output has another shape than its content.
     """
     files = list(
         dict.fromkeys(p for pair in pairs for p in (pair.content_path, pair.style_path, pair.output_path) if p)
     )
     ratios: dict[Path, tuple[int, int]] = {}
+    bad: list[str] = []
     for path in tqdm(files, desc="checking pictures", unit="picture", leave=False, disable=silent):
         try:
             picture = read_picture(path, min_side=16)
         except PictureError as error:
-            raise UserError(f"{path} cannot be used ({error}): take it out, or mend it") from None
+            bad.append(f"{path} ({error})")
+            continue
         ratios[path] = picture.size
+    if bad:
+        more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
+        raise UserError(f"{', '.join(bad[:_MOST_NAMED])}{more} cannot be used: take out what is no picture, or mend it")
     for pair in pairs:
         if pair.output_path is None:
             continue

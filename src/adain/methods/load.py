@@ -63,21 +63,38 @@ def load_method(
         if name in _RECIPE:
             raise UserError(f"method={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
         checkpoint = "reference"
-    state: dict[str, Any] = (
-        {} if checkpoint in ("reference", "shipped", "best") else read_state(Path(checkpoint).expanduser())
-    )
+    state = check_checkpoint(name, checkpoint)
     if "state_dict" not in state:  # a decoder alone
-        if name not in (None, "adain"):
-            raise UserError(f"{checkpoint} is no checkpoint of method={name}: make one with {_RECIPE[str(name)]}")
         plain: Method[Any] = _plain(checkpoint, given).to(place)
         return plain
+    trained: Method[Any] = _trained(str(state["method"]), checkpoint, state, given).to(place)
+    return trained
+
+
+def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]:
+    """What a checkpoint holds, once it is known to be the named system's: empty for a word, a decoder's own state dict.
+
+    Args:
+        name: Of a trained system; None: any.
+        checkpoint: As ``load_method`` takes it.
+
+    Raises:
+        UserError: If it cannot be read or is another system's.
+    """
+    if checkpoint in ("reference", "shipped", "best"):
+        return {}
+    state: dict[str, Any] = read_state(Path(checkpoint).expanduser())
+    if "state_dict" not in state:
+        if name not in (None, "adain"):
+            raise UserError(f"{checkpoint} is no checkpoint of method={name}: make one with {_RECIPE[str(name)]}")
+        load_decoder(checkpoint)
+        return state
     found = str(state.get("method", "another system"))
     if name is not None and found != name:
         raise UserError(f"{checkpoint} is a checkpoint of method={found}, but method={name} is given: give the same")
     if found not in _TRAINED:
         raise UserError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
-    trained: Method[Any] = _trained(found, checkpoint, state, given).to(place)
-    return trained
+    return state
 
 
 def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: dict[str, Any]) -> Any:
