@@ -84,7 +84,7 @@ watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)
 
 test: $(READY) ## tests with coverage of src/; ARGS='-m ""' adds the slow ones, which start servers and several processes
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not slow" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered -m "not slow" $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -27,6 +27,7 @@ from adain.fetch import (
     extract_member,
     extract_pictures,
     place,
+    sha256_of,
 )
 
 DATA = b"weights" * 400_000  # several chunks of a copy
@@ -297,3 +298,21 @@ def test_permissions_follow_the_umask(
     assert placed.stat().st_mode & 0o777 == file
     assert unpacked.stat().st_mode & 0o777 == folder
     assert (unpacked / "a.jpg").stat().st_mode & 0o777 == file
+
+
+def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path) -> None:
+    path, hour_ago = tmp_path / "file", time.time_ns() - 3_600_000_000_000
+    path.write_bytes(b"one")
+    one = sha256_of(path)
+    assert one == hashlib.sha256(b"one").hexdigest()
+    now = path.stat().st_mtime_ns
+    path.write_bytes(b"two")
+    os.utime(path, ns=(now, now))  # within one tick of the clock
+    two = sha256_of(path)
+    assert two == hashlib.sha256(b"two").hexdigest()
+    os.utime(path, ns=(hour_ago, hour_ago))
+    assert sha256_of(path) == two
+    path.write_bytes(b"one")
+    assert sha256_of(path) == one
+    os.utime(path, ns=(hour_ago, hour_ago))
+    assert sha256_of(path) == two  # taken for the file known from an hour ago: it was not read

@@ -27,3 +27,9 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     Store(tmp_path).open({"size": 64, "rows": 3})
     with pytest.raises(UserError, match="with rows=3, but 4 is given"):
         Store(tmp_path).open({"size": 64, "rows": 4})
+
+
+def test_a_figure_is_due_until_it_was_drawn_and_again_when_it_shows_something_else(tmp_path: Path) -> None:
+    store, figure = Store(tmp_path), tmp_path / "losses.png"
+    assert [store.due(figure, [1]), store.due(figure, [1]), store.due(figure, [1, 2])] == [True, False, True]
+    assert store.due(tmp_path / "training.png", [1, 2])

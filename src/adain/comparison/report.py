@@ -73,7 +73,8 @@ def write_report(
     rows = store.rows("losses")
     lines += ["## Losses", ""]
     if rows:
-        draw_losses(folder / "losses.png", rows, NAMES, _losses_title(rows, settings))
+        if store.due(folder / "losses.png", rows):
+            draw_losses(folder / "losses.png", rows, NAMES, _losses_title(rows, settings))
         lines += ["![Losses](losses.png)", "", *_losses(rows, settings, systems)]
         files += [*_csv(store, "losses"), folder / "losses.png"]
     else:
@@ -95,7 +96,8 @@ def write_report(
         files += _csv(store, "ablations")
     found = [curve for curve in curves if any(curve.training.values())]
     if found:
-        draw_curves(folder / "training.png", found, {NAMES[name]: colour for name, colour in COLOURS.items()})
+        if store.due(folder / "training.png", found):
+            draw_curves(folder / "training.png", found, {NAMES[name]: colour for name, colour in COLOURS.items()})
         lines += ["![Training losses](training.png)", ""]
         files.append(folder / "training.png")
     write_whole(folder / "compare.md", "\n".join(lines))
@@ -252,6 +254,10 @@ def _grid(store: Store, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
     names = [name for name in grid.names if any(_file(store, grid, i, name).exists() for i in range(len(grid.pairs)))]
     if not names:
         return None
+    path = store.folder / f"{grid.part}.png"
+    files = [_file(store, grid, i, name) for i in range(len(grid.pairs)) for name in names]
+    if not store.due(path, [(file, file.stat().st_mtime_ns if file.exists() else None) for file in files]):
+        return path
     rows: list[list[Image.Image | None]] = []
     for index, pair in enumerate(grid.pairs):
         line: list[Image.Image | None] = [grid.judge.shown(pair.content_path), grid.judge.shown(pair.style_path)]
@@ -260,7 +266,6 @@ def _grid(store: Store, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
             line.append(_opened(file) if file.exists() else None)
         rows.append(line)
     columns = ["content", "style", *(_columns(name, settings) for name in names)]
-    path = store.folder / f"{grid.part}.png"
     draw_pictures(path, columns, rows, f"{settings[grid.part]['size']} x {settings[grid.part]['size']} px")
     return path
 

@@ -28,6 +28,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._drawn: dict[Path, tuple[object, ...]] = {}
 
     def open(self, settings: Mapping[str, Any]) -> None:
         """Begins or goes on.
@@ -70,6 +71,12 @@ class Store:
     def has(self, part: Part, **values: Any) -> bool:
         """Whether there is a row with these values."""
         return any(all(row.get(key) == value for key, value in values.items()) for row in self.rows(part))
+
+    def due(self, figure: Path, *shown: object) -> bool:
+        """Whether a figure is to be drawn: it shows something else than this process drew last."""
+        due = self._drawn.get(figure) != shown
+        self._drawn[figure] = shown
+        return due
 
     def output(self, name: str) -> Path:
         """The file of an output picture, there or not."""
