@@ -28,18 +28,18 @@ INSTALL = index=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null 
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} is too old or too new: give one of 3.11 to 3.13, as in  make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12")'
-	@echo "setting up .venv (once, a few minutes; about 6 GB with torch's CUDA libraries on Linux)"
+	@echo "setting up .venv (once, a few minutes; about 6 GB with torch's CUDA libraries on Linux)" >&2
 	@$(PYTHON) -m venv .venv
 	@awk '/^[^ #]/ {on = /^uv==/} on' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	@$(INSTALL) --extra dev
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
-	@$(BIN)/python -m adain.commands.prepare
+	@$(BIN)/python -m adain.commands.prepare >&2
 	@touch $@
 
 # Optional packages, pinned like the rest, when a command first needs them.
 .venv/.extra-%: $(READY)
-	@echo "setting up the optional packages of $*"
+	@echo "setting up the optional packages of $*" >&2
 	@$(INSTALL) --extra $*
 	@touch $@
 

@@ -309,27 +309,3 @@ def test_killed_twenty_times_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     for line in lines:
         row = json.loads(line)
         assert Image.open(out / row["output"]).size == tuple(row["output_size"])
-
-
-def test_ray_makes_the_same(
-    plain: tuple[Path, list[dict[str, Any]]],
-    folders: tuple[Path, Path],
-    painter: Painter,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    from adain import dataset_ray
-
-    def on_ray(jobs: Any, reader: Reader, _: Painter, manifest: Manifest, bar: Any, shared: Any, **__: Any) -> int:
-        given = {**shared, "alpha": 1.0}
-        return dataset_ray.stylise(jobs, reader, manifest, bar, given, "reference", cpus=2)
-
-    monkeypatch.setattr(sys.modules[__name__], "stylise", on_ray)
-    rows = [{k: v for k, v in row.items() if k != "alpha"} for row in made(tmp_path, folders, painter)]
-    assert sorted(map(json.dumps, rows)) == sorted(map(json.dumps, plain[1]))
-    expected, got = pictures(plain[0]), pictures(tmp_path)
-    assert expected.keys() == got.keys()
-    assert all(np.array_equal(picture, got[name]) for name, picture in expected.items())
-    listed = [(path / "unreadable-00000-of-00001.jsonl").read_text().splitlines() for path in (plain[0], tmp_path)]
-    assert sorted(listed[0]) == sorted(listed[1])

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
@@ -202,8 +203,13 @@ def decoder_digest(decoder: str) -> str:
     from adain.decoder import load_decoder
 
     trained = load_decoder(decoder)
-    digest = hashlib.sha256(trained.encoder.encode())
-    for name, tensor in sorted(trained.decoder.state_dict().items()):
+    return weights_digest(trained.decoder, trained.encoder)
+
+
+def weights_digest(decoder: nn.Module, encoder: str = "") -> str:
+    """SHA-256 of a network's weights and a name."""
+    digest = hashlib.sha256(encoder.encode())
+    for name, tensor in sorted(decoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

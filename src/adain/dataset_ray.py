@@ -1,6 +1,7 @@
 """The same stages as ``dataset.stylise`` on Ray Data: for those who have outgrown one machine.
 
-Reading and saving are tasks on any node, the networks live in a pool of actors, one on each GPU where there are any.
+The networks live in a pool of actors, one on each GPU where there are any; saving is a task on any node, and so is reading,
+only that Ray joins it to the actors where they need no GPU.
 The driver alone keeps the manifest and gives pictures their names, so the promise about kills is the local engine's.
 All nodes must see the folders and the decoder's file under the same paths and have this package installed.
 """
@@ -28,18 +29,20 @@ from adain.dataset import Made, Painter, Reader, Ready, Request, batches, encode
 from adain.errors import UserError
 from adain.functional import Statistics
 
-# read when Ray is imported; a busy machine does not start Ray's agents within its 30 seconds
+# read when Ray is imported; a busy machine does not start Ray's agents within the 30 seconds that they are given
 for _name, _value in (
     ("USAGE_STATS_ENABLED", "0"),
     ("agent_register_timeout_ms", "120000"),
-    ("raylet_start_wait_time_s", "120"),
+    ("BACKEND_LOG_LEVEL", "fatal"),  # its C++ writes into the progress bar; what ends a run is raised all the same
 ):
     os.environ.setdefault(f"RAY_{_name}", _value)
 
 import ray  # noqa: E402
 import ray.data  # noqa: E402
 
-_BLOCK = 256  # jobs that travel together
+_BLOCK = 64  # jobs that travel together
+_BLOCK_BYTES = 16 * 2**20  # of decoded pictures: they are committed, and lost by a kill, block by block
+_WORKING, _SAVING = 0.9, 0.1  # cores: actors on all of them would leave none to save, and nothing would be committed
 
 
 def stylise(
@@ -71,7 +74,7 @@ def stylise(
         quality: As there.
         address: Of a running cluster, or ``auto``; None starts Ray on this machine.
         cpus: Of this machine, for Ray to use; None for all. Not with an address.
-        actors: Copies of the networks; None for one on each GPU, or a single one without.
+        actors: Copies of the networks; None for one on each GPU, or without any one on each core.
         precision: As ``Stylizer`` takes it.
 
     Returns:
@@ -84,7 +87,7 @@ def stylise(
     if ours:
         try:
             ray.init(
-                address=address,
+                address=address or "local",  # None would join any cluster that runs on this machine
                 num_cpus=None if address else cpus,
                 include_dashboard=None if address else False,
                 log_to_driver=False,
@@ -93,25 +96,29 @@ def stylise(
         except Exception as error:  # Ray raises plain ones too
             reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
             where = f"cannot be reached at ray.address={address}" if address else "cannot be started on this machine"
-            raise UserError(f"Ray {where} ({reason}): try again, or give engine=local") from None
+            raise UserError(f"Ray {where} ({reason}): {_advice(address)}, or give engine=local") from None
     try:
-        gpus = int(ray.cluster_resources().get("GPU", 0))
+        there = ray.cluster_resources()
+        gpus = int(there.get("GPU", 0))
+        copies = actors or gpus or max(1, int(there.get("CPU", 1)))
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
+        context.target_max_block_size = _BLOCK_BYTES
         blocks: list[Any] = [ray.put(table) for table in _tables(jobs)]
         rows = (
             ray.data.from_arrow_refs(blocks)
-            .map(functools.partial(_read, reader=reader))
+            .map(functools.partial(_read, reader=reader), num_cpus=_WORKING)
             .map_batches(
                 _Paint,
                 fn_constructor_args=(decoder, float(shared["alpha"]), reader, cached_styles, batch_size, precision),
                 batch_size=4 * batch_size,
                 batch_format="pyarrow",
-                compute=ray.data.ActorPoolStrategy(size=actors or gpus or 1),
+                compute=ray.data.ActorPoolStrategy(size=copies),
+                num_cpus=_WORKING,
                 num_gpus=1 if gpus else 0,
             )
-            .map(functools.partial(_save, out=manifest.out.resolve(), quality=quality))
+            .map(functools.partial(_save, out=manifest.out.resolve(), quality=quality), num_cpus=_SAVING)
             .iter_rows()
         )
         return sum(_commit(row, manifest, shared, bar) for row in rows)
@@ -122,6 +129,15 @@ def stylise(
     finally:
         if ours:
             ray.shutdown()
+
+
+def _advice(address: str | None) -> str:
+    """What to do where there is no Ray. A cluster started where there is a token wants it; Ray tells no address by itself."""
+    if address is None:
+        return "try again when less else runs on it, as Ray gives itself 30 seconds"
+    if address == "auto" or "RAY_AUTH_MODE" in os.environ:
+        return "see that it runs there"
+    return "see that it runs there, and if `ray start` spoke of a token, put RAY_AUTH_MODE=token before the command"
 
 
 def _tables(jobs: Iterable[Job]) -> Iterator[pa.Table]:

@@ -68,13 +68,13 @@ def check_live(content: str) -> None:
         raise UserError(f"content={content} may not be used ({device}): join the group video, or give a file")
 
 
-def check_video(out: str, temporal: float, seconds: float | None, crf: int) -> None:
-    """What can be known of a video's options before it is opened.
+def check_video(out: str | None, temporal: float, seconds: float | None, crf: int) -> None:
+    """What can be known of a video's options before it is opened. ``out`` is the result's name, None of a stream.
 
     Raises:
         UserError: If one is out of its range.
     """
-    if not out.lower().endswith(VIDEO_RESULTS):
+    if out is not None and not out.lower().endswith(VIDEO_RESULTS):
         raise UserError(f"out={out} has no video's ending: give {', '.join(VIDEO_RESULTS[:-1])} or {VIDEO_RESULTS[-1]}")
     if not 0 <= temporal <= 1:
         raise UserError(f"temporal={temporal} is out of range: give 0 (each frame by itself) to 1 (the scene's first)")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -20,6 +21,9 @@ ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
 
 VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
 """Of videos. Where both are asked for, a word for one leaves the other at its default."""
+
+PIPE = Path("-")
+"""A result on standard output."""
 
 _WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
 _LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}  # pixels of a side that the formats can hold
@@ -54,7 +58,7 @@ def plan(
 
     Args:
         pairs: Contents with their styles.
-        out: As typed: a file for one result, or a folder.
+        out: As typed: a file for one result, a folder, or ``-`` for one result on standard output.
         format: As typed: a key of ``ENDINGS`` or ``VIDEO_ENDINGS``; by default the ending of ``out``, or png, or mp4.
         default: The folder, if ``out`` is not given.
         suffix: Put behind each name.
@@ -62,6 +66,8 @@ def plan(
     Raises:
         UserError: If ``out`` fits neither, or contradicts ``format``.
     """
+    if out == str(PIPE):
+        return [Job(*_piped(pairs, format), PIPE)]
     if out is not None and is_file_name(out, len(pairs)):
         path = Path(out).expanduser()
         video = pairs[0][0].video
@@ -97,6 +103,16 @@ def plan(
         taken[str(chosen).casefold()] += 1
         jobs.append(Job(content, styles, folder / chosen))
     return jobs
+
+
+def _piped(pairs: Sequence[tuple[Found, tuple[Found, ...]]], format: str | None) -> tuple[Found, tuple[Found, ...]]:
+    """The one result that a pipe takes."""
+    if len(pairs) > 1:
+        raise UserError(f"out=- takes one result, but {len(pairs)} are asked for: give one content and one style")
+    allowed = ("mkv",) if pairs[0][0].video else tuple(ENDINGS)
+    if format is not None and format not in allowed:
+        raise UserError(f"format={format} cannot be written to a pipe: give {', '.join(allowed)}, or leave it out")
+    return pairs[0]
 
 
 def is_file_name(out: str, results: int) -> bool:
@@ -157,16 +173,7 @@ def save(picture: Image.Image, out: Path, profile: bytes | None = None) -> None:
     Raises:
         UserError: If it cannot be written.
     """
-    ending = out.suffix.lower()
-    if (longest := max(picture.size)) > _LONGEST.get(ending, longest):
-        raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
-    options: dict[str, Any] = {"quality": 95}
-    if ending in (".jpg", ".jpeg"):
-        options["subsampling"] = 0  # full colour resolution: strokes are small and saturated
-        if picture.mode == "RGBA":
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if profile is not None and profile[16:20] == b"RGB ":
-        options["icc_profile"] = profile[:24] + bytes(12) + profile[36:]  # without the time it was made
+    picture, options = _prepared(picture, out, profile)
     part = out.with_name(f".{out.name[-100:]}.{os.getpid()}.part{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -179,3 +186,35 @@ def save(picture: Image.Image, out: Path, profile: bytes | None = None) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def send(picture: Image.Image, format: str | None, sink: BinaryIO, profile: bytes | None = None) -> None:
+    """Writes a picture's file into a pipe. ``format`` is a key of ``ENDINGS``, by default png.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    ending, content = ENDINGS[format or "png"], io.BytesIO()
+    picture, options = _prepared(picture, PIPE.with_suffix(ending), profile)
+    picture.save(content, Image.registered_extensions()[ending], **options)
+    left = content.getbuffer()
+    try:
+        while left:
+            left = left[sink.write(left) :]
+    except OSError as error:
+        raise UserError(f"out=- cannot be written ({(error.strerror or str(error)).lower()}): give a file") from None
+
+
+def _prepared(picture: Image.Image, out: Path, profile: bytes | None) -> tuple[Image.Image, dict[str, Any]]:
+    """The picture as the file's format takes it, and the options to save it with."""
+    ending = out.suffix.lower()
+    if (longest := max(picture.size)) > _LONGEST.get(ending, longest):
+        raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
+    options: dict[str, Any] = {"quality": 95}
+    if ending in (".jpg", ".jpeg"):
+        options["subsampling"] = 0  # full colour resolution: strokes are small and saturated
+        if picture.mode == "RGBA":
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    if profile is not None and profile[16:20] == b"RGB ":
+        options["icc_profile"] = profile[:24] + bytes(12) + profile[36:]  # without the time it was made
+    return picture, options

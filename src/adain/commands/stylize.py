@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from omegaconf import DictConfig
 
 from adain.commands.app import run
 from adain.commands.found import Found, find_pictures, words_of
 from adain.commands.method_request import check_method
-from adain.commands.results import Job, check_places, is_file_name, plan, save
+from adain.commands.piped import take_standard_output
+from adain.commands.results import PIPE, Job, check_places, is_file_name, plan, save, send
 from adain.commands.stylize_video import check_videos, make_video
 from adain.errors import UserError
 from adain.request import check_request, check_side
@@ -28,8 +29,9 @@ PATHS = ("content", "style", "styles", "masks", "out", "decoder", "logs")
 
 def stylize(config: DictConfig) -> None:
     """Makes every result that is asked for, and says where they are."""
+    sink = take_standard_output() if config.out == str(PIPE) else None
     jobs, masks = read_request(config)
-    if not config.overwrite:
+    if not config.overwrite and sink is None:
         there = [job for job in jobs if job.out.exists()]
         jobs = [job for job in jobs if not job.out.exists()]
         if there:
@@ -52,14 +54,17 @@ def stylize(config: DictConfig) -> None:
         for job in bar:
             try:
                 if job.content.video:
-                    tqdm.write(work.video(job, decoder))
+                    tqdm.write(work.video(job, decoder, sink))
                     done += 1
                     continue
                 result = work.result(job)
             except Unusable as reason:
                 unusable[str(reason)] = None
                 continue
-            save(result, job.out, work.profile)
+            if sink is None:
+                save(result, job.out, work.profile)
+            else:
+                send(result, config.format, sink, work.profile)
             done += 1
             detail = f"  ({result.width} x {result.height}, {decoder})" if len(jobs) == 1 else ""
             tqdm.write(f"{job.out}{detail}")
@@ -132,8 +137,8 @@ class Work:
                 "give smaller tiles, such as tile=256"
             ) from None
 
-    def video(self, job: Job, decoder: str) -> str:
-        """Makes the video of a job.
+    def video(self, job: Job, decoder: str, sink: BinaryIO | None = None) -> str:
+        """Makes the video of a job, in its place or into ``sink``.
 
         Returns:
             What is to be printed of it.
@@ -146,7 +151,7 @@ class Work:
         styles = [self._style(found) for found in job.styles]
         try:
             tile = read_tile(self.config.tile)
-            return make_video(job, self.config, decoder, self.stylizer, styles, self.masks, self.preserve, tile)
+            return make_video(job, sink, self.config, decoder, self.stylizer, styles, self.masks, self.preserve, tile)
         except SourceError as error:
             raise Unusable(f"content={job.content.path} cannot be used ({error.reason})") from None
 
@@ -257,7 +262,8 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
     jobs = plan(
         pairs, out, config.format, default, config.method if learnt else f"_{config.grid}" if config.grid else ""
     )
-    check_places(jobs, folder, [*contents, *styles, *(masks or [])])
+    if out != str(PIPE):
+        check_places(jobs, folder, [*contents, *styles, *(masks or [])])
     if config.weights is not None and abs(sum(config.weights) - 1) > 1e-6:
         print(
             f"weights {', '.join(f'{weight:g}' for weight in config.weights)} are divided by their sum "

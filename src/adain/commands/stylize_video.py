@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from omegaconf import DictConfig
 
-from adain.commands.results import Job
+from adain.commands.results import PIPE, Job
 from adain.errors import UserError
 from adain.extras import install_command
 from adain.request import check_video, is_live
@@ -29,11 +29,13 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
         return
     if config.grid is not None:
         raise UserError(f"grid={config.grid} is of pictures, but content holds a video: leave it out")
+    if config.method != "adain":
+        raise UserError(f"method={config.method} makes pictures, but content holds a video: leave it out")
     if find_spec("av") is None:
         raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
     for job in jobs:
         if job.content.video:
-            check_video(job.out.name, config.temporal, config.seconds, config.crf)
+            check_video(None if job.out == PIPE else job.out.name, config.temporal, config.seconds, config.crf)
     contents = {job.content.path for job in jobs}
     live = [path for path in contents if is_live(str(path))]
     if live and len(jobs) > 1:
@@ -45,14 +47,23 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
 
 
 def make_video(
-    job: Job, config: DictConfig, decoder: str, stylizer: Any, styles: Any, masks: Any, preserve: str, tile: Any
+    job: Job,
+    sink: BinaryIO | None,
+    config: DictConfig,
+    decoder: str,
+    stylizer: Any,
+    styles: Any,
+    masks: Any,
+    preserve: str,
+    tile: Any,
 ) -> str:
     """Makes a result under a progress bar.
 
     Args:
         job: Which.
+        sink: Where it goes to in place of its file.
         config: The whole configuration.
-        decoder: As ``load_decoder`` takes it.
+        decoder: How it is called in the lines printed.
         stylizer: A ``Stylizer``.
         styles: Pictures, or statistics of them.
         masks: Pictures, or None.
@@ -68,11 +79,15 @@ def make_video(
     """
     from tqdm.auto import tqdm
 
-    from adain.dataset import decoder_digest
+    from adain.dataset import weights_digest
+    from adain.stylize import Stylizer
     from adain.video.clip import stylize_video
 
+    if not isinstance(stylizer, Stylizer):
+        raise UserError(f"content={job.content.path} is a video, which {decoder} cannot make: give another decoder")
     settings: dict[str, Any] = {
-        "decoder": decoder_digest(decoder),
+        "decoder": weights_digest(stylizer.decoder),
+        "precision": config.precision,
         "styles": [_digest(found.path) for found in job.styles],
     }
     settings["masks"] = [hashlib.sha256(mask.tobytes()).hexdigest() for mask in masks or ()]
@@ -86,9 +101,9 @@ def make_video(
             bar.update(done - bar.n)
 
         report = stylize_video(
-            stylizer,
+            stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
             content,
-            job.out,
+            sink or job.out,
             styles,
             config.alpha,
             weights=None if config.weights is None else [float(weight) for weight in config.weights],
@@ -112,7 +127,7 @@ def _told(out: Path, report: Report, decoder: str) -> str:
     made = report.frames - report.resumed
     before = f", {report.resumed} of them by an earlier run" if report.resumed else ""
     speed = f", {made / report.seconds:.1f} frames per second" if made else ""
-    lines = [f"{out}  ({report.width} x {report.height}, {report.frames} frames{before}{speed}, decoder {decoder})"]
+    lines = [f"{out}  ({report.width} x {report.height}, {report.frames} frames{before}{speed}, {decoder})"]
     if report.frames > 1:
         result, source = report.change
         lines.append(

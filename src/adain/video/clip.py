@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import av
 import torch
@@ -23,7 +24,8 @@ from adain.stylize import Style, Tile
 from adain.video.joining import join
 from adain.video.parts import CODECS, PART, Parts, even
 from adain.video.smoothing import Cuts, Recolouring, Smoother
-from adain.video.source import Frame, Source
+from adain.video.source import Frame, Recorder, Source
+from adain.video.stream import Stream
 
 
 class Renderer(Protocol):
@@ -67,7 +69,7 @@ class Report(NamedTuple):
 def stylize_video(
     stylizer: Renderer,
     content: str | Path,
-    out: str | Path,
+    out: str | Path | BinaryIO,
     styles: Sequence[Style],
     alpha: float = 1.0,
     *,
@@ -89,12 +91,12 @@ def stylize_video(
 
     Size (upright), times of the frames, length, colour matrix and range are the source's; its audio is copied. Subtitles
     and other streams are left out. The result grows in ``.NAME.parts`` beside ``out`` and gets its name when it is whole; a
-    call like one that was cut goes on where that one was.
+    call like one that was cut goes on where that one was. To an open file it goes as it is made, frame by frame.
 
     Args:
         stylizer: A ``Stylizer``.
         content: See ``video.source.Source``.
-        out: An mp4, m4v, mov, mkv (H.264) or webm (VP9) file.
+        out: An mp4, m4v, mov, mkv (H.264) or webm (VP9) file, or an open binary file or pipe, which gets Matroska.
         styles: One or more; see ``Stylizer.stylize``, as for ``alpha``, ``weights``, ``masks``, ``preserve_color``,
             ``extrapolate`` and ``tile``. They are encoded once. With ``coral`` they are encoded again whenever the scene's
             colours have changed visibly.
@@ -117,11 +119,25 @@ def stylize_video(
     Raises:
         UserError: If something is out of its range, cannot be read or cannot be written.
     """
-    content, out = str(content), Path(out)
+    content = str(content)
     check_request(len(styles), alpha, weights, None if masks is None else len(masks), preserve_color, extrapolate)
     check_side(side)
-    check_video(out.name, temporal, seconds, crf)
-    live = is_live(content)
+    check_video(Path(out).name if isinstance(out, str | Path) else None, temporal, seconds, crf)
+    options: dict[str, Any] = {
+        "alpha": alpha, "weights": weights, "masks": masks, "extrapolate": extrapolate, "tile": tile,
+        "preserve_color": "luminance" if preserve_color == "luminance" else "none",
+    }  # fmt: skip
+    if not isinstance(out, str | Path):
+        with Stream(out, cut=seconds is not None) as stream:
+            source = Source(content, side, seconds, max_pixels, stream.listen)
+            try:
+                stream.shift = source.shift
+                work = _Work(stylizer, source, styles, temporal, preserve_color, batch_size)
+                report = work.run(stream, CODECS[".mkv"], crf, options, progress)
+            finally:
+                source.close()
+        return report._replace(notes=[*source.notes, *stream.notes, *_evened(source)])
+    out, live = Path(out), is_live(content)
     asked = {
         "version": 1, "av": av.__version__, "content": _identity(content), "alpha": alpha, "temporal": temporal,
         "weights": weights and list(weights), "preserve_color": preserve_color, "masks": masks and len(masks), "tile": tile,
@@ -131,13 +147,9 @@ def stylize_video(
     done = False
     try:
         recorded = parts.folder / "audio.nut" if live else None
-        source = Source(content, side, seconds, max_pixels, recorded)
+        source = Source(content, side, seconds, max_pixels, partial(Recorder, recorded) if recorded else None)
         try:
             work = _Work(stylizer, source, styles, temporal, preserve_color, batch_size)
-            options: dict[str, Any] = {
-                "alpha": alpha, "weights": weights, "masks": masks, "extrapolate": extrapolate, "tile": tile,
-                "preserve_color": "luminance" if preserve_color == "luminance" else "none",
-            }  # fmt: skip
             report = work.run(parts, CODECS[out.suffix.lower()], crf, options, progress)
         finally:
             source.close()
@@ -152,13 +164,7 @@ def stylize_video(
             reason = str(getattr(error, "strerror", None) or error).lower()
             raise UserError(f"out={out} cannot be written ({reason}): give another folder, or make room") from None
         done = True
-        form = source.form
-        if (form.width, form.height) != (even(form.width), even(form.height)):
-            notes.append(
-                f"the result is {even(form.width)} x {even(form.height)}: video needs even sides, so the last "
-                "row or column is there twice"
-            )
-        return report._replace(notes=[*source.notes, *notes])
+        return report._replace(notes=[*source.notes, *notes, *_evened(source)])
     finally:
         parts.close(done)
 
@@ -187,7 +193,7 @@ class _Work:
 
     def run(
         self,
-        parts: Parts,
+        parts: Parts | Stream,
         codec: str,
         crf: int,
         options: dict[str, Any],
@@ -298,6 +304,14 @@ def _batches(first: Frame, frames: Iterator[Frame], size: int) -> Iterator[list[
         yield batch
         batch = list(islice(frames, min(left, size)))
         left -= len(batch)
+
+
+def _evened(source: Source) -> list[str]:
+    """What is to be said of odd sides."""
+    width, height = even(source.form.width), even(source.form.height)
+    if (source.form.width, source.form.height) == (width, height):
+        return []
+    return [f"the result is {width} x {height}: video needs even sides, so the last row or column is there twice"]
 
 
 def _identity(content: str) -> list[Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import av
 import numpy as np
@@ -80,6 +80,22 @@ class Form:
     aspect: Fraction
 
 
+class Listener(Protocol):
+    """Takes the audio of a source as it is read.
+
+    Attributes:
+        streams: Those that it wants.
+    """
+
+    streams: tuple[Any, ...]
+
+    def take(self, packet: Any) -> None:
+        """Is given each packet of them, in the thread that decodes."""
+
+    def close(self) -> None:
+        """There are no more."""
+
+
 class Source:
     """A video being read.
 
@@ -89,7 +105,7 @@ class Source:
         side: The shorter side is reduced to so many pixels, aspect kept, if it has more.
         seconds: Stop after so many.
         max_pixels: Larger frames are refused.
-        record: Where to keep the audio of a source that cannot be read twice.
+        listen: Makes what takes the audio of a source that cannot be read twice, out of its audio streams.
 
     Attributes:
         form: What the result keeps.
@@ -107,30 +123,32 @@ class Source:
         side: int | None = None,
         seconds: float | None = None,
         max_pixels: int | None = None,
-        record: Path | None = None,
+        listen: Callable[[tuple[Any, ...]], Listener] | None = None,
     ) -> None:
         self.content, self.live, self.notes = content, is_live(content), list[str]()
         self._seconds = seconds
-        self._recorder: _Recorder | None = None
+        self._listener: Listener | None = None
         self._damaged = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._container = _opened(content)
         try:
-            self._begin(side, max_pixels, record)
+            self._begin(side, max_pixels, listen)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, side: int | None, max_pixels: int | None, record: Path | None) -> None:
+    def _begin(
+        self, side: int | None, max_pixels: int | None, listen: Callable[[tuple[Any, ...]], Listener] | None
+    ) -> None:
         videos = [s for s in self._container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not videos:
             raise SourceError(self.content, "there is no video in it")
         self._video = video = videos[0]
         video.thread_type = "AUTO"
         self.shift = max(0, self._container.start_time or 0)
-        if record is not None and self._container.streams.audio:
-            self._recorder = _Recorder(record, self._container.streams.audio)
+        if listen is not None and self._container.streams.audio:
+            self._listener = listen(tuple(self._container.streams.audio))
         self._decoding = self._decoded()
         first = next(self._decoding, None)
         if first is None:
@@ -189,14 +207,14 @@ class Source:
             yield item
 
     def close(self) -> None:
-        """Ends reading, and the recording of audio."""
+        """Ends reading, and listening to the audio."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
             if self._thread.is_alive():  # it waits for a pipe: what it reads from may not be taken away from it
                 return
-        if self._recorder is not None:
-            self._recorder.close()
+        if self._listener is not None:
+            self._listener.close()
         self._container.close()
 
     def _timed(self, after: int | None) -> Iterator[Frame]:
@@ -242,7 +260,7 @@ class Source:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Every frame that can be had: damage is stepped over, and the end may come early."""
-        streams = [self._video, *(self._recorder.streams if self._recorder else ())]
+        streams = [self._video, *(self._listener.streams if self._listener else ())]
         packets = self._container.demux(*streams)
         while True:
             try:
@@ -251,8 +269,8 @@ class Source:
                 self.notes.append(f"content={self.content} breaks off ({_reason(error)}): what could be read is done")
                 packet = None
             if packet is not None and packet.stream is not self._video:
-                if self._recorder is not None:
-                    self._recorder.take(packet)
+                if self._listener is not None:
+                    self._listener.take(packet)
                 continue
             try:
                 yield from self._video.decode(packet)
@@ -276,20 +294,22 @@ class Source:
             )
 
 
-class _Recorder:
-    """Keeps the audio packets of a source that cannot be read twice."""
+class Recorder:
+    """Keeps the audio packets of a source that cannot be read twice, in a file."""
 
-    def __init__(self, path: Path, streams: Any) -> None:
-        self.streams = tuple(streams)
+    def __init__(self, path: Path, streams: tuple[Any, ...]) -> None:
+        self.streams = streams
         self._out = av.open(str(path), "w", format="nut")
         self._copies = {stream.index: self._out.add_stream_from_template(stream) for stream in streams}
 
-    def take(self, packet: av.Packet[Any]) -> None:
+    def take(self, packet: Any) -> None:
+        """Writes a packet."""
         if packet.dts is not None:
             packet.stream = self._copies[packet.stream.index]
             self._out.mux(packet)
 
     def close(self) -> None:
+        """Ends the file."""
         self._out.close()
 
 
