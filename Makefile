@@ -99,3 +99,6 @@ lock: ## write requirements.lock anew from pyproject.toml
 
 clean: ## remove .venv (the cache of weights and pictures stays)
 	rm -rf .venv
+
+.DEFAULT:
+	@echo "there is no command '$@': make alone lists them" >&2; exit 2

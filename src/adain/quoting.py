@@ -23,6 +23,14 @@ def quote(value: str) -> str:
     return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"
 
 
+def unquoted(value: str) -> str:
+    """A file name as it was before ``quote``, or as it was typed."""
+    if not _QUOTES.fullmatch(value):
+        return value
+    text = OverridesParser.create().parse_override(f"key={value}").value()
+    return re.sub(r"\\(\\*\$\{)", r"\1", text.text if isinstance(text, QuotedString) else str(text))
+
+
 def quoted(argument: str, paths: tuple[str, ...], many: bool = False) -> str:
     """An override as Hydra is to read it: file names are quoted, whatever is in them; other values stay as they are.
 

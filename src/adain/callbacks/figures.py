@@ -24,7 +24,14 @@ class Losses(Protocol):
 
 
 class HeldOutFigures(pl.Callback):
-    """Prints content and style loss of the held-out pairs at every validation."""
+    """Prints content and style loss of the held-out pairs at every validation, and lets the last step have one."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """At the last step Lightning validates only if it is told to stop, or the interval says so."""
+        if trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints the line."""

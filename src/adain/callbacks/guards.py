@@ -38,6 +38,7 @@ class FiniteLoss(pl.Callback):
             messages: list[str | None] = [None] * trainer.world_size
             torch.distributed.all_gather_object(messages, message)
             message = next(filter(None, messages))
+        say("")  # the bar stays above
         raise UserError(str(message))
 
     def _message(self, trainer: pl.Trainer, loss: Tensor) -> str:

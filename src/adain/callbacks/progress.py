@@ -23,10 +23,18 @@ class StepBar(TQDMProgressBar):
         total = self.trainer.max_steps * self.trainer.accumulate_grad_batches
         return total if total > 0 else super().total_train_batches
 
+    def on_train_start(self, trainer: pl.Trainer, *args: object) -> None:
+        """Begins the bar: of a resumed run Lightning starts no epoch, and so no bar."""
+        super().on_train_start(trainer)
+        self._begin(trainer)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: object) -> None:
+        """Keeps it as it is: the epoch is the run."""
+
+    def _begin(self, trainer: pl.Trainer) -> None:
         """Names the bar, and lets a resumed run's estimate begin at its first step."""
-        super().on_train_epoch_start(trainer)
         bar = self.train_progress_bar
+        bar.reset(self.total_train_batches)
         bar.set_description("training")
         bar.initial = bar.n = trainer.global_step * trainer.accumulate_grad_batches
 

@@ -102,8 +102,11 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
     except OSError as error:
         if trainer.is_global_zero:
             part.unlink(missing_ok=True)
-        kept = f"the one of an earlier step is still at {path}" if path.exists() else "there is none yet"
+        next_step = (
+            f"the one of an earlier step is still at {path}; free some disk space and go on with ckpt=last"
+            if path.exists()
+            else "there is none of an earlier step; free some disk space and start again"
+        )
         raise UserError(
-            f"the checkpoint of step {trainer.global_step} could not be written ({error.strerror or error}): {kept}; free "
-            "some disk space and go on with ckpt=last"
+            f"the checkpoint of step {trainer.global_step} could not be written ({error.strerror or error}): {next_step}"
         ) from None

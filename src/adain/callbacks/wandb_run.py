@@ -41,9 +41,15 @@ def wandb_logger(
         WandbLogger, save_dir=folder, project=project, name=name or "/".join(where.parts[-2:]), group=group,
         tags=list(tags), id=identity, resume="allow", log_model=False, settings=settings,
     )  # fmt: skip
-    if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
-        say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
-        return logger(mode="offline")
+    if "WANDB_MODE" not in os.environ:
+        try:
+            known = wandb.login(prompt=False, verify=False)
+        except (wandb.Error, ValueError) as error:  # what stands in WANDB_API_KEY is no key
+            say(f"W&B: {str(error).splitlines()[0]} So the run is kept offline")
+            return logger(mode="offline")
+        if not known:
+            say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
+            return logger(mode="offline")
     online = logger()
     try:
         _ = online.experiment  # asks the server

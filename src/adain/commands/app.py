@@ -122,8 +122,9 @@ def mistake(error: BaseException) -> str | None:
 
 def missing_package(error: ModuleNotFoundError) -> str:
     """Which package is missing, which of our extras brings it, and the command that installs it."""
-    module = (error.name or "").partition(".")[0] or str(error)
-    wanted = _distribution(error.name or module)
+    if error.name is None:  # raised by a library, in words of its own
+        return f"this choice needs a package that is not installed: {str(error).splitlines()[0]}"
+    wanted = _distribution(error.name)
     try:
         requirements = metadata.requires("adain-lightning") or []
     except metadata.PackageNotFoundError:  # run from a folder of sources that was never installed

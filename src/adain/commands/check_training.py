@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.commands.explain import shown
+from adain.choices import EXTENSIONS
+from adain.commands.explain import near, shown
 from adain.errors import UserError
+from adain.extras import install_command
+
+MONITORED = (
+    "val/loss", "val/content", "val/style", *(f"val/style_relu{block}_1" for block in range(1, 5)), "val/tv", "val/identity",
+)  # fmt: skip
+"""What validation measures, by the names that ``monitor.metric`` takes."""
+
+_WORKERS_PER_CORE = 4
 
 
 def check_training(config: DictConfig) -> None:
@@ -28,6 +38,8 @@ def check_training(config: DictConfig) -> None:
         size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
         if size is not None and stride is not None and stride > size:
             raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
+    _monitor(OmegaConf.select(config, "monitor.metric"))
+    _workers(OmegaConf.select(config, "data.num_workers"))
     if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
         _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
 
@@ -70,12 +82,46 @@ def check_files(config: DictConfig) -> None:
         for root in [given] if isinstance(given, str) else given if OmegaConf.is_list(given) else ():
             if not Path(str(root)).expanduser().exists():
                 raise UserError(f"{key}={root} does not exist: give a folder of pictures, or [several]")
+            if Path(str(root)).expanduser().is_dir() and not _holds_pictures(Path(str(root)).expanduser()):
+                raise UserError(
+                    f"{key}={root} holds no picture ({', '.join(sorted(EXTENSIONS))}): give a folder of pictures"
+                )
+    to_tensorboard = "TensorBoardLogger" in str(OmegaConf.select(config, "logger.tensorboard._target_"))
+    if to_tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
+        raise UserError(f"logger=tensorboard needs its package: {install_command('tensorboard')}")
     for key, what in (("encoder.weights", "the encoder's weights file"), ("data.held_out", "a text file of names")):
         file = OmegaConf.select(config, key)
         if file is not None and not Path(str(file)).expanduser().is_file():
             raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
     if (logs := OmegaConf.select(config, "logs")) is not None:
         _can_hold_outputs(Path(str(logs)))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether a picture file is anywhere below; a folder that may not be read is told later, with its reason."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return True
+    return any(
+        os.path.splitext(file)[1].lower() in EXTENSIONS and not file.startswith(".")
+        for _, _, files in os.walk(folder, followlinks=True)
+        for file in files
+    )
+
+
+def _monitor(metric: Any) -> None:
+    if metric is None or re.fullmatch(r"val/(loss|content|style|tv|identity|style_relu[1-4]_1)", str(metric)):
+        return
+    raise UserError(
+        f"monitor.metric={metric} is not measured{near(str(metric), MONITORED)}; choose one of {', '.join(MONITORED)}"
+    )
+
+
+def _workers(workers: Any) -> None:
+    most = _WORKERS_PER_CORE * (os.cpu_count() or 1)
+    if isinstance(workers, int) and workers > most:
+        raise UserError(
+            f"data.num_workers={workers} is too many for this machine's {os.cpu_count()} cores: give at most {most}"
+        )
 
 
 def _widths(widths: Any, method: str) -> None:

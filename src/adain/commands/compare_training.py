@@ -40,9 +40,9 @@ class Bar(StepBar):
         """None: the held-out pictures take a moment."""
         return Tqdm(disable=True)
 
-    def on_train_epoch_start(self, trainer: Any, *args: object) -> None:
+    def on_train_start(self, trainer: Any, *args: object) -> None:
         """Keeps the label."""
-        super().on_train_epoch_start(trainer, *args)
+        super().on_train_start(trainer, *args)
         self.train_progress_bar.set_description(f"training {self.label}")
 
 

@@ -41,6 +41,8 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         key = match[1]
         if key in ("data.content", "data.style", "data.held_out"):
             return f"the data chosen has no key {key}: add data=folders"
+        if key == "resume":
+            return "resume= goes on with a sweep (make sweep resume=latest); one run goes on with ckpt=last"
         config = default()
         keys = _keys(config)
         advice = near(key, keys) or near(key.rpartition(".")[2], [k for k in keys if "." not in k])

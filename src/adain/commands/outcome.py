@@ -9,6 +9,8 @@ from typing import Any
 
 from adain.errors import UserError
 
+_MOST_ROWS = 12  # of the closing table: the start and the last ones
+
 
 def compare(source: str, method: Any, datamodule: Any) -> tuple[float, float] | None:
     """Held-out losses of another decoder, or None, said in a line, where it does not fit or cannot be had."""
@@ -54,8 +56,29 @@ def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
     path.write_bytes(lines)
 
 
+def say_shared(datamodule: Any) -> None:
+    """That pictures are both trained on and held out, where there is but one."""
+    for kind in ("content", "style"):
+        source = getattr(datamodule, f"train_{kind}")
+        names = set(getattr(source, "names", ()))
+        if names and names <= {pair[kind == "style"] for pair in datamodule.held_out.names}:
+            print(f"data.{kind} is one picture: it is trained on and held out, so held-out losses say little")
+
+
+def step_of(checkpoint: str) -> int:
+    """How many steps a run's checkpoint has made; 0 where it does not say, as DeepSpeed's folders."""
+    from adain.weights import read_state
+
+    return int(read_state(Path(checkpoint)).get("global_step", 0)) if Path(checkpoint).is_file() else 0
+
+
 def report(
-    folder: Path, callbacks: dict[str, Any], reference: tuple[float, float] | None, method: str, stopped: bool
+    folder: Path,
+    logs: str,
+    callbacks: dict[str, Any],
+    reference: tuple[float, float] | None,
+    method: str,
+    stopped: bool,
 ) -> None:
     """The last lines: what came of it, where it is, what to type next."""
     from adain.callbacks.figures import label
@@ -63,12 +86,15 @@ def report(
     shown = relative(folder)
     if "summary" in callbacks:
         print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
-        for row in callbacks["summary"].history:
+        history = callbacks["summary"].history
+        rows = history if len(history) <= _MOST_ROWS else [history[0], *history[1 - _MOST_ROWS :]]
+        for row in rows:
             print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
         if reference is not None:
             print(f"{'reference decoder':<20}{{:>10.3f}}{{:>10.3f}}".format(*reference))
     print(f"\nrun           {shown}")
-    print(f"checkpoints   {shown}/checkpoints/  (best.ckpt, last.ckpt)")
+    kept = [name for name in ("best.ckpt", "last.ckpt") if (folder / "checkpoints" / name).exists()]
+    print(f"checkpoints   {shown}/checkpoints/  ({', '.join(kept) or 'none yet'})")
     if "grid" in callbacks and callbacks["grid"].latest is not None:
         print(f"pictures      {relative(callbacks['grid'].latest)}")
     if "skipped" in callbacks and callbacks["skipped"].seen:
@@ -76,7 +102,11 @@ def report(
         print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
     inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
     other = "" if method == "adain" else f"method={method} "
-    print(f"next          {'make train ckpt=last' if stopped else f'make stylize {other}{inputs}'}")
+    elsewhere = "" if logs == "logs" else f" logs={logs}"  # where latest and last are looked for
+    if stopped:
+        print(f"next          make train ckpt=last{elsewhere}")
+    elif kept:
+        print(f"next          make stylize {other}{inputs}{elsewhere}")
 
 
 def relative(path: Path) -> Path:

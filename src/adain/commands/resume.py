@@ -56,6 +56,8 @@ def find_checkpoint(wanted: str, logs: Path) -> Path:
     """
     if wanted in ("last", "best"):
         path = (logs / "latest").resolve() / "checkpoints" / f"{wanted}.ckpt"
+        if not (logs / "latest").exists():
+            raise UserError(f"ckpt={wanted}: there is no run below {logs} yet: train first, or give a path")
         if not path.is_file():
             raise UserError(
                 f"ckpt={wanted}: the newest run below {logs} has no {path.name}: train first, or give a path"

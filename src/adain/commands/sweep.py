@@ -15,7 +15,7 @@ from adain.commands.outcome import point_latest
 from adain.commands.report import report
 from adain.commands.train import PATHS, train
 from adain.errors import UserError
-from adain.quoting import quote, quoted
+from adain.quoting import quote, quoted, unquoted
 from adain.sweeps.folder import find_sweep
 
 _OURS = ("resume", "wandb_sweep")
@@ -63,8 +63,7 @@ def resumed(typed: list[str], wanted: str) -> list[str]:
     Raises:
         UserError: If there is no such sweep.
     """
-    logs = next((a.partition("=")[2] for a in typed if a.startswith("logs=")), "logs")
-    folder = find_sweep(wanted, Path(logs), "resume")
+    folder = find_sweep(wanted, logs_of(typed), "resume")
     recorded = OmegaConf.load(folder / "multirun.yaml").hydra.overrides
     given = {argument.partition("=")[0].lstrip("+") for argument in typed}
     before = [
@@ -73,6 +72,11 @@ def resumed(typed: list[str], wanted: str) -> list[str]:
         if (key := o.partition("=")[0].lstrip("+")) not in given and key not in ("hydra.sweep.dir", "hydra.mode")
     ]
     return [*before, *typed, f"hydra.sweep.dir={quote(str(folder))}"]
+
+
+def logs_of(arguments: list[str]) -> Path:
+    """The folder of all outputs, of overrides that are quoted or not."""
+    return Path(unquoted(next((a.partition("=")[2] for a in arguments if a.startswith("logs=")), "logs"))).expanduser()
 
 
 def free_folder(plan: MultirunPlan) -> Path:
@@ -116,6 +120,7 @@ def finish(folder: Path, logs: Path, code: int) -> None:
     point_latest(logs / "sweeps" / "latest", folder)
     sweep = report(folder)
     again = f"make sweep resume={'latest' if folder.resolve() == (logs / 'sweeps' / 'latest').resolve() else folder}"
+    again += "" if logs == Path("logs") else f" logs={logs}"
     if code:
         print(f"stopped with {sweep.remaining} jobs to go; next: {again}")
         sys.exit(code)
@@ -136,7 +141,7 @@ def main() -> None:
     code = 0
     try:
         arguments, folder = prepare(sys.argv[1:])
-        logs = Path(next((a.partition("=")[2] for a in arguments if a.startswith("logs=")), "logs"))
+        logs = logs_of(arguments)
         sys.argv[1:] = ["--multirun", *arguments]
         try:
             run("train", job, PATHS)

@@ -17,10 +17,11 @@ from adain.commands.app import fail, run
 from adain.commands.arguments import choose_recipe, keep_to_one_folder
 from adain.commands.began import began
 from adain.commands.check_strategy import check_strategy, device_count, launched_outside, strategy_kind
-from adain.commands.outcome import compare, point_latest, report, write_pairs
+from adain.commands.outcome import compare, point_latest, report, say_shared, step_of, write_pairs
 from adain.commands.quiet import quieten
 from adain.commands.ranks import run_ranks
 from adain.commands.resume import requeued, rewrite_arguments
+from adain.commands.session import Stopped, alone, say_stopped, stoppable
 from adain.errors import UserError
 
 _LOST = re.compile(r"gloo|NCCL|pair closure|[Cc]onnection (closed|reset)|[Tt]imed out|[Tt]imeout")
@@ -56,6 +57,17 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
             )
         return run_ranks(config, device_count(config))
 
+    with alone(folder):
+        try:
+            with stoppable():
+                return _train_here(config, folder, since, extra)
+        except Stopped as stop:
+            say_stopped(stop, folder)
+            sys.exit(stop.code)
+
+
+def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[pl.Callback]) -> float | None:
+    """One training in this process, or one rank's part of it; the user has waited since ``since``."""
     import pytorch_lightning as pl  # torch and Lightning are imported from here on
     from hydra.utils import instantiate
 
@@ -92,10 +104,14 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
+            say_shared(datamodule)
         device = trainer.strategy.root_device
         method.to(device, memory_format=memory_format(device, str(trainer.precision)))
         if config.ckpt is None:
             trainer.validate(method, datamodule, verbose=False)
+        before = 0 if config.ckpt is None else step_of(config.ckpt)
+        if before >= trainer.max_steps > 0 and trainer.is_global_zero:
+            print(f"it has made its {before} steps already: a larger trainer.max_steps goes on with it")
         trainer.fit(method, datamodule, ckpt_path=config.ckpt)
         received = callbacks["last"].received if "last" in callbacks else None
         code = 128 + received if received else 0
@@ -111,10 +127,13 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
             f"rank {trainer.global_rank} of {trainer.world_size} lost the others at step {trainer.global_step} "
             f"({str(error).splitlines()[0][:200]}): look there for the cause, then go on with ckpt={last}"
         ) from error
+    except (KeyboardInterrupt, SystemExit):  # told to stop before the first step, or twice: see ``session``
+        code = 128 + signal.SIGTERM
+        raise
     finally:
         close_wandb(code)
     if trainer.is_global_zero:
-        report(folder, callbacks, reference, method.method, stopped=code != 0)
+        report(folder, config.logs, callbacks, reference, method.method, stopped=code != 0)
     if code:
         if received == signal.SIGUSR2 and callable(signal.getsignal(received)):
             os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypedDict
@@ -145,6 +146,12 @@ def _leave_signals_to_the_parent(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _start_method() -> str | None:
+    """How loader processes start: as Python would, but inside a job of joblib, whose own way they do not know."""
+    usual = multiprocessing.get_all_start_methods()
+    return None if multiprocessing.get_start_method(allow_none=True) in (None, *usual) else usual[0]
+
+
 class StyleTransferDataModule(pl.LightningDataModule):
     """Pairs a content and a style source for training, and holds fixed pairs out for validation.
 
@@ -231,6 +238,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
             num_workers=workers,
             collate_fn=collate,
             persistent_workers=workers > 0,
+            multiprocessing_context=_start_method() if workers > 0 else None,
             prefetch_factor=2 if workers > 0 else None,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_leave_signals_to_the_parent,
