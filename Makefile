@@ -73,9 +73,10 @@ bench: .venv/.extra-sweep ## speed and memory by stage, beside the machine's lim
 doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
 	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
 
-gallery: $(READY) ## the pictures of docs/gallery.md anew: its own commands
+gallery: .venv/.extra-video ## the pictures of docs/gallery.md anew: its own commands
+	@command -v ffmpeg >/dev/null || { echo "error: the page's video is made with the program ffmpeg: install it" >&2; exit 1; }
 	@samples="$${ADAIN_CACHE:-$$HOME/.cache/adain}/sample"; export PHOTOS="$$samples/content" PAINTINGS="$$samples/style"; \
-		sed -n 's/^make stylize/$(subst /,\/,$(MAKE)) --no-print-directory stylize/p' docs/gallery.md | sh -e
+		sed -n 's/^make stylize/$(subst /,\/,$(MAKE)) --no-print-directory stylize/p; /^ffmpeg /p' docs/gallery.md | sh -e
 
 demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder=...] [side=1024]
 	@$(BIN)/python -m adain.commands.demo $(OVERRIDES)

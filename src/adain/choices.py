@@ -48,7 +48,7 @@ MetricName = Literal[
 ]  # fmt: skip
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """Of all metrics; the classes say so too, but need torch to be asked."""
-BenchKind = Literal["all", "train", "stages", "stylize", "load"]
+BenchKind = Literal["all", "train", "stages", "stylize", "load", "video"]
 Precision = Literal[
     "auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", "transformer-engine",
     "transformer-engine-float16", "32", "16", "64", "bf16",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from adain.commands.bench import main
 
@@ -80,6 +81,31 @@ def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypa
     assert [row["stage"] for row in rows] == ["load", "load", "waiting in a step"]
     assert 0 <= rows[2]["waited"] < 1
     assert list(tmp_path.glob("logs/bench/*/wandb/offline-run-*"))
+
+
+def test_a_video_with_its_style_encoded_once_and_for_every_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="needs the extra video")
+    from adain.bench.video import FRAMES
+    from adain.stylize import Stylizer
+
+    encoded, encode = [], Stylizer.encode_style
+
+    def counted(stylizer: Stylizer, *given: Any) -> Any:
+        encoded.append(given)
+        return encode(stylizer, *given)
+
+    monkeypatch.setattr(Stylizer, "encode_style", counted)
+    rows = _bench(tmp_path, monkeypatch, "bench=video", "stylize_sizes=[48]")["rows"]
+    once, each, *stages = rows
+    assert [row["stage"] for row in stages] == ["decode", "stylise, style cached", "encode"]
+    assert (once["stage"], each["stage"]) == ("whole, style encoded once", "whole, style for every frame")
+    assert once["of_whole"] == 1
+    assert all(row["per_second"] * row["median_s"] == pytest.approx(1) for row in rows)
+    # to be kept; then in a warm-up and a round that counts: once, and for every frame
+    assert sum(isinstance(given[0], torch.Tensor) for given in encoded) == 1 + 2 * (1 + FRAMES)
+    assert "of whole" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,23 @@ def test_other_systems_make_no_videos_and_say_so(method: str, folder: Path, clip
     done = command("stylize", f"content={clip}", "style=style.png", f"method={method}", cwd=folder)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
+
+
+def test_frames_of_a_video_before_and_after(folder: Path, clip: Path) -> None:
+    words = [f"content={clip}", "style=style.png", "decoder=reference", "alpha=0", "grid=frames", "out=shown.png"]
+    done = command("stylize", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    shown = np.asarray(Image.open(folder / "shown.png")).astype(int)
+    red = np.abs(shown - RED).max(-1) < 25  # five cells of 64 x 48, twice
+    assert [int(red[row].sum()) for row in (40, 112)] == [5 * 64, 5 * 64]
+    assert sorted(path.name for path in folder.iterdir()) == ["content.png", "shown.png", "style.png"]
+
+
+@pytest.mark.parametrize("content", ["content.png", "-"])
+def test_frames_are_of_a_videos_file(content: str, folder: Path) -> None:
+    done = subprocess.run(
+        [*STYLIZE, f"content={content}", "style=style.png", "grid=frames"],
+        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"grid=frames is of a video's file, but content={content} is none" in done.stderr

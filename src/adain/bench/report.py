@@ -25,6 +25,7 @@ _TITLES = {
     "stylize": "stylising",
     "method": "stylising",
     "load": "loading",
+    "video": "a video, times of a frame",
 }
 
 
@@ -112,11 +113,12 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
         "x plain": lambda r: _spread(r, "against_plain"),
         "x default": lambda r: f"{r['against_default']:.2f}",
         "waits": lambda r: f"{r['waited']:.1%}",
+        "of whole": lambda r: f"{r['of_whole']:.0%}",
     }
     needs = {
         "ms": "median_s", "quartiles": "q1_s", "per s": "per_second", "MiB": "peak_mib", "floor": "floor_s",
         "share": "share", "x port": "against_port", "x plain": "against_plain", "x default": "against_default",
-        "waits": "waited",
+        "waits": "waited", "of whole": "of_whole",
     }  # fmt: skip
     table = Table("stage", title=title, title_justify="left", padding=(0, 0), box=SIMPLE)
     used = [name for name in columns if any(row.get(needs[name]) is not None for row in rows)]

@@ -132,7 +132,7 @@ _OTHERS = {
             "pairing": ("all", "zip"),
             "preserve_color": (*get_args(PreserveColor), "true", "false"),
             "format": ("png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"),
-            "grid": ("alpha", "corners", "styles"),
+            "grid": ("alpha", "corners", "styles", "frames"),
             "precision": get_args(Arithmetic),
         },
         words_or_path={"decoder": _DECODERS},

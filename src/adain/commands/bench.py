@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.bench.checkout import check_reference
 from adain.commands.app import run
 from adain.errors import UserError
+from adain.extras import install_command
 
 if TYPE_CHECKING:
     import torch
@@ -75,6 +77,11 @@ def bench(config: DictConfig) -> None:
             if config.memory:
                 _add_memory(found, settings, device, results)
             save(folder, results)
+    if "video" in wanted:
+        from adain.bench.video import measure_video
+
+        say("a video, decoded, stylised and encoded")
+        rows += measure_video(list(config.stylize_sizes), precisions, config.repeats, config.least_seconds, device)
     if "load" in wanted:
         rows += _load(config, device, say)
     if config.profile:
@@ -111,6 +118,8 @@ def _check(config: DictConfig) -> None:
         )
     if config.reference is not None:
         check_reference(config.reference)
+    if config.bench == "video" and find_spec("av") is None:
+        raise UserError(f"bench=video needs PyAV, which is not installed: {install_command('video')}")
     for key in ("content", "style"):
         if config[key] is not None and not Path(config[key]).expanduser().is_dir():
             raise UserError(f"{key}={config[key]} is no folder: give a folder of pictures")

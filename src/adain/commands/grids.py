@@ -1,4 +1,4 @@
-"""Pictures of many results side by side: a sweep of alpha, one content in many styles, the plane between styles."""
+"""Pictures of many results side by side: a sweep of alpha, one content in many styles, the plane between styles, frames."""
 
 from __future__ import annotations
 
@@ -77,6 +77,19 @@ def corner_grid(
         right = beside[1] if index == 0 else beside[3] if len(styles) == 4 and index == len(plane) - 1 else None
         rows.append([left, *cells, right])
     return _paste(rows, content.size)
+
+
+def frame_grid(before: Sequence[Image.Image], after: Sequence[Image.Image], seconds: Sequence[float]) -> Image.Image:
+    """Frames of a video, and beneath each the same in its style.
+
+    Args:
+        before: The first's size is each cell's.
+        after: One for each.
+        seconds: When each is shown.
+    """
+    size = before[0].size
+    above: list[Cell] = [(_fitted(frame, size), f"{when:.1f} s") for frame, when in zip(before, seconds, strict=True)]
+    return _paste([above, [(_fitted(frame, size), "") for frame in after]], size)
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

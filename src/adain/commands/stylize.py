@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -12,7 +14,7 @@ from adain.commands.found import Found, find_pictures, words_of
 from adain.commands.method_request import check_method
 from adain.commands.piped import take_standard_output
 from adain.commands.results import PIPE, Job, check_places, is_file_name, plan, save, send
-from adain.commands.stylize_video import check_videos, make_video
+from adain.commands.stylize_video import check_videos, make_video, of_videos, show_frames, told
 from adain.errors import UserError
 from adain.request import check_request, check_side
 
@@ -111,6 +113,9 @@ class Work:
         """
         import torch
 
+        if self.config.grid == "frames":
+            shown: Image.Image = self._of_video(show_frames, job)
+            return shown
         if self._content is None or self._content[0] != job.content.path:
             self._content = job.content.path, self._reduced(self._read("content", job.content.path, keep_alpha=True))
         content = self._content[1]
@@ -146,12 +151,20 @@ class Work:
         Raises:
             Unusable: If an input of it cannot be decoded.
         """
+        report = self._of_video(partial(make_video, sink=sink), job)
+        return told(job.out, report, decoder)
+
+    def _of_video(self, make: Callable[..., Any], job: Job) -> Any:
+        from adain.stylize import Stylizer
         from adain.video.source import SourceError
 
+        if not isinstance(self.stylizer, Stylizer):
+            raise UserError(
+                f"content={job.content.path} is a video, which an ablation cannot make: give another decoder"
+            )
         styles = [self._style(found) for found in job.styles]
         try:
-            tile = read_tile(self.config.tile)
-            return make_video(job, sink, self.config, decoder, self.stylizer, styles, self.masks, self.preserve, tile)
+            return make(job, self.config, self.stylizer, styles, self.masks, self.preserve, read_tile(self.config.tile))
         except SourceError as error:
             raise Unusable(f"content={job.content.path} cannot be used ({error.reason})") from None
 
@@ -235,6 +248,8 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
     # a name that would be a file's does not keep a folder from being searched
     folder = default if config.out is None else Path(str(config.out)).expanduser()
     contents = find_pictures("content", config.content, folder)
+    if config.grid == "frames":  # its results are pictures
+        contents = [found._replace(video=False) for found in of_videos(contents)]
     mixed = config.styles is not None or config.grid in ("corners", "styles")  # all of them in one picture
     key = "style" if config.styles is None else "styles"
     styles = [] if learnt else _in_order(key, config[key]) if mixed else find_pictures(key, config[key], folder)
@@ -294,7 +309,7 @@ def check_options(config: DictConfig, styles: int, masks: list[Found] | None) ->
         raise UserError("grid=alpha is of one style: give style=PATH")
     if config.grid == "corners" and not 2 <= styles <= 4:
         raise UserError(f"grid=corners has 2 to 4 styles at its corners, but {styles} are given: give styles=[a,b,c,d]")
-    if config.grid is not None and (masks is not None or config.weights is not None):
+    if config.grid not in (None, "frames") and (masks is not None or config.weights is not None):
         raise UserError(f"grid={config.grid} takes neither weights nor masks: leave them out")
     word = str(config.preserve_color).lower()
     check_request(

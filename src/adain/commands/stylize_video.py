@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,13 +11,35 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from omegaconf import DictConfig
 
+from adain.commands.found import Found
 from adain.commands.results import PIPE, Job
 from adain.errors import UserError
 from adain.extras import install_command
 from adain.request import check_video, is_live
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from adain.stylize import Stylizer
     from adain.video.clip import Report
+
+
+_SHOWN = 5
+"""Frames of ``grid=frames``."""
+
+
+def of_videos(contents: Sequence[Found]) -> Sequence[Found]:
+    """The contents, if ``grid=frames`` can be made of them.
+
+    Raises:
+        UserError: If one is no video, or cannot be read twice.
+    """
+    for found in contents:
+        if not found.video or is_live(str(found.path)):
+            raise UserError(
+                f"grid=frames is of a video's file, but content={found.path} is none: give one, or another grid"
+            )
+    return contents
 
 
 def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
@@ -25,18 +48,21 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
     Raises:
         UserError: At the first mistake.
     """
-    if not any(job.content.video for job in jobs):
+    shown = config.grid == "frames"
+    videos = [job for job in jobs if job.content.video or shown]
+    if not videos:
         return
-    if config.grid is not None:
-        raise UserError(f"grid={config.grid} is of pictures, but content holds a video: leave it out")
+    if config.grid is not None and not shown:
+        raise UserError(
+            f"grid={config.grid} is of pictures, but content holds a video: leave it out, or give grid=frames"
+        )
     if config.method != "adain":
         raise UserError(f"method={config.method} makes pictures, but content holds a video: leave it out")
     if find_spec("av") is None:
         raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
-    for job in jobs:
-        if job.content.video:
-            check_video(None if job.out == PIPE else job.out.name, config.temporal, config.seconds, config.crf)
-    contents = {job.content.path for job in jobs}
+    for job in videos:
+        check_video(None if shown or job.out == PIPE else job.out.name, config.temporal, config.seconds, config.crf)
+    contents = {job.content.path for job in videos}
     live = [path for path in contents if is_live(str(path))]
     if live and len(jobs) > 1:
         raise UserError(f"content={live[0]} is read as it comes, so only one result can be made of it: give one style")
@@ -48,30 +74,29 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
 
 def make_video(
     job: Job,
-    sink: BinaryIO | None,
     config: DictConfig,
-    decoder: str,
-    stylizer: Any,
+    stylizer: Stylizer,
     styles: Any,
     masks: Any,
-    preserve: str,
+    preserve: Any,
     tile: Any,
-) -> str:
+    *,
+    sink: BinaryIO | None = None,
+) -> Report:
     """Makes a result under a progress bar.
 
     Args:
         job: Which.
-        sink: Where it goes to in place of its file.
         config: The whole configuration.
-        decoder: How it is called in the lines printed.
-        stylizer: A ``Stylizer``.
+        stylizer: Makes it.
         styles: Pictures, or statistics of them.
         masks: Pictures, or None.
         preserve: ``preserve_color`` as ``Stylizer`` takes it.
         tile: Likewise.
+        sink: Where it goes to in place of its file.
 
     Returns:
-        Lines to be printed.
+        What was made.
 
     Raises:
         SourceError: If the content cannot be used.
@@ -80,11 +105,8 @@ def make_video(
     from tqdm.auto import tqdm
 
     from adain.dataset import weights_digest
-    from adain.stylize import Stylizer
     from adain.video.clip import stylize_video
 
-    if not isinstance(stylizer, Stylizer):
-        raise UserError(f"content={job.content.path} is a video, which {decoder} cannot make: give another decoder")
     settings: dict[str, Any] = {
         "decoder": weights_digest(stylizer.decoder),
         "precision": config.precision,
@@ -100,7 +122,7 @@ def make_video(
             bar.total = max(done, total) if total else None
             bar.update(done - bar.n)
 
-        report = stylize_video(
+        return stylize_video(
             stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
             content,
             sink or job.out,
@@ -108,7 +130,7 @@ def make_video(
             config.alpha,
             weights=None if config.weights is None else [float(weight) for weight in config.weights],
             masks=masks,
-            preserve_color=preserve,  # type: ignore[arg-type]
+            preserve_color=preserve,
             extrapolate=config.extrapolate,
             tile=tile,
             temporal=config.temporal,
@@ -120,10 +142,44 @@ def make_video(
             settings=settings,
             progress=progress,
         )
-    return _told(job.out, report, decoder)
 
 
-def _told(out: Path, report: Report, decoder: str) -> str:
+def show_frames(job: Job, config: DictConfig, *how: Any) -> Image.Image:
+    """A video's frames above the same in its style, as ``make_video`` makes them; ``how`` is what that takes too."""
+    from adain.commands.grids import frame_grid
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.mkv"
+        with made.open("wb") as sink:
+            count = make_video(job, config, *how, sink=sink).frames
+        wanted = sorted({round(index * (count - 1) / (_SHOWN - 1)) for index in range(_SHOWN)})
+        before, seconds = _picked(job.content.path, wanted, config)
+        after, _ = _picked(made, wanted, config)
+    return frame_grid(before, after, seconds)
+
+
+def _picked(path: Path, wanted: Sequence[int], config: DictConfig) -> tuple[list[Image.Image], list[float]]:
+    """Some of a video's frames, reduced to a cell, and their times."""
+    from PIL import Image
+
+    from adain.video.source import Source
+
+    source, pictures, seconds = Source(str(path)), [], []
+    try:
+        for number, frame in enumerate(source.frames(None, ahead=4)):
+            if number in wanted:
+                pictures.append(Image.fromarray(frame.pixels))
+                pictures[-1].thumbnail((config.cell, config.cell))
+                seconds.append(float(frame.pts * source.form.time_base))
+            if number == wanted[-1]:
+                break
+    finally:
+        source.close()
+    return pictures, seconds
+
+
+def told(out: Path, report: Report, decoder: str) -> str:
+    """What is printed of a video; ``decoder`` is how it is called."""
     made = report.frames - report.resumed
     before = f", {report.resumed} of them by an earlier run" if report.resumed else ""
     speed = f", {made / report.seconds:.1f} frames per second" if made else ""
