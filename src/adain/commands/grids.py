@@ -11,6 +11,9 @@ _STEPS = 5
 _GAP = 6
 _LINE = 18
 
+Named = tuple[Image.Image, str]
+"""A picture and what it is called."""
+
 Cell = tuple[Image.Image, str] | None
 """A picture with the words above it."""
 
@@ -27,17 +30,15 @@ def alpha_grid(content: Image.Image, style: Image.Image, stylized: Callable[[flo
     return _paste([[(content, "content"), *results, (_fitted(style, content.size), "style")]], content.size)
 
 
-def style_grid(
-    content: Image.Image, styles: Sequence[Image.Image], stylized: Callable[[int], Image.Image]
-) -> Image.Image:
+def style_grid(content: Image.Image, styles: Sequence[Named], stylized: Callable[[int], Image.Image]) -> Image.Image:
     """The content, and beneath each style the result in it.
 
     Args:
         content: Its size is each cell's.
-        styles: Any number.
+        styles: Any number, with their names.
         stylized: Gives the result in the style of an index.
     """
-    above: list[Cell] = [None, *((_fitted(style, content.size), f"style {n}") for n, style in enumerate(styles, 1))]
+    above: list[Cell] = [None, *((_fitted(style, content.size), name) for style, name in styles)]
     beneath: list[Cell] = [(content, "content"), *((stylized(index), "") for index in range(len(styles)))]
     return _paste([above, beneath], content.size)
 
@@ -57,7 +58,7 @@ def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
 
 
 def corner_grid(
-    content: Image.Image, styles: Sequence[Image.Image], stylized: Callable[[tuple[float, ...]], Image.Image]
+    content: Image.Image, styles: Sequence[Named], stylized: Callable[[tuple[float, ...]], Image.Image]
 ) -> Image.Image:
     """The results between styles, each style's picture beside its corner.
 
@@ -67,7 +68,7 @@ def corner_grid(
         stylized: Gives the result for weights.
     """
     plane = corner_weights(len(styles))
-    beside = [(_fitted(style, content.size), f"style {number}") for number, style in enumerate(styles, 1)]
+    beside = [(_fitted(style, content.size), name) for style, name in styles]
     rows: list[list[Cell]] = []
     for index, row in enumerate(plane):
         cells: list[Cell] = [
@@ -109,6 +110,9 @@ def _paste(rows: Sequence[Sequence[Cell]], size: tuple[int, int]) -> Image.Image
         for x, cell in enumerate(row):
             if cell is not None:
                 corner = _GAP + x * width, _GAP + y * height
-                pen.text(corner, cell[1], fill="black", font=font)
+                words = cell[1]
+                while words and pen.textlength(words, font) > size[0]:
+                    words = words[:-2] + "…" if len(words) > 2 else ""
+                pen.text(corner, words, fill="black", font=font)
                 sheet.paste(cell[0].convert("RGB"), (corner[0], corner[1] + _LINE))
     return sheet

@@ -182,11 +182,12 @@ class Work:
             )
 
         alpha = self.config.alpha
+        named = [(picture, found.path.stem) for picture, found in zip(pictures, job.styles, strict=True)]
         if self.config.grid == "alpha":
             return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
         if self.config.grid == "styles":
-            return style_grid(small, pictures, lambda index: stylized([encoded[index]], alpha))
-        return corner_grid(small, pictures, lambda weights: stylized(encoded, alpha, weights))
+            return style_grid(small, named, lambda index: stylized([encoded[index]], alpha))
+        return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
 
     def _reduced(self, content: Image.Image) -> Image.Image:
         from adain.data.picture import resize_short_side
