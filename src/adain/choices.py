@@ -56,6 +56,6 @@ Precision = Literal[
 """``auto`` is ours (see ``precision``), the rest Lightning's; a test holds it against Lightning's own list."""
 Arithmetic = Literal["32-true", "bf16-mixed"]
 """What stylising can be done in, in Lightning's words."""
-Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 """Lightning's."""
 LearningRateScaling = Literal["none", "linear", "sqrt"]

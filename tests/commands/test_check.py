@@ -351,11 +351,13 @@ def _checked(*overrides: str) -> str:
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
-    style = f"data.style={tmp_path}"
+    style, both = f"data.style={tmp_path}", ["data=folders", f"data.content={tmp_path}", f"data.style={tmp_path}"]
+    assert _checked(*both).startswith(f"data.content={tmp_path} holds no picture")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.JPG").touch()
     assert _checked("data=folders", "data.content=/nowhere", style).startswith("data.content=/nowhere does not exist")
     assert _checked("data=folders", f"data.content=[{tmp_path},/no]", style).startswith("data.content=/no does not")
     assert _checked("encoder.weights=no.pth").startswith("encoder.weights=no.pth is no existing file")
-    both = ["data=folders", f"data.content={tmp_path}", style]
     assert _checked(*both, "data.held_out=no.txt").startswith("data.held_out=no.txt is no existing file")
     check_training.check_files(preflight("train", both))
 
@@ -365,3 +367,20 @@ def test_logs_that_are_a_file_are_named(tmp_path: Path) -> None:
     for below in ("logs", "logs/deeper"):
         assert f"{tmp_path}/logs is no folder" in _checked(f"logs={tmp_path}/{below}")
     check_training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))
+
+
+def test_what_is_not_measured_cannot_be_monitored() -> None:
+    assert "did you mean val/loss" in message("monitor.metric=val/los")
+
+
+def test_more_loader_processes_than_cores_can_bear() -> None:
+    assert "give at most" in message("data.num_workers=10000")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_tensorboard_is_asked_for_before_anything_starts(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_training, "find_spec", lambda name: object() if there else None)
+    if there:
+        check_training.check_files(preflight("train", ["logger=tensorboard"]))
+    else:
+        assert "EXTRAS=tensorboard" in _checked("logger=tensorboard")
