@@ -47,6 +47,17 @@ def values(arguments: list[str]) -> dict[str, Any]:
     return {o.key_or_group: o.value() for o in OverridesParser.create().parse_overrides(arguments)}
 
 
+@pytest.mark.parametrize("typed", ["ckpt=last", "ckpt=logs/latest", "ckpt=logs/latest/checkpoints/last.ckpt"])
+def test_deepspeeds_checkpoint_is_a_folder(typed: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = run / "checkpoints" / "last.ckpt"
+    last.unlink()
+    last.mkdir()
+    with pytest.raises(UserError):
+        rewritten(monkeypatch, typed)
+    (last / "latest").touch()
+    assert values(rewritten(monkeypatch, typed))["ckpt"] == str(last)
+
+
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("typed", [[], ["seed=3"], ["ckpt=null", "seed=3"]])
 def test_without_a_checkpoint_nothing_changes(typed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from adain.errors import UserError
 from adain.extras import install_command
 
 _KINDS = {"DDPStrategy": "ddp", "FSDP": "fsdp", "DeepSpeed": "deepspeed"}
-_SHARDING = ("fsdp", "deepspeed")
+SHARDING = ("fsdp", "deepspeed")
 _EXTRAS = {  # a launcher's plugin and the extra that brings it
     "joblib": ("joblib_launcher", "joblib"),
     "submitit_slurm": ("submitit_launcher", "slurm"),
@@ -88,7 +88,7 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
     kind, nodes = strategy_kind(config), int(config.trainer.num_nodes)
     if nodes < 1:
         raise UserError(f"trainer.num_nodes={nodes} is too small: give at least 1")
-    if kind in _SHARDING and config.optim.optimizer == "muon":
+    if kind in SHARDING and config.optim.optimizer == "muon":
         raise UserError(
             f"optim=muon orthogonalises whole layers, but strategy={kind} hands it pieces of them: use optim=adam or "
             "strategy=ddp"
@@ -106,7 +106,7 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
         asked = f"trainer.num_nodes={nodes}" if nodes > 1 else f"trainer.devices={config.trainer.devices}"
         raise UserError(f"{asked} needs a strategy for several devices, but strategy=single is given: add strategy=ddp")
     _check_gpus(config, kind, devices)
-    if kind in _SHARDING and devices * nodes == 1:
+    if kind in SHARDING and devices * nodes == 1:
         raise UserError(
             f"strategy={kind} divides the work among devices, but there is one (trainer.devices={config.trainer.devices}): "
             "give trainer.devices=2 or more, or strategy=single"

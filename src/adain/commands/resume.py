@@ -58,21 +58,26 @@ def find_checkpoint(wanted: str, logs: Path) -> Path:
         path = (logs / "latest").resolve() / "checkpoints" / f"{wanted}.ckpt"
         if not (logs / "latest").exists():
             raise UserError(f"ckpt={wanted}: there is no run below {logs} yet: train first, or give a path")
-        if not path.is_file():
+        if not is_checkpoint(path):
             raise UserError(
                 f"ckpt={wanted}: the newest run below {logs} has no {path.name}: train first, or give a path"
             )
         return path
     path = Path(wanted.strip("'\"")).expanduser()
-    if path.is_dir():
+    if path.is_dir() and not is_checkpoint(path):
         path = path / "checkpoints" / "last.ckpt"
-    if not path.is_file():
+    if not is_checkpoint(path):
         raise UserError(f"ckpt={wanted} does not exist: give last, best, a run's folder or a checkpoint")
     return path.resolve()
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether there is one: a file, or one of DeepSpeed's folders."""
+    return path.is_file() or (path / "latest").is_file()
 
 
 def requeued(config: DictConfig, folder: Path) -> None:
     """A job that SLURM stopped and began again goes on with its checkpoint."""
     last = folder / "checkpoints" / "last.ckpt"
-    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and last.is_file():
+    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and is_checkpoint(last):
         config.ckpt = str(last)

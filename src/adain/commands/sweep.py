@@ -13,6 +13,7 @@ from adain.commands.app import fail, run
 from adain.commands.jobs import MultirunPlan, plan_jobs, preflight_jobs
 from adain.commands.outcome import point_latest
 from adain.commands.report import report
+from adain.commands.resume import is_checkpoint
 from adain.commands.train import PATHS, train
 from adain.errors import UserError
 from adain.quoting import quote, quoted, unquoted
@@ -35,7 +36,7 @@ def job(config: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir)
     print(f"\njob {hydra.sweep.subdir}: {config.run.name}", flush=True)
     last = folder / "checkpoints" / "last.ckpt"
-    if last.is_file():
+    if is_checkpoint(last):
         config.ckpt = str(last)
     extra = []
     if "n_trials" in hydra.sweeper and hydra.sweeper.pruner is not None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.commands.app import fail, run
 from adain.commands.arguments import choose_recipe, keep_to_one_folder
 from adain.commands.began import began
-from adain.commands.check_strategy import check_strategy, device_count, launched_outside, strategy_kind
+from adain.commands.check_strategy import SHARDING, check_strategy, device_count, launched_outside, strategy_kind
 from adain.commands.outcome import compare, point_latest, report, say_shared, step_of, write_pairs
 from adain.commands.quiet import quieten
 from adain.commands.ranks import run_ranks
@@ -106,7 +106,9 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
             say_shared(datamodule)
         device = trainer.strategy.root_device
-        method.to(device, memory_format=memory_format(device, str(trainer.precision)))
+        if strategy_kind(config) not in SHARDING:  # they cut and send contiguous weights only
+            method.to(memory_format=memory_format(device, str(trainer.precision)))
+        method.to(device)
         if config.ckpt is None:
             trainer.validate(method, datamodule, verbose=False)
         before = 0 if config.ckpt is None else step_of(config.ckpt)

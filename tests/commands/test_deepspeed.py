@@ -1,0 +1,86 @@
+"""strategy=deepspeed as far as CPUs go: DeepSpeed's own engine, ZeRO stage 1, two ranks over gloo.
+
+DeepSpeed runs on CPUs, Lightning's strategy and our check say no to them. Both are told here to let it be, and DeepSpeed not to
+compile its exchange through shared memory; nothing else is changed. What a GPU adds (NCCL, kernels, streams) is not run.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Run, train
+
+pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=0",
+    "data.crop=32", "data.resize=40", "data.val_size=32", "trainer.precision=32-true", "logger=none", "seed=5", "optim.lr=3e-4",
+]  # fmt: skip
+RANK = """
+from importlib import import_module
+from types import SimpleNamespace
+from pytorch_lightning.accelerators import CPUAccelerator
+from pytorch_lightning.strategies import deepspeed
+from adain.commands import check_strategy, train
+import_module("deepspeed.comm.torch").build_shm_op = lambda: None
+deepspeed.CUDAAccelerator = CPUAccelerator
+deepspeed._validate_device_index_selection = lambda *_: None
+deepspeed.argparse = SimpleNamespace(Namespace=lambda device_rank: None)  # a CPU has no number
+check_strategy._check_gpus = lambda *_: None
+train.main()
+"""
+
+
+def two_ranks(cwd: Path, *overrides: str) -> Run:
+    """Two processes as torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    (cwd / "rank.py").write_text(RANK)
+    given = {"DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "rank.py", *overrides], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, **given, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        said = [rank.communicate(timeout=500)[0] for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(said)
+    return Run(cwd / "logs" / "two", 0, said[0], "")
+
+
+def test_two_ranks_learn_what_one_of_both_batches_learns_and_go_on(tmp_path: Path) -> None:
+    """Fails if gradients are summed, a rank's share of Adam's state is lost, or a folder is no checkpoint to go on from."""
+    (tmp_path / "one").mkdir()
+    words = ["strategy=deepspeed", "trainer.devices=2", "data.batch_size=2", "hydra.run.dir=logs/two"]
+    two = two_ranks(tmp_path, *SMALL, *words)
+    one = train(tmp_path / "one", *SMALL, "data.batch_size=4", "trainer.max_steps=6")
+    assert one.code == 0, one.err
+    last = two.folder / "checkpoints" / "last.ckpt"
+    assert last.is_dir()
+
+    two = two_ranks(tmp_path, "ckpt=logs/two", "trainer.max_steps=6")
+    history = [row["val/loss"] for row in one.summary["history"]]
+    assert [row["step"] for row in two.summary["history"]] == [0, 2, 4, 6]
+    assert [row["val/loss"] for row in two.summary["history"]] == pytest.approx(history, rel=1e-3)
+    assert history[-1] != pytest.approx(history[0], rel=5e-3)
+
+    from pytorch_lightning.utilities.deepspeed import convert_zero_checkpoint_to_fp32_state_dict
+
+    convert_zero_checkpoint_to_fp32_state_dict(str(last), str(tmp_path / "decoder.ckpt"))
+    made = torch.load(tmp_path / "decoder.ckpt", weights_only=True)["state_dict"]
+    for name, weight in one.decoder().items():
+        assert (made[name] - weight).norm() < 0.01 * weight.norm(), name
