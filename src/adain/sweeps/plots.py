@@ -93,7 +93,7 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             )  # fmt: skip
         figure.add_scatter(
             x=[setting.mean["val/content"]], y=[setting.mean["val/style"]], mode="markers+text" if few else "markers",
-            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)], textposition="top right",
+            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)], textposition=_beside(setting, done),
             textfont={"size": 11}, showlegend=False, cliponaxis=False,
             marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
             error_x=_error(setting, "val/content", shade), error_y=_error(setting, "val/style", shade),
@@ -122,6 +122,14 @@ def _axis(values: list[float]) -> dict[str, object]:
         return {"type": "log"}
     pad = 0.12 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
     return {"range": [min(values) - pad, max(values) + pad]}
+
+
+def _beside(setting: Setting, done: Sequence[Setting]) -> str:
+    """Where a point's label stands: towards the middle, so that no border cuts it, neighbours above and below in turn."""
+    by_place = sorted(done, key=lambda s: (s.mean["val/content"], s.mean["val/style"]))
+    lowest, highest = by_place[0].mean["val/content"], by_place[-1].mean["val/content"]
+    side = "left" if setting.mean["val/content"] > (lowest + highest) / 2 else "right"
+    return f"{('top', 'bottom')[by_place.index(setting) % 2]} {side}"
 
 
 def _error(setting: Setting, metric: str, shade: str) -> dict[str, object] | None:
