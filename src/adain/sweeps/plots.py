@@ -93,7 +93,8 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             )  # fmt: skip
         figure.add_scatter(
             x=[setting.mean["val/content"]], y=[setting.mean["val/style"]], mode="markers+text" if few else "markers",
-            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)], textposition=_beside(setting, done),
+            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)],
+            textposition=_beside(setting, done),
             textfont={"size": 11}, showlegend=False, cliponaxis=False,
             marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
             error_x=_error(setting, "val/content", shade), error_y=_error(setting, "val/style", shade),
