@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import Run, train
+from tests.conftest import Run, command
 
 pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
 pytestmark = pytest.mark.slow
@@ -62,25 +62,29 @@ def two_ranks(cwd: Path, *overrides: str) -> Run:
     return Run(cwd / "logs" / "two", 0, said[0], "")
 
 
-def test_two_ranks_learn_what_one_of_both_batches_learns_and_go_on(tmp_path: Path) -> None:
-    """Fails if gradients are summed, a rank's share of Adam's state is lost, or a folder is no checkpoint to go on from."""
-    (tmp_path / "one").mkdir()
-    words = ["strategy=deepspeed", "trainer.devices=2", "data.batch_size=2", "hydra.run.dir=logs/two"]
-    two = two_ranks(tmp_path, *SMALL, *words)
-    one = train(tmp_path / "one", *SMALL, "data.batch_size=4", "trainer.max_steps=6")
-    assert one.code == 0, one.err
-    last = two.folder / "checkpoints" / "last.ckpt"
-    assert last.is_dir()
+def test_two_ranks_learn_what_shares_by_fsdp_learn_and_go_on(tmp_path: Path) -> None:
+    """FSDP is held against a whole decoder elsewhere (``test_ranks``); DeepSpeed, cut in two, takes its very steps.
 
+    Fails if gradients are summed, a rank's share of Adam's state is lost, or a folder is no checkpoint to go on from.
+    """
+    ranks = ["trainer.devices=2", "data.batch_size=2", "hydra.run.dir=logs/two"]
+    (tmp_path / "fsdp").mkdir()
+    done = command("train", *SMALL, *ranks, "strategy=fsdp", "trainer.max_steps=6", cwd=tmp_path / "fsdp")
+    assert done.returncode == 0, done.stderr
+    other = Run(tmp_path / "fsdp" / "logs" / "two", 0, done.stdout, done.stderr)
+
+    two_ranks(tmp_path, *SMALL, *ranks, "strategy=deepspeed")
+    last = tmp_path / "logs" / "two" / "checkpoints" / "last.ckpt"
+    assert last.is_dir()
     two = two_ranks(tmp_path, "ckpt=logs/two", "trainer.max_steps=6")
-    history = [row["val/loss"] for row in one.summary["history"]]
+    history = [row["val/loss"] for row in other.summary["history"]]
     assert [row["step"] for row in two.summary["history"]] == [0, 2, 4, 6]
-    assert [row["val/loss"] for row in two.summary["history"]] == pytest.approx(history, rel=1e-3)
-    assert history[-1] != pytest.approx(history[0], rel=5e-3)
+    assert [row["val/loss"] for row in two.summary["history"]] == pytest.approx(history, rel=1e-4)
+    assert history[-1] != pytest.approx(history[0], rel=1e-2)
 
     from pytorch_lightning.utilities.deepspeed import convert_zero_checkpoint_to_fp32_state_dict
 
     convert_zero_checkpoint_to_fp32_state_dict(str(last), str(tmp_path / "decoder.ckpt"))
     made = torch.load(tmp_path / "decoder.ckpt", weights_only=True)["state_dict"]
-    for name, weight in one.decoder().items():
-        assert (made[name] - weight).norm() < 0.01 * weight.norm(), name
+    for name, weight in other.decoder().items():
+        assert (made[name] - weight).norm() < 1e-3 * weight.norm(), name
