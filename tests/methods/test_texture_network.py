@@ -25,7 +25,7 @@ def painting(tmp_path_factory: pytest.TempPathFactory) -> str:
 def built(painting: str, **given: object) -> TextureNetwork:
     torch.manual_seed(0)
     method = TextureNetwork(painting, width=4, blocks=1, style_size=None, **given)  # type: ignore[arg-type]
-    method.initialise(lambda count: pytest.fail("a texture network starts at random"))
+    method.initialise(lambda count: pytest.fail("a texture network needs no pictures to start"))
     return method
 
 
@@ -48,6 +48,22 @@ def test_contrast_of_the_content_does_not_matter() -> None:
     faint = 0.5 + 0.5 * (picture - 0.5)
     with torch.no_grad():
         torch.testing.assert_close(generator(faint), generator(picture), atol=2e-3, rtol=1e-2)
+
+
+def test_it_starts_at_the_contents_light_in_the_colours_of_the_style(painting: str) -> None:
+    generator = built(painting).generator
+    content, style = real_pictures(96)
+    pixels = (style[0] * 255).round().flatten(1).numpy().astype(np.float64) / 255
+    assert generator.layers[-1].weight.norm() > 0  # or Muon could never move it
+    with torch.no_grad():
+        generator.layers[-1].weight.zero_()
+        start = generator(content)[0].flatten(1).double().numpy()
+    light = content[0].mean(0).flatten().double().numpy()
+    light = (light - light.mean()) / np.sqrt(light.var() + 1e-5)
+    # the best line through the style's colours, by singular values
+    directions, sizes, _ = np.linalg.svd(pixels - pixels.mean(1, keepdims=True), full_matrices=False)
+    axis = directions[:, 0] * np.sign(directions[:, 0].sum()) * sizes[0] / np.sqrt(pixels.shape[1])
+    np.testing.assert_allclose(start, pixels.mean(1)[:, None] + axis[:, None] * light, atol=2e-3)
 
 
 @pytest.mark.parametrize("measure", ["gram", "statistics"])

@@ -199,10 +199,8 @@ class Work:
             ]
         else:
             label = f"texture_network_{self.request.styles_of_networks.index(style)}"
-            measure = config.losses.measure
-            overrides += [f"method.style={quote(str(style))}", f"method.measure={measure}"]
-            if measure == "statistics":
-                overrides.append("method.style_weight=10")  # AdaIN's lambda; the recipe's is for Gram matrices
+            measure, size = config.losses.measure, config.losses.size
+            overrides += [f"method.style={quote(str(style))}", f"method.measure={measure}", f"method.style_size={size}"]
         path, words = train_here(one / label, label, [*overrides, *config.training])
         self._note(name, f"trained here: {words}" + (", a network for each style" if style else ""))
         return path

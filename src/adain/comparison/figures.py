@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # after the choice of a canvas that needs no screen
 import numpy as np
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 from PIL import Image
 
 from adain.comparison.store import Row
@@ -66,7 +66,7 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
         if steps:
             axis.set_xscale("log")
             axis.set_xticks(steps, [str(step) for step in steps])
-            axis.minorticks_off()
+            axis.xaxis.set_minor_locator(NullLocator())  # x alone: y needs them for its labels
         axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axis.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if _leading(v) in (2, 3, 5) else ""))
         axis.grid(alpha=0.25, which="major")

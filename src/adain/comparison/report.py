@@ -212,7 +212,8 @@ def _losses(rows: Sequence[Row], settings: Mapping[str, Any], systems: Mapping[s
     for (name, iteration), own in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1] or 0)):
         called, how = NAMES[name], systems.get(name, "")
         if name == "gatys":
-            called = "the content as it is" if iteration == 0 else f"{called}, {iteration} iterations"
+            count = f"{iteration} iteration{'s' if iteration != 1 else ''}"
+            called = "the content as it is" if iteration == 0 else f"{called}, {count}"
             how = "" if iteration == 0 else f"L-BFGS on the {_MEASURES[settings['losses']['measure']]}"
         means = _means(own)
         lines.append(f"| {called} | {how} | {' | '.join(means[key] for key in FIGURES)} | {len(own)} |")
@@ -266,7 +267,8 @@ def _grid(store: Store, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
             line.append(_opened(file) if file.exists() else None)
         rows.append(line)
     columns = ["content", "style", *(_columns(name, settings) for name in names)]
-    draw_pictures(path, columns, rows, f"{settings[grid.part]['size']} x {settings[grid.part]['size']} px")
+    size = settings[grid.part]["size"]
+    draw_pictures(path, columns, rows, f"each row one content in one style, {size} x {size} px")
     return path
 
 

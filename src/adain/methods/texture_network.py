@@ -18,7 +18,9 @@ from adain.losses import content_loss, gram_loss, style_loss, total_variation
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.optimise import Draw, TrainedMethod, check_words
 
+STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 3.0, "statistics": 5.0}
 _DEPTH = 2  # halvings in the generator
+_FAINT = 0.1  # of its last weights at the start; 0 would be the end of it under Muon, whose steps are shares of a layer
 
 
 class LearntStyle(NamedTuple):
@@ -28,13 +30,17 @@ class LearntStyle(NamedTuple):
 class Generator(nn.Module):
     """From a picture to a picture: 9x9, two halvings, residual blocks, two doublings, 3x3, all with instance norm.
 
+    ``begin`` adds a fixed path around the layers: the picture's light and dark, normalised, in the style's colours. The
+    layers then learn what else the style changes, not how to paint the content anew.
+
     Args:
         width: Channels at full resolution; doubled at each halving. The published one is 32.
         blocks: Residual blocks at quarter resolution. The published number is 5.
 
     Source:
         The residual generator of Johnson et al. 2016 with the instance normalisation and reflection padding of Ulyanov
-        et al. 2016 and 2017, as in the latter's code (``models/johnson.lua``).
+        et al. 2016 and 2017, as in the latter's code (``models/johnson.lua``); the path
+        around them is ours.
     """
 
     def __init__(self, width: int = 32, blocks: int = 5) -> None:
@@ -53,14 +59,36 @@ class Generator(nn.Module):
             nn.ReflectionPad2d(1),
             nn.Conv2d(width, 3, 3),
         )
+        # of the path around: weights of the light in each colour, and the colour of middle light; not trained, since the
+        # style loss alone would soon have it away, and the content's light and dark with it
+        self.register_buffer("axis", torch.zeros(1, 3, 1, 1))
+        self.register_buffer("middle", torch.full((1, 3, 1, 1), 0.5))
+
+    @torch.no_grad()
+    def begin(self, style: Tensor) -> None:
+        """Starts at the content's light and dark in the style's colours, with little from the layers.
+
+        Light goes along the direction in which the style's pixels vary most, as far as they do.
+
+        Args:
+            style: ``1 x 3 x H x W``, RGB in [0, 1].
+        """
+        pixels = style[0].flatten(1)
+        variances, directions = torch.linalg.eigh(torch.cov(pixels))
+        axis = directions[:, -1] * variances[-1].clamp_min(0).sqrt()
+        self.get_buffer("axis").copy_((axis if axis.sum() > 0 else -axis).view(1, 3, 1, 1))
+        self.get_buffer("middle").copy_(pixels.mean(1).view(1, 3, 1, 1))
+        for weights, factor in zip(self.layers[-1].parameters(), (_FAINT, 0), strict=True):
+            weights.mul_(factor)
 
     def forward(self, picture: Tensor) -> Tensor:
         """``N x 3 x H x W`` of any size from 16 on, RGB around [0, 1], of a picture of that size."""
         height, width = picture.shape[-2:]
         step = 2**_DEPTH
         padded = F.pad(picture - 0.5, (0, -width % step, 0, -height % step), mode="reflect")
-        output: Tensor = self.layers(padded) + 0.5
-        return output[..., :height, :width]
+        output: Tensor = self.layers(padded)[..., :height, :width]
+        light = F.instance_norm(picture.mean(1, keepdim=True))
+        return output + self.get_buffer("middle") + self.get_buffer("axis") * light
 
 
 class Residual(nn.Module):
@@ -92,7 +120,8 @@ class TextureNetwork(TrainedMethod):
     content pictures c. Only contents of the batches are used.
 
     Deviations from the paper: content at relu4_1 as everywhere here, not relu4_2; resize and convolution in place of
-    transposed convolutions; gradients are not normalised, so the loss weights are other ones.
+    transposed convolutions; the content's light and dark in the style's colours are added to what the layers make, and are
+    the start; gradients are not normalised, so the loss weights are other ones.
 
     Args:
         style: The style's picture, a file.
@@ -102,7 +131,8 @@ class TextureNetwork(TrainedMethod):
         measure: Style as ``gram`` matrices, the original, or as ``statistics``, AdaIN's.
         width: The generator's channels at full resolution.
         blocks: Its residual blocks.
-        content_weight, style_weight, tv_weight: Of the three terms.
+        content_weight, style_weight, tv_weight: Of the three terms. ``style_weight`` None takes
+            ``STYLE_WEIGHTS``.
         optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
             ``optimise.TrainedMethod``.
 
@@ -122,7 +152,7 @@ class TextureNetwork(TrainedMethod):
         width: int = 32,
         blocks: int = 5,
         content_weight: float = 1.0,
-        style_weight: float = 3.0,
+        style_weight: float | None = None,
         tv_weight: float = 0.0,
         optimizer: Optimiser = "adam",
         lr: float = 1e-3,
@@ -142,7 +172,8 @@ class TextureNetwork(TrainedMethod):
             raise UserError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.generator = Generator(width, blocks)
-        self.weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
+        weight = STYLE_WEIGHTS[measure] if style_weight is None else style_weight
+        self.weights = {"content": content_weight, "style": weight, "tv": tv_weight}
         for name in STYLE_LAYERS:  # in the checkpoint, so that going on with a run does not need the style's file
             channels = self.encoder.widths[name]
             shape = (
@@ -179,7 +210,7 @@ class TextureNetwork(TrainedMethod):
         return output.clamp(0, 1)
 
     def initialise(self, draw: Draw) -> None:
-        """Measures the style.
+        """Measures the style, and gives the generator its colours.
 
         Raises:
             UserError: If its file is no picture.
@@ -189,6 +220,7 @@ class TextureNetwork(TrainedMethod):
             picture = to_unit(to_tensor(read_picture(path, size, min_side=16)))[None].to(self.device)
         except PictureError as error:
             raise UserError(f"method.style={path} cannot be used ({error}): give a picture") from None
+        self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.taps(picture).items():
                 found = self._style_of(features)
