@@ -140,7 +140,7 @@ def test_an_unreadable_picture_is_found_before_work_begins(folders: Path) -> Non
     (folders / "broken" / "x.png").write_bytes((folders / "content" / "c0.png").read_bytes()[:200])
     code, text = evaluate(folders, "content=broken", "style=style", "decoder=reference", "out=never")
     assert code == 1
-    assert "x.png cannot be used" in text
+    assert "broken/x.png (image file is truncated) cannot be used" in text
     assert not (folders / "never").exists()
 
 
