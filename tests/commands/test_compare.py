@@ -88,7 +88,7 @@ def test_pictures_page_and_what_was_reduced(done: SimpleNamespace) -> None:
         assert (done.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"({name}.png)" in page
     assert "3 of 6 iterations done" in page
-    assert "trained here: 1 steps of batch 2 at 32 px, a network for each style" in page
+    assert "trained here: 1 steps of batch 1 at 32 px, a network for each style" in page
     assert "trained here: 2 steps of batch 2 at 32 px, from a least-squares start" in page
     assert "given checkpoint" in page
     assert "contents x styles = 2 x 1 (paper: 50 x 10)" in page
