@@ -125,7 +125,17 @@ def test_any_folder_name_is_kept_whole(name: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("word", ["last", "best"])
 def test_no_run_at_all_is_named(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=f"ckpt={word}: the newest run below logs has no {word}.ckpt: train first"):
+    with pytest.raises(UserError, match=f"ckpt={word}: there is no run below logs yet: train first"):
+        rewritten(monkeypatch, f"ckpt={word}")
+
+
+@pytest.mark.parametrize("word", ["last", "best"])
+def test_a_newest_run_without_the_checkpoint_is_named(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs" / "latest").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"the newest run below logs has no {word}.ckpt"):
         rewritten(monkeypatch, f"ckpt={word}")
 
 
