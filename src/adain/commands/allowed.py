@@ -80,6 +80,11 @@ _TRAIN = Allowed(
         "encoder.name": get_args(EncoderName),
         "trainer.precision": get_args(Precision),
         "trainer.accelerator": get_args(Accelerator),
+        "monitor.metric": (
+            *("val/loss", "val/content", "val/style"),
+            *(f"val/style_relu{block}_1" for block in range(1, 5)),
+            *("val/tv", "val/identity"),
+        ),
         "monitor.mode": ("min", "max"),
     },
     words_or_path={

@@ -11,14 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from adain.choices import EXTENSIONS
-from adain.commands.explain import near, shown
+from adain.commands.explain import shown
+from adain.data.plan import walk
 from adain.errors import UserError
 from adain.extras import install_command
-
-MONITORED = (
-    "val/loss", "val/content", "val/style", *(f"val/style_relu{block}_1" for block in range(1, 5)), "val/tv", "val/identity",
-)  # fmt: skip
-"""What validation measures, by the names that ``monitor.metric`` takes."""
 
 _WORKERS_PER_CORE = 4
 
@@ -38,7 +34,6 @@ def check_training(config: DictConfig) -> None:
         size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
         if size is not None and stride is not None and stride > size:
             raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
-    _monitor(OmegaConf.select(config, "monitor.metric"))
     _workers(OmegaConf.select(config, "data.num_workers"))
     if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
         _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
@@ -99,21 +94,10 @@ def check_files(config: DictConfig) -> None:
 
 def _holds_pictures(folder: Path) -> bool:
     """Whether a picture file is anywhere below; a folder that may not be read is told later, with its reason."""
-    if not os.access(folder, os.R_OK | os.X_OK):
+    try:
+        return next(walk(folder), None) is not None
+    except UserError:
         return True
-    return any(
-        os.path.splitext(file)[1].lower() in EXTENSIONS and not file.startswith(".")
-        for _, _, files in os.walk(folder, followlinks=True)
-        for file in files
-    )
-
-
-def _monitor(metric: Any) -> None:
-    if metric is None or re.fullmatch(r"val/(loss|content|style|tv|identity|style_relu[1-4]_1)", str(metric)):
-        return
-    raise UserError(
-        f"monitor.metric={metric} is not measured{near(str(metric), MONITORED)}; choose one of {', '.join(MONITORED)}"
-    )
 
 
 def _workers(workers: Any) -> None:
