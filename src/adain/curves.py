@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adain.errors import UserError
+from adain.files import replacing
 
 KINDS = (".png", ".svg", ".pdf", ".webp")
 """Endings of a drawing's file."""
@@ -117,7 +118,6 @@ def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str]
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 4), frameon=False
     )
-    part = path.with_name(f".{path.stem}.part{path.suffix}")  # matplotlib goes by the ending
-    figure.savefig(part, dpi=130)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=130)
     plt.close(figure)
-    part.replace(path)

@@ -18,6 +18,7 @@ from adain.decoder import Trained
 from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.extras import install_command
+from adain.files import replacing
 from adain.transfer import StyleEncoder, Transfer
 
 OPSET = 20
@@ -177,15 +178,11 @@ def written(path: Path) -> Iterator[Path]:
     Raises:
         UserError: If the file cannot be written.
     """
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        yield part
-        part.replace(path)
+        with replacing(path) as part:
+            yield part
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give another folder") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _side(name: str) -> torch.export.Dim:

@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from adain.commands import machine
-from adain.commands.compose import preflight
 from adain.commands.doctor import main
 from adain.data.register import Register
 from adain.data.sources import FolderSource
 from adain.errors import UserError
+from adain.preflight.compose import preflight
 
 
 @pytest.fixture

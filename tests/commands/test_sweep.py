@@ -185,7 +185,7 @@ def test_a_mistake_is_one_sentence_before_any_job(tmp_path: Path, typed: list[st
 
 
 def test_two_processes_do_not_run_one_sweep(swept: Swept) -> None:
-    from adain.sweeps.folder import lock
+    from adain.files import lock
 
     with lock(latest(swept[0]) / ".lock"):
         done = call(swept[0], "sweep", "resume=latest")
@@ -224,7 +224,7 @@ def test_a_report_on_no_sweep_is_one_sentence(tmp_path: Path, typed: list[str], 
 
 @pytest.mark.parametrize("path", sorted(Path("conf/sweep").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_named_sweep_can_be_composed(path: Path) -> None:
-    from adain.commands.jobs import preflight_jobs
+    from adain.preflight.jobs import preflight_jobs
 
     needed = {"grid": ["seed=1,2"], "strategy": ["trainer=cpu", "trainer.devices=2", "optim=adam"]}
     typed = needed.get(path.stem, [])

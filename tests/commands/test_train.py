@@ -14,10 +14,10 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from adain.commands.outcome import write_pairs
 from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
+from adain.runs.outcome import write_pairs
 from tests.conftest import Run, train
 
 ABLATIONS = {"concat": {"transfer": "concat"}, "bn_decoder": {"norm": "batch"}, "in_decoder": {"norm": "instance"}}

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from adain.callbacks.grid_layout import picture_grid
-from adain.commands.compose import compose_config
+from adain.preflight.compose import compose_config
 
 MULTIRUN = """
 hydra:

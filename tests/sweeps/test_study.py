@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from adain.commands import app
 from adain.errors import UserError
-from adain.sweeps.folder import lock
+from adain.files import lock
 from adain.sweeps.space import split
 from adain.sweeps.study import distributions, open_study, override_text, size
 

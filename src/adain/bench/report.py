@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adain.bench.contestants import Row
+from adain.files import write_whole
 
 RECIPE_STEPS, RECIPE_BATCH, RECIPE_SIZE = 160_000, 8, 256
 """The published recipe (Huang & Belongie 2017, the authors' code)."""
@@ -50,9 +51,7 @@ def save(folder: Path, results: dict[str, Any]) -> list[str]:
         if (page := _plot(rows)) is not None:
             files["bench.html"] = page
     for name, content in files.items():
-        part = folder / f".{name}.part"
-        part.write_text(content)
-        part.replace(folder / name)
+        write_whole(folder / name, content)
     return list(files)
 
 

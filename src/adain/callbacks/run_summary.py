@@ -21,6 +21,7 @@ from adain.callbacks.pruning import PruneTrial
 from adain.callbacks.resumable import LastCheckpoint
 from adain.callbacks.throughput import Throughput, peak_memory_mib
 from adain.callbacks.wandb_run import wandb_loggers
+from adain.files import write_whole
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb")
 
@@ -141,18 +142,14 @@ class RunSummary(pl.Callback):
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             "git_commit": git_commit(),
         }
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(summary, indent=2) + "\n")
-        part.replace(self.path)
+        write_whole(self.path, json.dumps(summary, indent=2) + "\n")
 
 
 def mark_failed(folder: Path, error: str) -> None:
     """Says in ``summary.json`` that a run failed, whatever it said before, and keeps its figures."""
     path = folder / "summary.json"
     found = json.loads(path.read_text()) if path.is_file() else {"steps": 0, "final": {}, "best": {}, "history": []}
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({**found, "status": "failed", "error": error}, indent=2) + "\n")
-    part.replace(path)
+    write_whole(path, json.dumps({**found, "status": "failed", "error": error}, indent=2) + "\n")
 
 
 @cache  # asked for at every validation; the code that runs is that of the start

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import signal
 import sys
 import warnings
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any, NoReturn
 
 import hydra
@@ -17,12 +15,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.commands.check_training import check_files
-from adain.commands.compose import compose_config, conf_folder, preflight
-from adain.commands.explain import explain
-from adain.commands.jobs import preflight_jobs
 from adain.errors import UserError
-from adain.extras import install_command
+from adain.mistakes import mistake
+from adain.preflight.compose import compose_config, conf_folder, preflight
+from adain.preflight.explain import explain
+from adain.preflight.jobs import preflight_jobs
+from adain.preflight.training import check_files
 from adain.quoting import quoted
 
 
@@ -103,42 +101,3 @@ def fail(message: str) -> NoReturn:
     """Ends the process with one sentence and exit code 1."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
-
-
-def mistake(error: BaseException) -> str | None:
-    """The message of the user error that this is or that caused it, or of a machine that ran full."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, UserError):
-            return str(inner)
-        if isinstance(inner, ModuleNotFoundError) and not (inner.name or "").startswith("adain"):
-            return missing_package(inner)
-        if isinstance(inner, OSError) and inner.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            where = f" at {inner.filename}" if inner.filename else ""
-            return f"nothing more can be written{where} ({inner.strerror}): free some disk space or give logs=PATH"
-        inner = inner.__cause__  # not __context__: a fault met while handling a mistake is ours
-    return None
-
-
-def missing_package(error: ModuleNotFoundError) -> str:
-    """Which package is missing, which of our extras brings it, and the command that installs it."""
-    if error.name is None:  # raised by a library, in words of its own
-        return f"this choice needs a package that is not installed: {str(error).splitlines()[0]}"
-    wanted = _distribution(error.name)
-    try:
-        requirements = metadata.requires("adain-lightning") or []
-    except metadata.PackageNotFoundError:  # run from a folder of sources that was never installed
-        requirements = []
-    for requirement in requirements:
-        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"]([\w-]+)", requirement)
-        if name and extra and _distribution(name[0]) == wanted:
-            return f"this choice needs the package {name[0]} of the extra `{extra[1]}`: {install_command(extra[1])}"
-    return f"this choice needs the package {wanted}, which is not installed: {sys.executable} -m pip install {wanted}"
-
-
-def _distribution(module: str) -> str:
-    """A module's or a requirement's name as package indexes spell it."""
-    parts = module.split(".")
-    if parts[0] == "hydra_plugins" and len(parts) > 1:  # hydra_plugins.hydra_ray_launcher
-        parts = parts[1:]
-    return parts[0].replace("_", "-").lower()

@@ -7,8 +7,8 @@ import shutil
 import sys
 import tempfile
 
-from adain.commands.check_strategy import launched_outside
 from adain.errors import UserError
+from adain.preflight.strategy import launched_outside
 from adain.quoting import quote
 
 

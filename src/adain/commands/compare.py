@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from adain.commands.app import run
-from adain.commands.compare_request import Request, check, read_request
+from adain.comparison.request import Request, check, read_request
 from adain.errors import UserError
 from adain.extras import install_command
 from adain.quoting import quote
@@ -216,7 +216,7 @@ class Work:
         from adain.comparison.published import NAMES
         from adain.comparison.report import write_report
         from adain.curves import training_curves
-        from adain.evaluation.store import write_whole
+        from adain.files import write_whole
 
         path = self.store.folder / "systems.json"
         known = json.loads(path.read_text()) if path.exists() else {}
@@ -225,7 +225,7 @@ class Work:
         curves = [training_curves(self.store.folder / "trained" / name, NAMES[name]) for name in ABLATIONS]
         files = write_report(self.store, self.settings, self.systems, self._grids(), curves)
         if log and self.config.logger:
-            from adain.commands.compare_log import log_comparison
+            from adain.comparison.log import log_comparison
 
             log_comparison(self.config, self.store, files)
 

@@ -16,9 +16,9 @@ from omegaconf import DictConfig, flag_override
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
 from adain.callbacks.progress import StepBar
-from adain.commands.compose import conf_folder
 from adain.commands.train import train
 from adain.errors import UserError
+from adain.preflight.compose import conf_folder
 
 
 class Bar(StepBar):

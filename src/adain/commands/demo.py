@@ -11,9 +11,9 @@ from types import FrameType
 from omegaconf import DictConfig
 
 from adain.commands.app import run
-from adain.commands.decoders import choose_decoder
 from adain.demo.server import free_port, is_loopback, work_folder
 from adain.errors import UserError
+from adain.stylizing.decoders import choose_decoder
 
 
 def demo(config: DictConfig) -> None:

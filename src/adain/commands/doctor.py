@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
 from adain.commands.machine import Finding, check_devices, check_disk, check_loader, check_wandb, check_weights, cores
-from adain.commands.outcome import relative
 from adain.commands.quiet import quieten
-from adain.commands.resume import rewrite_arguments
 from adain.commands.train import PATHS
 from adain.errors import UserError
+from adain.files import write_whole
+from adain.runs.outcome import relative
+from adain.runs.resume import rewrite_arguments
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -60,9 +61,7 @@ def doctor(config: DictConfig) -> None:
             console.print(row, markup=True)
     count = {level: sum(f.level == level for f in findings) for level in _COLOURS}
     summary = {"counts": count, "findings": [finding._asdict() for finding in findings]}
-    part = folder / "doctor.part"
-    part.write_text(json.dumps(summary, indent=2, default=str) + "\n")
-    part.replace(folder / "doctor.json")
+    write_whole(folder / "doctor.json", json.dumps(summary, indent=2, default=str) + "\n")
     print(
         f"\n{count['ok']} ok, {count['warning']} warnings, {count['problem']} problems   {relative(folder / 'doctor.json')}"
     )

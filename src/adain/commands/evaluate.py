@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from adain.choices import MetricName
 from adain.commands.app import run
-from adain.commands.decoders import WORDS, choose_decoder
-from adain.commands.method_request import checkpoint_of_method
 from adain.errors import UserError
 from adain.methods.interface import CAPABILITIES, known_method
+from adain.stylizing.decoders import WORDS, choose_decoder
+from adain.stylizing.method_request import checkpoint_of_method
 
 if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
@@ -270,7 +270,7 @@ def _wait(world: int) -> None:
 
 def _compare(first: Path, second: Path, config: DictConfig) -> None:
     from adain.evaluation.results import compare_evaluations, comparison_table, write_csv
-    from adain.evaluation.store import write_whole
+    from adain.files import write_whole
 
     found = compare_evaluations(first, second, config.bootstrap, config.seed)
     if config.compare is not None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from adain.commands.app import run
-from adain.commands.decoders import choose_decoder
 from adain.errors import UserError
+from adain.stylizing.decoders import choose_decoder
 
 _EXAMPLE = Path(__file__).parents[1] / "run_onnx.py"
 

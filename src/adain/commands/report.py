@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from adain.commands.app import fail
-from adain.commands.outcome import relative
 from adain.curves import KINDS, draw_curves, read_curves
 from adain.errors import UserError
 from adain.extras import install_command
+from adain.runs.outcome import relative
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.results import Sweep, read_sweep
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from omegaconf import DictConfig
 
 from adain.commands.app import run
-from adain.commands.found import Found, find_pictures, words_of
-from adain.commands.method_request import check_method
-from adain.commands.piped import take_standard_output
-from adain.commands.results import PIPE, Job, check_places, is_file_name, plan, save, send
-from adain.commands.stylize_video import check_videos, make_video, of_videos, show_frames, told
 from adain.errors import UserError
 from adain.request import check_request, check_side
+from adain.stylizing.found import Found, find_pictures, words_of
+from adain.stylizing.method_request import check_method
+from adain.stylizing.piped import take_standard_output
+from adain.stylizing.results import PIPE, Job, check_places, is_file_name, plan, save, send
+from adain.stylizing.video import check_videos, make_video, of_videos, show_frames, told
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from adain.commands.stylize_method import MethodStylizer
     from adain.functional import Statistics
     from adain.stylize import Stylizer
+    from adain.stylizing.systems import MethodStylizer
 
 PATHS = ("content", "style", "styles", "masks", "out", "decoder", "logs")
 """Keys whose value is a file name, whatever characters it has."""
@@ -44,8 +44,8 @@ def stylize(config: DictConfig) -> None:
 
     from tqdm.auto import tqdm  # torch is imported from here on
 
-    from adain.commands.stylize_method import load_stylizer
     from adain.memory import keep_freed_memory
+    from adain.stylizing.systems import load_stylizer
 
     keep_freed_memory()
     work = Work(config, masks)
@@ -169,7 +169,7 @@ class Work:
             raise Unusable(f"content={job.content.path} cannot be used ({error.reason})") from None
 
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
-        from adain.commands.grids import alpha_grid, corner_grid, style_grid
+        from adain.stylizing.grids import alpha_grid, corner_grid, style_grid
 
         small = content.convert("RGB")
         small.thumbnail((self.config.cell, self.config.cell))

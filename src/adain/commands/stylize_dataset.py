@@ -13,9 +13,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from adain.commands.app import run
-from adain.commands.decoders import choose_decoder
 from adain.errors import UserError
 from adain.extras import install_command
+from adain.stylizing.decoders import choose_decoder
 
 _PATHS = ("content", "style", "out", "decoder")
 _FORMATS = ("keep", "jpg", "png", "webp")

@@ -10,13 +10,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
-from adain.commands.jobs import MultirunPlan, plan_jobs, preflight_jobs
-from adain.commands.outcome import point_latest
 from adain.commands.report import report
-from adain.commands.resume import is_checkpoint
 from adain.commands.train import PATHS, train
 from adain.errors import UserError
+from adain.preflight.jobs import MultirunPlan, plan_jobs, preflight_jobs
 from adain.quoting import quote, quoted, unquoted
+from adain.runs.outcome import point_latest
+from adain.runs.resume import is_checkpoint
 from adain.sweeps.folder import find_sweep
 
 _OURS = ("resume", "wandb_sweep")

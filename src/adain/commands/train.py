@@ -15,14 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
 from adain.commands.arguments import choose_recipe, keep_to_one_folder
-from adain.commands.began import began
-from adain.commands.check_strategy import SHARDING, check_strategy, device_count, launched_outside, strategy_kind
-from adain.commands.outcome import compare, point_latest, report, say_shared, step_of, write_pairs
 from adain.commands.quiet import quieten
-from adain.commands.ranks import run_ranks
-from adain.commands.resume import requeued, rewrite_arguments
-from adain.commands.session import Stopped, alone, say_stopped, stoppable
 from adain.errors import UserError
+from adain.preflight.strategy import SHARDING, check_strategy, device_count, launched_outside, strategy_kind
+from adain.runs.began import began
+from adain.runs.outcome import compare, point_latest, report, say_shared, step_of, write_pairs
+from adain.runs.ranks import is_rank, run_ranks, serve
+from adain.runs.resume import requeued, rewrite_arguments
+from adain.runs.session import Stopped, alone, say_stopped, stoppable
 
 _LOST = re.compile(r"gloo|NCCL|pair closure|[Cc]onnection (closed|reset)|[Tt]imed out|[Tt]imeout")
 
@@ -179,16 +179,16 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
 
 
 def main() -> None:
-    """The command."""
+    """The command; in one of the processes that ``run_ranks`` starts, a rank."""
+    if is_rank():
+        return serve(train)
     try:
         rewrite_arguments()
         keep_to_one_folder()
     except UserError as error:
         fail(str(error))
     if any(argument in ("-m", "--multirun") for argument in sys.argv[1:]):
-        from adain.commands.sweep import main as sweep
-
-        return sweep()
+        os.execv(sys.executable, [sys.executable, "-m", "adain.commands.sweep", *sys.argv[1:]])
     choose_recipe()
     run("train", train, PATHS)
 

@@ -18,6 +18,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from PIL import Image
 
 from adain.comparison.store import Row
+from adain.files import write_whole
 
 COLOURS = {
     "gatys": "#222222",
@@ -127,6 +128,4 @@ def _save(figure: Any, path: Path, dpi: int = 130) -> None:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=dpi)
     plt.close(figure)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data.getvalue())
-    part.replace(path)
+    write_whole(path, data.getvalue())

@@ -16,7 +16,7 @@ from adain.comparison.store import Part, Row, Store
 from adain.curves import Curves, draw_curves
 from adain.evaluation.pairs import Pair
 from adain.evaluation.results import write_csv
-from adain.evaluation.store import write_whole
+from adain.files import write_whole
 
 _MISSING = "not measured yet"
 _ORDER = ("gatys", "style_swap", "texture_network", "adain")

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from PIL import Image
 
 from adain.errors import UserError
-from adain.evaluation.store import read_rows, write_whole
+from adain.evaluation.store import read_rows
+from adain.files import replacing, write_whole
 
 Row = dict[str, Any]
 """One line of the results. Values are plain."""
@@ -84,10 +85,8 @@ class Store:
 
     def keep(self, name: str, picture: Image.Image) -> None:
         """Writes an output picture beside its place and moves it there whole."""
-        path = self.output(name)
-        part = path.with_name(f".{path.name}.part")
-        picture.save(part, "PNG")
-        part.replace(path)
+        with replacing(self.output(name)) as part:
+            picture.save(part, "PNG")
 
 
 def _short(value: Any) -> str:

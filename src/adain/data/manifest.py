@@ -22,6 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from adain.errors import UserError
+from adain.files import replacing, write_whole
 
 SETTINGS = "settings.json"
 
@@ -134,9 +135,7 @@ class Manifest:
                 raise UserError(
                     f"out={self.out} holds {foreign}, which is not of a stylised data set: give a new or an empty folder"
                 )
-            part = path.with_name(f".{SETTINGS}.part")
-            part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-            part.replace(path)
+            write_whole(path, json.dumps(settings, indent=2) + "\n")
 
     def _clean(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         """Keeps the whole rows whose picture is there, once each, and gives their outputs' keys, sorted.
@@ -154,10 +153,8 @@ class Manifest:
             return kept
         chosen = np.zeros(len(keys), bool)
         chosen[first] = True
-        part = self.path.with_name(f".{self.path.name}.part")
-        with part.open("wb") as file:
+        with replacing(self.path) as part, part.open("wb") as file:
             file.writelines(line for (_, line), keep in zip(self._rows(), chosen, strict=True) if keep)
-        part.replace(self.path)
         return kept
 
     def _forget_contents(self) -> None:
@@ -171,9 +168,7 @@ class Manifest:
                 if row["kind"] == "style" and line.endswith(b"\n"):
                     self.skipped.add(("style", row["name"]))
                     kept.append(line)
-        part = self.unreadable_path.with_name(f".{self.unreadable_path.name}.part")
-        part.write_bytes(b"".join(kept))
-        part.replace(self.unreadable_path)
+        write_whole(self.unreadable_path, b"".join(kept))
         if not kept:
             self.unreadable_path.unlink()
 

@@ -14,7 +14,8 @@ from PIL import Image
 from adain.evaluation.pairs import Pair
 from adain.evaluation.results import figures
 from adain.evaluation.run import Frame
-from adain.evaluation.store import Row, write_whole
+from adain.evaluation.store import Row
+from adain.files import write_whole
 
 _SIDE = 128  # pixels
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from adain.choices import HIGHER_IS_BETTER
 from adain.errors import UserError
-from adain.evaluation.store import Row, Store, write_whole
+from adain.evaluation.store import Row, Store
+from adain.files import write_whole
 from adain.metrics.paired import bootstrap_weights, compare, design, interval
 
 NOT_FIGURES = ("index", "content", "style")

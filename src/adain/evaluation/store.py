@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from adain.errors import UserError
 from adain.evaluation.pairs import Pair
+from adain.files import lock, replacing, write_whole
 
 Row = dict[str, Any]
 
@@ -36,13 +36,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file beside and renames it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Makes a folder of results and keeps a second process out of it.
@@ -50,14 +43,14 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         UserError: If another process has it, or it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another process is working in {folder}: wait for it, or give another out=FOLDER") from None
-    except OSError as error:
-        raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
-    with lock:
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            free = held.enter_context(lock(folder / ".lock"))
+        except OSError as error:
+            raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
+        if not free:
+            raise UserError(f"another process is working in {folder}: wait for it, or give another out=FOLDER")
         yield
 
 
@@ -122,10 +115,8 @@ class Store:
         if features:
             index = np.array([row["index"] for row in rows])
             target = self.folder / "features" / f"{index[0]:07d}.npz"
-            part = target.with_name(f".{target.name}.part")
-            with part.open("wb") as file:
+            with replacing(target) as part, part.open("wb") as file:
                 np.savez(file, allow_pickle=False, index=index, **features)
-            part.replace(target)
         path = self.folder / f"rows-{self.rank}.jsonl"
         with path.open("ab+") as file:
             if file.tell():

@@ -1,36 +1,10 @@
-"""A sweep's folder: who works in it, and files that appear whole."""
+"""Finding a sweep's folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from adain.errors import UserError
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[bool]:
-    """Holds a lock that the system gives back when the process ends, however it ends; False if another has it."""
-    held = FileLock(path)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        held.release()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file beside and moves it into place."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def find_sweep(wanted: str, logs: Path, word: str) -> Path:

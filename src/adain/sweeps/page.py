@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from plotly.offline import get_plotlyjs
 
 from adain.callbacks.grid_layout import cut_grid
-from adain.sweeps.folder import write_whole
+from adain.files import write_whole
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import Ranking
 from adain.sweeps.results import Job, Sweep

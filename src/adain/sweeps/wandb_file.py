@@ -12,7 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from adain.errors import UserError
-from adain.sweeps.folder import write_whole
+from adain.files import write_whole
 from adain.sweeps.space import Axis, wandb_parameters
 
 _METHODS = {"TPESampler": "bayes", "RandomSampler": "random", "BruteForceSampler": "grid"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from fractions import Fraction
@@ -16,6 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from adain.errors import UserError
+from adain.files import replacing, write_whole
 from adain.video.source import EXACT, Form, Frame, Pixels
 
 PART = 48
@@ -73,9 +73,7 @@ class Parts:
         state.unlink(missing_ok=True)
         for old in self.folder.glob("*.nut"):
             old.unlink()
-        written = self.folder / "settings.json.part"
-        written.write_text(json.dumps(settings, indent=2) + "\n")
-        written.replace(noted)
+        write_whole(noted, json.dumps(settings, indent=2) + "\n")
 
     @property
     def files(self) -> list[Path]:
@@ -92,10 +90,9 @@ class Parts:
         Args:
             state: Tensors, numbers and words, in lists and dicts.
         """
-        written = self.folder / "state.pt.part"
         try:
-            torch.save({"parts": self.count + 1, "state": state}, written)
-            os.replace(written, self.folder / "state.pt")
+            with replacing(self.folder / "state.pt") as part:
+                torch.save({"parts": self.count + 1, "state": state}, part)
         except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
             raise self._unwritable(error) from None
         self.count, self.state = self.count + 1, state

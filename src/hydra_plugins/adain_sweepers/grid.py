@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from adain.errors import UserError
-from adain.sweeps.folder import lock, write_whole
+from adain.files import lock, write_whole
 from adain.sweeps.results import status_of
 from adain.sweeps.space import grid, naming, overrides_of, split
 

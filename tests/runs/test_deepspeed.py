@@ -29,12 +29,13 @@ from importlib import import_module
 from types import SimpleNamespace
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.strategies import deepspeed
-from adain.commands import check_strategy, train
+from adain.commands import train
+from adain.preflight import strategy
 import_module("deepspeed.comm.torch").build_shm_op = lambda: None
 deepspeed.CUDAAccelerator = CPUAccelerator
 deepspeed._validate_device_index_selection = lambda *_: None
 deepspeed.argparse = SimpleNamespace(Namespace=lambda device_rank: None)  # a CPU has no number
-check_strategy._check_gpus = lambda *_: None
+strategy._check_gpus = lambda *_: None
 train.main()
 """
 

@@ -12,10 +12,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.commands.check import check
-from adain.commands.check_training import check_recipe
-from adain.commands.explain import explain
 from adain.errors import UserError
+from adain.preflight.explain import explain
+from adain.preflight.training import check_recipe
+from adain.preflight.values import check
 
 
 def conf_folder() -> Path:
@@ -28,7 +28,7 @@ def preflight(config: str, overrides: list[str]) -> DictConfig:
     """Composes the configuration and checks it.
 
     Returns:
-        The configuration. Files that it names are not looked at: see ``check_training.check_files``.
+        The configuration. Files that it names are not looked at: see ``training.check_files``.
 
     Raises:
         UserError: What is wrong, what is allowed and what to do.

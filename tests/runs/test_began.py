@@ -8,7 +8,7 @@ import sys
 
 def test_the_first_training_counts_from_the_start_of_its_process_and_the_next_from_its_own() -> None:
     script = (
-        "import time; time.sleep(0.5); from adain.commands.began import began\n"
+        "import time; time.sleep(0.5); from adain.runs.began import began\n"
         "print(time.time() - began()); print(time.time() - began())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -12,14 +12,14 @@ from PIL import Image
 
 from adain.choices import PreserveColor
 from adain.colour import colours, coral, keep_chroma
-from adain.commands.decoders import choose_decoder
-from adain.commands.method_request import checkpoint_of_method
 from adain.decoder import checkpoint_of
 from adain.device import find_device
 from adain.errors import UserError
 from adain.methods.interface import Method, require
 from adain.picture_kinds import to_pixels, unit
 from adain.stylize import Stylizer
+from adain.stylizing.decoders import choose_decoder
+from adain.stylizing.method_request import checkpoint_of_method
 from adain.weights import read_state
 
 

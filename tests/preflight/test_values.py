@@ -11,9 +11,9 @@ from typing import get_args
 import pytest
 
 from adain.choices import Accelerator, Precision
-from adain.commands import check_strategy, check_training
-from adain.commands.compose import conf_folder, preflight
 from adain.errors import UserError
+from adain.preflight import strategy, training
+from adain.preflight.compose import conf_folder, preflight
 
 FOLDERS = ["data.content=/a", "data.style=/b"]
 ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is seen later
@@ -21,8 +21,8 @@ ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is s
 
 @pytest.fixture(autouse=True)
 def _eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine has is asked elsewhere: in ``test_check_strategy``."""
-    monkeypatch.setattr(check_strategy, "_gpus", lambda: 8)
+    """What the machine has is asked elsewhere: in ``test_strategy``."""
+    monkeypatch.setattr(strategy, "_gpus", lambda: 8)
 
 
 def choices(group: str) -> list[str]:
@@ -44,7 +44,7 @@ TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
 
 @pytest.mark.parametrize("names", TOGETHER, ids=str)
 def test_every_file_of_every_group_passes(names: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_strategy, "_gpus", lambda: 1)
+    monkeypatch.setattr(strategy, "_gpus", lambda: 1)
     chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
     own = ["experiment=texture_network", ONE_STYLE] if "method=texture_network" in chosen else []
     preflight("train", [*chosen, *own, *(FOLDERS if "data=folders" in chosen else [])])
@@ -324,7 +324,7 @@ def test_devices_that_are_none_are_named(given: str) -> None:
 
 
 def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_training.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(training.os, "cpu_count", lambda: 4)
     preflight("train", ["trainer.devices=4", "trainer=cpu", "strategy=ddp"])
     assert "give at most 4" in message("trainer.devices=5", "trainer=cpu", "strategy=ddp")
 
@@ -346,7 +346,7 @@ def test_a_key_in_capitals_has_its_small_one_near() -> None:
 
 def _checked(*overrides: str) -> str:
     with pytest.raises(UserError) as caught:
-        check_training.check_files(preflight("train", list(overrides)))
+        training.check_files(preflight("train", list(overrides)))
     return str(caught.value)
 
 
@@ -359,14 +359,14 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert _checked("data=folders", f"data.content=[{tmp_path},/no]", style).startswith("data.content=/no does not")
     assert _checked("encoder.weights=no.pth").startswith("encoder.weights=no.pth is no existing file")
     assert _checked(*both, "data.held_out=no.txt").startswith("data.held_out=no.txt is no existing file")
-    check_training.check_files(preflight("train", both))
+    training.check_files(preflight("train", both))
 
 
 def test_logs_that_are_a_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "logs").touch()
     for below in ("logs", "logs/deeper"):
         assert f"{tmp_path}/logs is no folder" in _checked(f"logs={tmp_path}/{below}")
-    check_training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))
+    training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))
 
 
 def test_what_is_not_measured_cannot_be_monitored() -> None:
@@ -379,8 +379,8 @@ def test_more_loader_processes_than_cores_can_bear() -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_tensorboard_is_asked_for_before_anything_starts(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_training, "find_spec", lambda name: object() if there else None)
+    monkeypatch.setattr(training, "find_spec", lambda name: object() if there else None)
     if there:
-        check_training.check_files(preflight("train", ["logger=tensorboard"]))
+        training.check_files(preflight("train", ["logger=tensorboard"]))
     else:
         assert "EXTRAS=tensorboard" in _checked("logger=tensorboard")

@@ -13,11 +13,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.commands.check_training import check_files
-from adain.commands.compose import compose_config, conf_folder, preflight
-from adain.commands.explain import explain
 from adain.errors import UserError
 from adain.extras import install_command
+from adain.preflight.compose import compose_config, conf_folder, preflight
+from adain.preflight.explain import explain
+from adain.preflight.training import check_files
 from adain.sweeps.space import Axis, grid, overrides_of, probes, split
 
 

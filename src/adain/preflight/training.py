@@ -11,10 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from adain.choices import EXTENSIONS
-from adain.commands.explain import shown
 from adain.data.plan import walk
 from adain.errors import UserError
 from adain.extras import install_command
+from adain.preflight.explain import shown
 
 _WORKERS_PER_CORE = 4
 

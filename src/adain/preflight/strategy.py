@@ -62,7 +62,7 @@ def device_count(config: DictConfig) -> int:
 
 
 def launched_outside() -> tuple[int, int] | None:
-    """Rank and number of processes, if torchrun, srun or ``adain.commands.ranks`` started this process among others."""
+    """Rank and number of processes, if torchrun, srun or ``adain.runs.ranks`` started this process among others."""
     environment = os.environ
     if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
         rank = environment.get("RANK", environment["LOCAL_RANK"])

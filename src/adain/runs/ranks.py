@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from adain.errors import UserError
+from adain.files import write_whole
+from adain.mistakes import mistake
 
 _GRACE = 20.0  # seconds for the other ranks to notice that one is gone, write their summary and end
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # USR2: submitit, before SLURM's time is up
@@ -88,7 +91,7 @@ class _Group:
         self.processes = []
         for rank in range(count):
             process = subprocess.Popen(
-                [sys.executable, "-m", "adain.commands.ranks"],
+                [sys.executable, "-m", "adain.commands.train"],
                 env=environment | {"LOCAL_RANK": str(rank)},
                 stdin=subprocess.PIPE,
                 process_group=0,  # Ctrl-C reaches the ranks through us, once
@@ -174,25 +177,25 @@ def _mark_failed(summary: Path, message: str) -> None:
     with suppress(OSError):
         found = json.loads(summary.read_text())
         if found["status"] == "running":
-            part = summary.with_suffix(".part")
-            part.write_text(json.dumps(found | {"status": "failed", "error": message}, indent=2) + "\n")
-            part.replace(summary)
+            write_whole(summary, json.dumps(found | {"status": "failed", "error": message}, indent=2) + "\n")
 
 
 # --- in each rank ---------------------------------------------------------------------------------------------------
 
 
-def main() -> None:
+def is_rank() -> bool:
+    """Whether this process was started by ``run_ranks``."""
+    return "ADAIN_RANKS" in os.environ
+
+
+def serve(train: Callable[[DictConfig], object]) -> None:
     """One rank: takes the configuration from its standard input and trains."""
     from hydra.core.utils import setup_globals
-
-    from adain.commands.app import mistake
-    from adain.commands.train import train
 
     line = b""
     while not line.endswith(b"\n"):
         if not (piece := os.read(0, 65536)):
-            sys.exit("this is started by adain.commands.train, not by hand")
+            sys.exit("ADAIN_RANKS is set, as for the processes that a training starts: unset it")
         line += piece
     given = json.loads(line)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -216,7 +219,3 @@ def _follow_parent() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,11 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.commands.allowed import Allowed, allowed
-from adain.commands.check_strategy import check_strategy
-from adain.commands.check_training import check_training
-from adain.commands.explain import is_used, near, shown
 from adain.errors import UserError
+from adain.preflight.allowed import Allowed, allowed
+from adain.preflight.explain import is_used, near, shown
+from adain.preflight.strategy import check_strategy
+from adain.preflight.training import check_training
 
 _NOWHERE = object()
 

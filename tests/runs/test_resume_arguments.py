@@ -10,9 +10,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from adain.commands.compose import preflight
-from adain.commands.resume import rewrite_arguments
 from adain.errors import UserError
+from adain.preflight.compose import preflight
+from adain.runs.resume import rewrite_arguments
 
 OWN = ["experiment=smoke", "trainer.max_steps=6", "optim.lr=2e-4"]
 

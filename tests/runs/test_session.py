@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adain.commands.session import Stopped, alone, stoppable
 from adain.errors import UserError
+from adain.runs.session import Stopped, alone, stoppable
 
 
 def _stop_myself(number: int, as_exit: bool = False) -> None:

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image
 
 from adain.choices import VIDEO_RESULTS
-from adain.commands.found import Found
 from adain.errors import UserError
+from adain.stylizing.found import Found
 
 ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
 """File endings by the word for ``format``, of pictures."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from omegaconf import DictConfig
 
-from adain.commands.found import Found
-from adain.commands.results import PIPE, Job
 from adain.errors import UserError
 from adain.extras import install_command
 from adain.request import check_video, is_live
+from adain.stylizing.found import Found
+from adain.stylizing.results import PIPE, Job
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -146,7 +146,7 @@ def make_video(
 
 def show_frames(job: Job, config: DictConfig, *how: Any) -> Image.Image:
     """A video's frames above the same in its style, as ``make_video`` makes them; ``how`` is what that takes too."""
-    from adain.commands.grids import frame_grid
+    from adain.stylizing.grids import frame_grid
 
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.mkv"

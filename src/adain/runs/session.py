@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from adain.commands.check_strategy import launched_outside
 from adain.errors import UserError
-from adain.sweeps.folder import lock
+from adain.files import lock
+from adain.preflight.strategy import launched_outside
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from adain.commands import check_strategy
 from adain.commands.arguments import keep_to_one_folder
-from adain.commands.compose import preflight
 from adain.errors import UserError
+from adain.preflight import strategy
+from adain.preflight.compose import preflight
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Hydra, of launchers' schemas: see commands/app.py
 RANK = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
@@ -56,7 +56,7 @@ def _every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_impossible_is_refused(gpus: int, words: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_strategy, "_gpus", lambda: gpus)
+    monkeypatch.setattr(strategy, "_gpus", lambda: gpus)
     with pytest.raises(UserError) as error:
         preflight("train", words.split())
     assert said in str(error.value)
@@ -77,7 +77,7 @@ def test_the_impossible_is_refused(gpus: int, words: str, said: str, monkeypatch
 )
 def test_the_possible_passes(gpus: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last is for a cluster's machines, not for the one that asks."""
-    monkeypatch.setattr(check_strategy, "_gpus", lambda: gpus)
+    monkeypatch.setattr(strategy, "_gpus", lambda: gpus)
     preflight("train", words.split())
 
 

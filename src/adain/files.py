@@ -1,0 +1,45 @@
+"""Files that appear whole, and places that one process works in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside ``path``, with its ending, to write to: it becomes ``path`` if the block ends without an error.
+
+    Whoever reads ``path`` finds the old content or the new one, never a part, also where the process is killed.
+    """
+    part = path.with_name(f".{path.stem[-100:]}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file, text in UTF-8, that appears whole."""
+    with replacing(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[bool]:
+    """Holds a lock that the system gives back when the process ends, however it ends; False if another has it."""
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
