@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep report stylize stylize-dataset export evaluate compare bench gallery demo doctor watch test lint check clean
+.PHONY: help setup train sweep report stylize stylize-dataset export evaluate compare bench gallery demo doctor watch test coverage lint check clean
 
 help: ## this list
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
@@ -84,8 +84,13 @@ demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)
 
-test: $(READY) ## tests with coverage of src/; ARGS='-m ""' adds the slow ones, which start servers and several processes
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered -m "not slow" $(ARGS)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test: $(READY) ## the tests, in six minutes on two cores; ARGS='-m ""' adds the slow ones, which start servers and several processes
+	@$(PYTEST) $(ARGS)
+
+coverage: $(READY) ## the tests with coverage of src/: half as long again
+	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

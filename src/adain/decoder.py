@@ -230,6 +230,10 @@ def _file_of(source: str | Path) -> Path:
             raise UserError("this installation ships no decoder: give decoder=reference, or a file")
         return SHIPPED
     path = Path(source).expanduser()
+    if path.name == str(source) and not path.suffix and not path.exists():
+        raise UserError(
+            f"{source!r} is no decoder: give 'best', 'shipped', 'reference', a run's folder (as logs/latest) or a file"
+        )
     return checkpoint_of(path) if path.is_dir() else path
 
 

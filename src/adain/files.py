@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever reads ``path`` finds the old content or the new one, never a part, also where the process is killed.
     """
-    part = path.with_name(f".{path.stem[-100:]}.part{path.suffix}")
+    part = path.with_name(f".{path.stem[-100:]}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
         part.replace(path)

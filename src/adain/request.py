@@ -25,6 +25,8 @@ def check_request(
     Raises:
         UserError: If a number is out of its range, or there is not one weight and one mask a style.
     """
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        raise UserError(f"alpha={alpha!r} is no number: give 0 (the content) to 1 (the full style)")
     if not alpha >= 0 or (alpha > 1 and not extrapolate) or alpha == float("inf"):
         beyond = "; more than 1 is exaggeration, for which set extrapolate=true" if alpha > 1 else ""
         raise UserError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")

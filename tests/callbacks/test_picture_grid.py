@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from adain.callbacks.picture_grid import picture_grid
+from adain.grid import picture_grid
 
 
 def test_rows_and_columns_stand_where_they_should() -> None:

@@ -14,9 +14,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from adain import quoting
-from adain.commands import app, compose
+from adain import mistakes, quoting
+from adain.commands import app
 from adain.errors import UserError
+from adain.preflight import compose
 
 # --- a mistyped key, as a user types it -----------------------------------------------------------------------------
 
@@ -260,8 +261,8 @@ def test_a_missing_package_is_named_with_its_extra_and_the_command(
 @pytest.mark.parametrize("plugin", ["hydra_ray_launcher", "hydra_joblib_launcher"])
 def test_a_plugin_of_hydra_is_a_package(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [f"{plugin.replace('_', '-')}>=1; extra == 'clusters'"]
-    monkeypatch.setattr(app.metadata, "requires", lambda _: wanted)
-    assert "`clusters`" in app.missing_package(ModuleNotFoundError("", name=f"hydra_plugins.{plugin}.launcher"))
+    monkeypatch.setattr(mistakes.metadata, "requires", lambda _: wanted)
+    assert "`clusters`" in mistakes.missing_package(ModuleNotFoundError("", name=f"hydra_plugins.{plugin}.launcher"))
 
 
 # --- a machine that cannot be written to ----------------------------------------------------------------------------

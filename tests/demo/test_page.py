@@ -212,6 +212,10 @@ def test_ten_at_once_are_served_in_order(served: Served, tmp_path: Path) -> None
         job.add_done_callback(note(i))
         jobs.append(job)
     results = [job.result(timeout=120) for job in jobs]
+    _, least, _ = clients[0].predict(
+        file(str(contents[0])), file(str(style)), api_name="/stylize"
+    )  # the rest by default
+    assert np.array_equal(Image.open(least), Image.open(results[0][1]))
     for content, (_, path, text) in zip(contents, results, strict=True):
         expected = served.studio.stylizer.stylize(Image.open(content), Image.open(style))
         assert np.abs(np.asarray(Image.open(path), int) - np.asarray(expected, int)).max() <= 1

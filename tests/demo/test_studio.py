@@ -57,6 +57,16 @@ def test_hostile_uploads_are_one_sentence(name: str, tmp_path: Path, studio: Stu
         assert str(tmp_path) not in str(told.value)
 
 
+def test_a_photograph_keeps_its_transparency(tmp_path: Path, studio: Studio) -> None:
+    picture = Image.open(draw(tmp_path / "a.png", 1, (48, 40))).convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    picture.save(tmp_path / "a.png")
+    style = draw(tmp_path / "s.png", 2)
+    read, made = studio.stylize(tmp_path / "a.png", (style, *NONE), (1, 1, 1, 1))
+    assert (read.picture.mode, made.mode) == ("RGBA", "RGBA")
+    assert np.array_equal(np.asarray(made)[..., 3], np.asarray(picture)[..., 3])
+
+
 def test_a_cut_picture_and_a_sliver_are_refused(tmp_path: Path, studio: Studio) -> None:
     whole = draw(tmp_path / "a.jpg", 1, (400, 300)).read_bytes()
     with pytest.raises(UserError, match="photograph cannot be used"):

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from pytorch_lightning import seed_everything
 
 from adain.decoder import Decoder
-from tests.commands.test_resume import start, wait_for
 from tests.conftest import Run, command, train
+from tests.runs.test_resume import start, wait_for
 
 pytestmark = pytest.mark.slow
 

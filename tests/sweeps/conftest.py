@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from adain.callbacks.grid_layout import picture_grid
+from adain.grid import picture_grid
 from adain.preflight.compose import compose_config
 
 MULTIRUN = """

@@ -8,9 +8,9 @@ from typing import Any
 import pytorch_lightning as pl
 from PIL import Image
 
-from adain.callbacks.grid_layout import picture_grid as picture_grid
 from adain.callbacks.wandb_run import left_out_if_refused, wandb_loggers
 from adain.data.picture import to_picture
+from adain.grid import picture_grid
 
 _MOST_COLUMNS = 12  # validations kept for the table; beyond, every second one is dropped
 
@@ -58,7 +58,8 @@ class PictureGrid(pl.Callback):
         if not trainer.is_global_zero:
             return
         step = trainer.global_step
-        grid = picture_grid([[*row[2:], out] for row, out in zip(self._rows, self._outputs[step], strict=True)])
+        rows = [[*row[2:], out] for row, out in zip(self._rows, self._outputs[step], strict=True)]
+        grid = picture_grid(rows, ["content", "style", f"step {step}"])
         self.folder.mkdir(parents=True, exist_ok=True)
         self.latest = self.folder / f"step_{step:06d}.png"
         grid.save(self.latest)

@@ -37,6 +37,7 @@ class RunSummary(pl.Callback):
         began: When the user's waiting for the first step began.
         history: For each validation, its step and its metrics.
         reference: Held-out losses of the decoder that the run is compared with, by name; empty until then.
+        first_step: Seconds from there until it was done; None before that, and where nothing was left to train.
         status: ``running``, ``finished``, ``pruned``, ``preempted`` or ``failed``.
     """
 
@@ -46,7 +47,7 @@ class RunSummary(pl.Callback):
         self.reference: dict[str, float] = {}
         self.status, self.error = "running", ""
         self._start = self.began = time.time()
-        self._first_step: float | None = None
+        self.first_step: float | None = None
         self._rate: dict[str, float] = {}
         self._train: dict[str, float] = {}
 
@@ -63,8 +64,8 @@ class RunSummary(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Notes how long the first step took to come."""
-        if self._first_step is None:
-            self._first_step = time.time() - self.began
+        if self.first_step is None:
+            self.first_step = time.time() - self.began
 
     def _recall(self, trainer: pl.Trainer) -> None:
         if trainer.ckpt_path and self.path.is_file():
@@ -133,7 +134,7 @@ class RunSummary(pl.Callback):
             "train": self._train,
             "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
             "peak_memory_mib": round(peak_memory_mib()),
-            "first_step_seconds": None if self._first_step is None else round(self._first_step, 2),
+            "first_step_seconds": None if self.first_step is None else round(self.first_step, 2),
             "wall_seconds": round(time.time() - self._start, 1),
             "precision": trainer.precision,
             "device": str(trainer.strategy.root_device),

@@ -64,9 +64,9 @@ def stylize(config: DictConfig) -> None:
                 unusable[str(reason)] = None
                 continue
             if sink is None:
-                save(result, job.out, work.profile)
+                save(result, job.out, work.profile, config.quality)
             else:
-                send(result, config.format, sink, work.profile)
+                send(result, config.format, sink, work.profile, config.quality)
             done += 1
             detail = f"  ({result.width} x {result.height}, {decoder})" if len(jobs) == 1 else ""
             tqdm.write(f"{job.out}{detail}")
@@ -231,7 +231,8 @@ class Work:
         try:
             return read_picture(path, None, self.config.max_pixels, min_side, keep_alpha)
         except PictureError as error:
-            raise Unusable(f"{key}={path} cannot be used ({error})") from None
+            raised = ", which may be raised" if "max_pixels" in str(error) else ""
+            raise Unusable(f"{key}={path} cannot be used ({error}{raised})") from None
 
 
 def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:

@@ -18,6 +18,7 @@ from adain.extras import install_command
 from adain.stylizing.decoders import choose_decoder
 
 _PATHS = ("content", "style", "out", "decoder")
+_KINDS = {"content": "contents", "style": "styles"}
 _FORMATS = ("keep", "jpg", "png", "webp")
 _ENGINES = ("local", "ray")
 _OPTIONAL = ("size", "crop", "style_size", "batch_size", "workers", "ray.cpus", "ray.actors")
@@ -183,8 +184,9 @@ def _report(config: DictConfig, manifest: Any, made: int, before: int, seconds: 
     speed = f"  ({made / seconds:.1f} pictures per second)" if made else ""
     print(f"\nmade          {made} pictures{there}{speed}")
     if manifest.skipped:
-        count = len(manifest.skipped)
-        print(f"passed over   {count} unreadable picture{'s'[: count > 1]}, listed in {manifest.unreadable_path}")
+        kinds = [kind for kind, _ in manifest.skipped]
+        counts = [f"{kinds.count(kind)} {word}" for kind, word in _KINDS.items() if kind in kinds]
+        print(f"passed over   {' and '.join(counts)} that cannot be read, listed in {manifest.unreadable_path}")
     print(f"pictures      {out}/")
     print(f"manifest      {manifest.path}")
     if made + before == 0:
@@ -195,7 +197,8 @@ def _report(config: DictConfig, manifest: Any, made: int, before: int, seconds: 
         words = [f"{key}={config[key] if key in _PATHS else value}" for key, _, value in typed]
         print(f"next          make stylize-dataset {' '.join(map(_shell, words))} shard={following}")
     elif config.shards > 1:
-        print(f"next          the other shards, 0 to {config.shards - 2}, if they are not done")
+        others = "shard 0" if config.shards == 2 else f"shards 0 to {config.shards - 2}"
+        print(f"next          {others}, if not done yet")
     else:
         print(f"next          head -n 3 {_shell(str(manifest.path))}   (what came from what)")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.app import fail, run
@@ -19,7 +20,7 @@ from adain.commands.quiet import quieten
 from adain.errors import UserError
 from adain.preflight.strategy import SHARDING, check_strategy, device_count, launched_outside, strategy_kind
 from adain.runs.began import began
-from adain.runs.outcome import compare, point_latest, report, say_shared, step_of, write_pairs
+from adain.runs.outcome import compare, point_latest, report, say_shared, write_pairs
 from adain.runs.ranks import is_rank, run_ranks, serve
 from adain.runs.resume import requeued, rewrite_arguments
 from adain.runs.session import Stopped, alone, say_stopped, stoppable
@@ -111,10 +112,14 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         method.to(device)
         if config.ckpt is None:
             trainer.validate(method, datamodule, verbose=False)
-        before = 0 if config.ckpt is None else step_of(config.ckpt)
-        if before >= trainer.max_steps > 0 and trainer.is_global_zero:
-            print(f"it has made its {before} steps already: a larger trainer.max_steps goes on with it")
         trainer.fit(method, datamodule, ckpt_path=config.ckpt)
+        if (
+            summary
+            and summary.first_step is None
+            and trainer.is_global_zero
+            and trainer.global_step >= trainer.max_steps
+        ):
+            print(f"it had made its {trainer.global_step} steps already: a larger trainer.max_steps goes on with it")
         received = callbacks["last"].received if "last" in callbacks else None
         code = 128 + received if received else 0
         if config.compare_with is not None and not received and trainer.is_global_zero:
@@ -135,7 +140,8 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
     finally:
         close_wandb(code)
     if trainer.is_global_zero:
-        report(folder, config.logs, callbacks, reference, method.method, stopped=code != 0)
+        several = HydraConfig.get().mode == RunMode.MULTIRUN
+        report(folder, config.logs, callbacks, reference, method.method, stopped=code != 0, several=several)
     if code:
         if received == signal.SIGUSR2 and callable(signal.getsignal(received)):
             os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again

@@ -142,7 +142,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             if source is None:
                 return None, _picture_note(studio)
             try:
-                read = studio.read(source, "photograph")
+                read = studio.read(source, "photograph", keep_alpha=True)
             except UserError as error:
                 gr.Warning(html.escape(str(error), quote=False), title=_REFUSED)
                 return None, f'<p class="note bad">{html.escape(str(error))}</p>'
@@ -175,9 +175,9 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             return [gr.Slider(visible=several and style is not None) for style in filled]
 
         def paint_it(
-            content: Source | None, style_1: Source | None, style_2: Source | None, style_3: Source | None,
-            style_4: Source | None, share_1: float, share_2: float, share_3: float, share_4: float, alpha: float,
-            preserve_color: str, rest: str, paint: str,
+            content: Source | None, style_1: Source | None, style_2: Source | None = None, style_3: Source | None = None,
+            style_4: Source | None = None, share_1: float = 1, share_2: float = 1, share_3: float = 1, share_4: float = 1,
+            alpha: float = 1, preserve_color: str = "none", rest: str = "photograph", paint: str = "",
         ) -> tuple[tuple[str, str], str, str]:  # fmt: skip
             """Paints a photograph in one to four styles; returns both, the result's file and a note."""
             begun = time.monotonic()

@@ -53,7 +53,7 @@ class Limits(NamedTuple):
 
 
 class Read(NamedTuple):
-    """An upload that was accepted: RGB, upright, and the width and height it came with."""
+    """An upload that was accepted: RGB, or RGBA where that was asked for, upright, and the width and height it came with."""
 
     picture: Image.Image
     size: tuple[int, int]
@@ -76,8 +76,8 @@ class Studio:
         self._styles: OrderedDict[str, Statistics] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, source: Source, what: str, side: int | None = None) -> Read:
-        """Decodes an upload and reduces it to ``side``, the limits' own by default.
+    def read(self, source: Source, what: str, side: int | None = None, keep_alpha: bool = False) -> Read:
+        """Decodes an upload and reduces it to ``side``, the limits' own by default; transparency is laid on white or kept.
 
         Raises:
             UserError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
@@ -91,7 +91,7 @@ class Studio:
         try:
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
                 _known_kind(stream)
-                picture = read_picture(stream, max_pixels=self.limits.max_pixels, min_side=SMALLEST)
+                picture = read_picture(stream, None, self.limits.max_pixels, SMALLEST, keep_alpha)
         except PictureError as error:
             raise UserError(f"The {what} cannot be used ({error}): give a {_listed(KINDS)} picture.") from None
         full = picture.size
@@ -162,7 +162,7 @@ class Studio:
             raise UserError("Every style's share is 0: raise at least one.")
         mix = weights if len(chosen) > 1 else None
         check_request(len(chosen), alpha, mix, None, preserve_color, False)
-        read = self.read(content, "photograph")
+        read = self.read(content, "photograph", keep_alpha=True)
         masks = None
         if paint:
             covers = painted(paint)

@@ -141,8 +141,8 @@ _OTHERS = {
             "precision": get_args(Arithmetic),
         },
         words_or_path={"decoder": _DECODERS},
-        least={"alpha": 0, "max_pixels": 256, "cell": 16, "temporal": 0, "crf": 0},
-        most={"alpha": 1, "temporal": 1, "crf": 51},
+        least={"alpha": 0, "max_pixels": 256, "cell": 16, "temporal": 0, "crf": 0, "quality": 1},
+        most={"alpha": 1, "temporal": 1, "crf": 51, "quality": 100},
     ),
     "stylize_dataset": Allowed(
         words={"precision": get_args(Arithmetic)},

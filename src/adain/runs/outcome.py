@@ -65,13 +65,6 @@ def say_shared(datamodule: Any) -> None:
             print(f"data.{kind} is one picture: it is trained on and held out, so held-out losses say little")
 
 
-def step_of(checkpoint: str) -> int:
-    """How many steps a run's checkpoint has made; 0 where it does not say, as DeepSpeed's folders."""
-    from adain.weights import read_state
-
-    return int(read_state(Path(checkpoint)).get("global_step", 0)) if Path(checkpoint).is_file() else 0
-
-
 def report(
     folder: Path,
     logs: str,
@@ -79,8 +72,9 @@ def report(
     reference: tuple[float, float] | None,
     method: str,
     stopped: bool,
+    several: bool,
 ) -> None:
-    """The last lines: what came of it, where it is, what to type next."""
+    """The last lines: what came of it, where it is, what to type next; of a job of ``several``, the sweep says that."""
     from adain.callbacks.figures import label
 
     shown = relative(folder)
@@ -100,6 +94,8 @@ def report(
     if "skipped" in callbacks and callbacks["skipped"].seen:
         listed = relative(callbacks["skipped"].path)
         print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
+    if several:
+        return
     inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
     other = "" if method == "adain" else f"method={method} "
     elsewhere = "" if logs == "logs" else f" logs={logs}"  # where latest and last are looked for

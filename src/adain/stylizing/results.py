@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from PIL import Image
 
 from adain.choices import VIDEO_RESULTS
 from adain.errors import UserError
+from adain.files import replacing
 from adain.stylizing.found import Found
 
 ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
@@ -162,40 +162,39 @@ def check_places(jobs: Sequence[Job], folder: Path, inputs: Iterable[Found]) -> 
             raise UserError(f"out={place} cannot be written ({existing} is not writable): give another folder")
 
 
-def save(picture: Image.Image, out: Path, profile: bytes | None = None) -> None:
+def save(picture: Image.Image, out: Path, profile: bytes | None = None, quality: int = 95) -> None:
     """Writes a picture beside its place and moves it there whole.
 
     Args:
         picture: RGB, or RGBA, which JPEG cannot hold: it is then laid on white.
         out: The file; its ending says the format.
         profile: The colour profile that its pixels are in, if the content had one.
+        quality: Of JPEG and WebP, 1 to 100.
 
     Raises:
         UserError: If it cannot be written.
     """
-    picture, options = _prepared(picture, out, profile)
-    part = out.with_name(f".{out.name[-100:]}.{os.getpid()}.part{out.suffix}")
+    picture, options = _prepared(picture, out, profile, quality)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(part, **options)
-        part.replace(out)
+        with replacing(out) as part:
+            picture.save(part, **options)
     except (OSError, ValueError) as error:
         raise UserError(
             f"out={out} cannot be written ({getattr(error, 'strerror', None) or error}): give another folder"
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
-def send(picture: Image.Image, format: str | None, sink: BinaryIO, profile: bytes | None = None) -> None:
-    """Writes a picture's file into a pipe. ``format`` is a key of ``ENDINGS``, by default png.
+def send(
+    picture: Image.Image, format: str | None, sink: BinaryIO, profile: bytes | None = None, quality: int = 95
+) -> None:
+    """Writes a picture's file into a pipe, as ``save`` does. ``format`` is a key of ``ENDINGS``, by default png.
 
     Raises:
         UserError: If it cannot be written.
     """
     ending, content = ENDINGS[format or "png"], io.BytesIO()
-    picture, options = _prepared(picture, PIPE.with_suffix(ending), profile)
+    picture, options = _prepared(picture, PIPE.with_suffix(ending), profile, quality)
     picture.save(content, Image.registered_extensions()[ending], **options)
     left = content.getbuffer()
     try:
@@ -205,12 +204,14 @@ def send(picture: Image.Image, format: str | None, sink: BinaryIO, profile: byte
         raise UserError(f"out=- cannot be written ({(error.strerror or str(error)).lower()}): give a file") from None
 
 
-def _prepared(picture: Image.Image, out: Path, profile: bytes | None) -> tuple[Image.Image, dict[str, Any]]:
+def _prepared(
+    picture: Image.Image, out: Path, profile: bytes | None, quality: int
+) -> tuple[Image.Image, dict[str, Any]]:
     """The picture as the file's format takes it, and the options to save it with."""
     ending = out.suffix.lower()
     if (longest := max(picture.size)) > _LONGEST.get(ending, longest):
         raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
-    options: dict[str, Any] = {"quality": 95}
+    options: dict[str, Any] = {"quality": quality}
     if ending in (".jpg", ".jpeg"):
         options["subsampling"] = 0  # full colour resolution: strokes are small and saturated
         if picture.mode == "RGBA":

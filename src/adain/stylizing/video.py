@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -122,26 +123,41 @@ def make_video(
             bar.total = max(done, total) if total else None
             bar.update(done - bar.n)
 
-        return stylize_video(
-            stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
-            content,
-            sink or job.out,
-            styles,
-            config.alpha,
-            weights=None if config.weights is None else [float(weight) for weight in config.weights],
-            masks=masks,
-            preserve_color=preserve,
-            extrapolate=config.extrapolate,
-            tile=tile,
-            temporal=config.temporal,
-            side=config.side,
-            seconds=config.seconds,
-            crf=config.crf,
-            batch_size=config.batch_size,
-            max_pixels=config.max_pixels,
-            settings=settings,
-            progress=progress,
-        )
+        try:
+            return stylize_video(
+                stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
+                content,
+                sink or job.out,
+                styles,
+                config.alpha,
+                weights=None if config.weights is None else [float(weight) for weight in config.weights],
+                masks=masks,
+                preserve_color=preserve,
+                extrapolate=config.extrapolate,
+                tile=tile,
+                temporal=config.temporal,
+                side=config.side,
+                seconds=config.seconds,
+                crf=config.crf,
+                batch_size=config.batch_size,
+                max_pixels=config.max_pixels,
+                settings=settings,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            if sink is None and not is_live(content):
+                bar.close()
+                _say_kept(int(bar.n), bar.total)
+            raise
+
+
+def _say_kept(done: int, total: float | None) -> None:
+    """What an interrupted video has kept: its whole parts."""
+    from adain.video.parts import PART
+
+    kept = done - done % PART
+    of = f" of about {total:.0f}" if total else ""
+    print(f"{kept} frames{of} are kept: the same command goes on after them", file=sys.stderr)
 
 
 def show_frames(job: Job, config: DictConfig, *how: Any) -> Image.Image:

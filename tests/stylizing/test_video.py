@@ -1,0 +1,47 @@
+"""What ``make stylize`` says of a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("av", reason="needs the extra `video`")
+
+from omegaconf import DictConfig
+
+from adain.preflight.compose import compose_config
+from adain.stylizing.found import Found
+from adain.stylizing.results import Job
+from adain.stylizing.video import make_video
+
+
+def interrupted_after(frames: int, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a video of 300 frames that Ctrl-C ends after some."""
+
+    def stylize_video(*args: Any, progress: Any, **options: Any) -> None:
+        progress(frames, 300)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("adain.video.clip.stylize_video", stylize_video)
+    monkeypatch.setattr("adain.dataset.weights_digest", lambda decoder: "digest")
+    config: DictConfig = compose_config("stylize", ["content=a.mp4", "style=b.jpg"])
+    stylizer: Any = SimpleNamespace(decoder=None)
+    job = Job(Found(Path(content), Path("a.mp4"), None, True), (), Path("out.mp4"))
+    with pytest.raises(KeyboardInterrupt):
+        make_video(job, config, stylizer, [], None, "none", "auto")
+
+
+@pytest.mark.parametrize(("frames", "kept"), [(100, 96), (47, 0), (48, 48)])
+def test_an_interrupted_video_says_what_it_has_kept(
+    frames: int, kept: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted_after(frames, "a.mp4", monkeypatch)
+    assert f"{kept} frames of about 300 are kept: the same command goes on after them" in capsys.readouterr().err
+
+
+def test_a_camera_promises_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    interrupted_after(100, "camera:0", monkeypatch)
+    assert "kept" not in capsys.readouterr().err
