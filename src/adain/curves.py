@@ -104,6 +104,10 @@ def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str]
                 axis.plot(*zip(*points, strict=True), "o-", color=colour, lw=1.8, ms=4, label=run.name)
         for value in dict.fromkeys(run.reference[loss] for run in curves if loss in run.reference):
             axis.axhline(value, color="#666666", lw=1.2, ls="--", label="decoder compared with")
+        shown = [value for run in curves for _, value in run.held_out.get(loss, ())]
+        shown += [run.reference[loss] for run in curves if loss in run.reference]
+        if shown and max(shown) > 0:  # single batches scatter widely and would squeeze the held-out losses
+            axis.set_ylim(0.9 * min(shown), 1.1 * max(shown))
         low, high = axis.get_ylim()
         if low > 0 and high / low > 8:
             axis.set_yscale("log")

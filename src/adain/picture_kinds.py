@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from adain.data.picture import to_rgb
@@ -66,14 +66,18 @@ def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], A
 
 
 def _opened(picture: Image.Image, what: str) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
-    full = to_rgb(ImageOps.exif_transpose(picture), keep_alpha=True)
-    opaque = full if full.mode == "RGB" else to_rgb(full)
-    array = np.array(opaque)  # a copy: Pillow's own memory is read-only
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    # each copy of a large picture counts: this one is none where the picture is plain RGB
+    full = picture if picture.mode == "RGB" and not picture.info else to_rgb(picture, keep_alpha=True)
+    transparency = full.getchannel("A") if full.mode == "RGBA" else None
+    array = np.array(full if transparency is None else to_rgb(full))  # a copy: Pillow's own memory is read-only
+    del full
 
     def as_picture(output: Tensor) -> Image.Image:
         made = Image.fromarray(output[0].permute(1, 2, 0).cpu().numpy())
-        if full.mode == "RGBA":
-            made.putalpha(full.getchannel("A"))
+        if transparency is not None:
+            made.putalpha(transparency)
         return made
 
     return _checked(torch.from_numpy(array).permute(2, 0, 1)[None], what), as_picture

@@ -60,7 +60,7 @@ def test_grids_of_the_same_pairs_at_every_validation(smoke: Run) -> None:
     grids = sorted((smoke.folder / "samples").glob("*.png"))
     assert [grid.name for grid in grids] == ["step_000000.png", "step_000003.png", "step_000006.png"]
     first, last = Image.open(grids[0]), Image.open(grids[-1])
-    assert first.size == last.size == (3 * 64 + 2 * 4, 2 * 64 + 4)
+    assert first.size == last.size == (3 * 64 + 2 * 4, 18 + 2 * 64 + 4)
     left = (0, 0, 2 * 64 + 4, first.height)
     assert first.crop(left).tobytes() == last.crop(left).tobytes(), "content and style stay"
     assert first.tobytes() != last.tobytes(), "outputs change"

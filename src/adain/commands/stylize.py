@@ -169,25 +169,32 @@ class Work:
             raise Unusable(f"content={job.content.path} cannot be used ({error.reason})") from None
 
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
-        from adain.stylizing.grids import alpha_grid, corner_grid, style_grid
+        from tqdm.auto import tqdm
+
+        from adain.stylizing.grids import alpha_grid, corner_grid, pictures_of, style_grid
 
         small = content.convert("RGB")
         small.thumbnail((self.config.cell, self.config.cell))
         pictures = [self._read("style", found.path) for found in job.styles]
         encoded: Any = pictures if self.preserve == "coral" else [self._style(found) for found in job.styles]
 
+        bar = tqdm(total=pictures_of(self.config.grid, len(job.styles)), unit="picture", desc="stylising", leave=False)
+
         def stylized(styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,)) -> Image.Image:
-            return self.stylizer.stylize(
+            made = self.stylizer.stylize(
                 small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.preserve, extrapolate=True
             )
+            bar.update()
+            return made
 
         alpha = self.config.alpha
         named = [(picture, found.path.stem) for picture, found in zip(pictures, job.styles, strict=True)]
-        if self.config.grid == "alpha":
-            return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
-        if self.config.grid == "styles":
-            return style_grid(small, named, lambda index: stylized([encoded[index]], alpha))
-        return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
+        with bar:
+            if self.config.grid == "alpha":
+                return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
+            if self.config.grid == "styles":
+                return style_grid(small, named, lambda index: stylized([encoded[index]], alpha))
+            return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
 
     def _reduced(self, content: Image.Image) -> Image.Image:
         from adain.data.picture import resize_short_side

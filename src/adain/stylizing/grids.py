@@ -57,6 +57,13 @@ def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
     return [[((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y) for x in share] for y in share]
 
 
+def pictures_of(grid: str, styles: int) -> int:
+    """How many results a grid of so many styles has: of ``alpha``, ``styles`` or ``corners``."""
+    if grid == "corners":
+        return sum(weights is not None for row in corner_weights(styles) for weights in row)
+    return len(ALPHAS) if grid == "alpha" else styles
+
+
 def corner_grid(
     content: Image.Image, styles: Sequence[Named], stylized: Callable[[tuple[float, ...]], Image.Image]
 ) -> Image.Image:

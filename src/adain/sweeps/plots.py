@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ from adain.sweeps.space import short_names, short_value
 
 _SCALE = "Viridis"
 _INK = "#1f2933"
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "cross")
 _MOST_LABELS = 14  # beyond, labels beside the points cover each other
 
 
@@ -50,6 +52,16 @@ def colours(sweep: Sweep) -> dict[int, str]:
     low, high = min(places), max(places)
     shades = sample_colorscale(_SCALE, [0.9 * (place - low) / (high - low) for place in places], colortype="rgb")
     return {job.number: shade for job, shade in zip(sweep.jobs, shades, strict=True)}
+
+
+def symbols(sweep: Sweep) -> dict[int, str]:
+    """One marker a job, telling those of one colour apart."""
+    shades, seen, found = colours(sweep), Counter[str](), {}
+    for job in sweep.jobs:
+        shade = shades[job.number]
+        found[job.number] = _SYMBOLS[seen[shade] % len(_SYMBOLS)]
+        seen[shade] += 1
+    return found
 
 
 def _styled(figure: go.Figure, height: int) -> go.Figure:
@@ -119,8 +131,9 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
 
 
 def _axis(values: list[float]) -> dict[str, object]:
+    """An axis that shows these values, whatever else is drawn."""
     if min(values) > 0 and max(values) / min(values) > 20:
-        return {"type": "log"}
+        return {"type": "log", "range": [math.log10(min(values) / 1.2), math.log10(max(values) * 1.2)]}
     pad = 0.12 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
     return {"range": [min(values) - pad, max(values) + pad]}
 
@@ -158,8 +171,11 @@ def _plain(text: str) -> str:
 
 
 def curves(sweep: Sweep) -> go.Figure | None:
-    """Held-out content and style loss over steps; the training losses behind them, where a CSV file was logged."""
-    shades = colours(sweep)
+    """Held-out content and style loss over steps; the training losses behind them, where a CSV file was logged.
+
+    The axes are those of the held-out losses: single batches, which scatter widely, would squeeze them.
+    """
+    shades, marks = colours(sweep), symbols(sweep)
     jobs = [job for job in sweep.jobs if job.summary.get("history")]
     if not jobs:
         return None
@@ -176,20 +192,16 @@ def curves(sweep: Sweep) -> go.Figure | None:
                 )  # fmt: skip
             figure.add_scatter(
                 x=[row["step"] for row in rows], y=[row[f"val/{term}"] for row in rows], mode="lines+markers",
-                name=_plain(job.label), legendgroup=str(job.number), showlegend=column == 1, marker={"size": 5},
+                name=_plain(job.label), legendgroup=str(job.number), showlegend=column == 1,
+                marker={"size": 6, "symbol": marks[job.number]},
                 line={"color": shades[job.number], "width": 2, "dash": "solid" if job.status == "finished" else "dash"},
                 hovertemplate=f"{_plain(job.label)}<br>step %{{x}}: %{{y:.4f}}<extra></extra>", row=1, col=column,
             )  # fmt: skip
     figure.update_xaxes(title="step")
-    lowest = [
-        row[f"val/{t}"]
-        for job in jobs
-        for row in job.summary["history"]
-        for t in ("content", "style")
-        if row.get(f"val/{t}", 0) > 0
-    ]
-    if lowest and max(lowest) / min(lowest) > 20:
-        figure.update_yaxes(type="log")
+    for column, term in enumerate(("content", "style"), 1):
+        values = [row[f"val/{term}"] for job in jobs for row in job.summary["history"] if f"val/{term}" in row]
+        if finite := [value for value in values if math.isfinite(value)]:
+            figure.update_yaxes(**_axis(finite), row=1, col=column)
     figure.update_layout(legend={"font": {"size": 11}, "y": 1, "yanchor": "top"})
     return _styled(figure, min(max(420, 120 + 18 * len(jobs)), 900))
 
