@@ -17,6 +17,7 @@ from adain.data.picture import resized, to_tensor
 from adain.data.sources import FolderSource, Place
 from adain.data.synthetic import SyntheticSource
 from adain.errors import UserError
+from tests.data.test_picture import green_first
 
 FRAMING = Framing(resize=24, crop=16, flip=0.5)
 
@@ -161,6 +162,18 @@ def test_crop_is_that_of_the_resized_picture(resize: int) -> None:
         x, y = (int(random.integers(side - 16 + 1)) for side in reversed(whole.shape[1:]))
         crop = Framing(resize, 16, 0.0)(noise, np.random.default_rng(seed), flip=False)
         assert (crop.int() - whole[:, y : y + 16, x : x + 16].int()).abs().max() <= 1  # Pillow's rounding
+
+
+def test_crops_and_held_out_squares_are_in_srgb_whatever_the_profile(tmp_path: Path) -> None:
+    """The profile is applied to what is cut out, not to the file: see ``decode_picture``."""
+    Image.new("RGB", (48, 36), (255, 0, 0)).save(tmp_path / "a.png", icc_profile=green_first())
+    source = FolderSource(str(tmp_path))
+    assert source.read(source.names[0], 24).getpixel((0, 0)) == (255, 0, 0)
+    green = torch.tensor([0, 255, 0])[:, None, None]
+    pair = next(iter(PairStream(source, source, FRAMING, 0, Place())))
+    held = HeldOutPairs(source, source, 1, 24)[0]
+    for pixels in (pair["content"], pair["style"], held["content"], held["style"]):
+        assert (pixels.int() - green).abs().max() <= 3
 
 
 def test_crop_as_large_as_the_picture() -> None:

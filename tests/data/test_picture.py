@@ -263,12 +263,17 @@ def test_broken_exif_is_ignored(encode: Encode) -> None:
     assert read(encode(Image.new("RGB", (16, 12)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")).size == (16, 12)
 
 
-def test_colour_profile_is_applied(encode: Encode) -> None:
+def green_first() -> bytes:
+    """The profile of a space whose first channel is green."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"sRGB", b"odd ").replace("sRGB".encode("utf-16-be"), "oddd".encode("utf-16-be"))
-    for one, other in ((b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")):  # a space whose first channel is green
+    for one, other in ((b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")):
         swapped = swapped.replace(one, b"????").replace(other, one).replace(b"????", other)
-    picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=swapped))
+    return swapped
+
+
+def test_colour_profile_is_applied(encode: Encode) -> None:
+    picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=green_first()))
     assert near(picture, (0, 255, 0))
 
 

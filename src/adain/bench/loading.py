@@ -24,7 +24,7 @@ PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 def our_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
     """What a worker does for a training picture, and what the device does with it."""
     framing, random = Framing(resize, crop, 0.0), np.random.default_rng(0)
-    return lambda path: to_unit(framing(decode_picture(path, resize), random, flip=False))
+    return lambda path: to_unit(framing(decode_picture(path, resize, own_colours=True), random, flip=False))
 
 
 def plain_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:

@@ -17,6 +17,7 @@ def quieten() -> None:
         ".*checkpoint when resuming mid-epoch.*",
         ".*You're resuming from a checkpoint that ended before.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
+        ".*You defined a `validation_step` but have no `val_dataloader`.*",  # the benchmark's loop alone
         ".*LeafSpec.*",
         ".*`srun` command is available.*",
         ".*`broadcast_buffers` is deprecated.*",  # what shall replace it is not there yet

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_tensor, to_unit
+from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_rgb, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
 from adain.errors import UserError
 
@@ -54,7 +54,7 @@ class Framing(NamedTuple):
         width, height = resized(picture.size, self.resize)
         x = int(random.integers(width - self.crop + 1))
         y = int(random.integers(height - self.crop + 1))
-        pixels = to_tensor(crop_resized(picture, self.resize, x, y, self.crop))
+        pixels = to_tensor(to_rgb(crop_resized(picture, self.resize, x, y, self.crop)))
         return pixels.flip(2) if flip and random.random() < self.flip else pixels
 
 
@@ -120,7 +120,7 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
 
     def _centre(self, source: IndexedSource, name: str) -> Tensor:
         try:
-            picture = resize_short_side(source.read(name, self.size), self.size)
+            picture = resize_short_side(to_rgb(source.read(name, self.size)), self.size)
         except PictureError as error:
             raise UserError(
                 f"the held-out picture {name} cannot be read ({error}): remove it from the folder"

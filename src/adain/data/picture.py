@@ -58,6 +58,7 @@ def decode_picture(
     max_pixels: int = MAX_PIXELS,
     min_side: int = 1,
     keep_alpha: bool = False,
+    own_colours: bool = False,
 ) -> Image.Image:
     """Decodes a picture.
 
@@ -71,9 +72,11 @@ def decode_picture(
         max_pixels: Larger pictures are refused before they are decoded.
         min_side: So are pictures whose shorter side is below this.
         keep_alpha: Keep transparency in place of laying it on white.
+        own_colours: Leave the colours of an opaque picture with an embedded profile as they are, for ``to_rgb`` to convert what
+            is taken of it: converting a large picture takes longer than decoding it.
 
     Returns:
-        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent.
+        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent; with ``own_colours`` maybe CMYK or grey.
 
     Raises:
         PictureError: If the file is missing, empty, cut short, no picture, or too large; or, with ``at_least``, over 64
@@ -90,6 +93,8 @@ def decode_picture(
             if at_least is not None:
                 picture.draft("RGB", resized(picture.size, at_least))
             ImageOps.exif_transpose(picture, in_place=True)
+            if own_colours and picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info:
+                return picture.copy()
             return to_rgb(picture, keep_alpha)
     except PictureError:
         raise
@@ -112,7 +117,7 @@ def _reason(error: Exception) -> str:
 
 
 def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
-    """A picture of any mode as RGB in sRGB; see ``read_picture``. The file's orientation is not applied."""
+    """A picture of any mode as RGB in sRGB; see ``decode_picture``. The file's orientation is not applied."""
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         return _high_depth_to_rgb(picture)
     if picture.mode == "P" or "transparency" in picture.info:

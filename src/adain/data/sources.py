@@ -102,7 +102,10 @@ class IndexedSource(ABC):
 
     @abstractmethod
     def read(self, name: str, at_least: int) -> Image.Image:
-        """The named picture, its shorter side of ``at_least`` pixels if the file has so many. Raises PictureError."""
+        """The named picture, its shorter side of ``at_least`` pixels if the file has so many. Raises PictureError.
+
+        What is used of it goes through ``picture.to_rgb``: its colours may still be those of its profile.
+        """
 
     @abstractmethod
     def subset(self, names: Sequence[str]) -> IndexedSource:
@@ -206,7 +209,7 @@ class FolderSource(IndexedSource):
         """See ``IndexedSource``."""
         if (known := self.bad.get(name)) is not None and unchanged(name, *known[:2]):
             raise PictureError(known[2])
-        return decode_picture(Path(name), at_least, self.max_pixels, self.min_side)
+        return decode_picture(Path(name), at_least, self.max_pixels, self.min_side, own_colours=True)
 
     def subset(self, names: Sequence[str]) -> FolderSource:
         """See ``IndexedSource``."""
