@@ -16,7 +16,7 @@ from adain.device import find_device
 from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.functional import Statistics, own_statistics, regions, target
-from adain.memory import available_memory
+from adain.memory import available_memory, give_back_freed_memory
 from adain.picture_kinds import Picture, to_mask, to_pixels, unit
 from adain.precision import arithmetic, memory_format
 from adain.request import check_request
@@ -322,6 +322,8 @@ class Stylizer:
                     moment.add(features, None if shares is None else box.of(shares)[:, k : k + 1])
                 if kept is not None:
                     box.of(kept).copy_(features)
+                del features
+                give_back_freed_memory()  # tiles of slightly different sizes leave holes that add up
             own = [Statistics(*(part.to(self.device) for part in moment.statistics())) for moment in moments]
         if smooth is not None:
             own = smooth(own)
@@ -338,6 +340,9 @@ class Stylizer:
                 cover = regions(box.of_pixels(covers).to(self.device), weights).sum(1, keepdim=True)
                 made = torch.lerp(content, made, cover)
             box.of_pixels(output).copy_(made if output.is_floating_point() else made.mul(255).round_())
+            if len(tiles) > 1:
+                del aim, content, made
+                give_back_freed_memory()
 
     def _fits(self, pixels: int) -> bool:
         budget = available_memory(self.device) // 2
