@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
+from adain import least_squares
 from adain.data.picture import to_tensor, to_unit
 from adain.data.synthetic import SyntheticSource
 from adain.decoder import Decoder
 from adain.encoder import Encoder
-from adain.least_squares import fit_decoder, solve
+from adain.least_squares import fit_again, fit_decoder, solve
 
 
 def some_pictures(count: int = 6, size: int = 48) -> torch.Tensor:
@@ -44,6 +46,24 @@ def test_a_known_convolution_is_recovered() -> None:
     torch.testing.assert_close(weight, truth.weight.detach(), atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(bias, truth.bias.detach(), atol=1e-4, rtol=1e-3)
     assert error < 1e-6
+
+
+def test_a_second_job_takes_the_same_start_and_another_one_its_own(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits: list[int] = []
+    real = least_squares.fit_decoder
+    monkeypatch.setattr(least_squares, "fit_decoder", lambda *given: (fits.append(given[3]), real(*given))[1])
+    pictures = some_pictures(2, 32)
+    first, second, third, fourth = (Decoder([16, 24, 32]) for _ in range(4))
+    fit_again(first, encoder, pictures, 300)
+    fit_again(second, encoder, pictures, 300)
+    assert fits == [300]
+    assert all(torch.equal(value, second.state_dict()[name]) for name, value in first.state_dict().items())
+    fit_again(third, encoder, pictures.flip(0), 300)  # one bit would do
+    fit_again(fourth, encoder, pictures.flip(0), 400)
+    assert fits == [300, 300, 400]
+    assert not torch.equal(third.state_dict()["conv4_1.weight"], first.state_dict()["conv4_1.weight"])
 
 
 def test_the_fitted_decoder_reconstructs_and_is_the_same_each_time(encoder: Encoder) -> None:

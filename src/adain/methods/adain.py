@@ -23,7 +23,7 @@ from adain.decoder import WIDTHS, Decoder, load_decoder
 from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.errors import UserError
 from adain.functional import Statistics, adain, channel_statistics, target
-from adain.least_squares import fit_decoder
+from adain.least_squares import fit_again
 from adain.losses import content_loss, identity_loss, style_loss, total_variation
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.optimise import Draw, TrainedMethod, check_words
@@ -158,7 +158,7 @@ class AdaINMethod(TrainedMethod):
             return
         if init == "least_squares":
             pictures = torch.cat(draw(count))
-            fit_decoder(self.decoder, self.encoder, pictures, self.hparams["start_patches"])
+            fit_again(self.decoder, self.encoder, pictures, self.hparams["start_patches"])
             return
         if not self.decoder.plain:
             raise UserError(

@@ -14,7 +14,7 @@ from adain.decoder import WIDTHS, Decoder
 from adain.encoder import STYLE_LAYERS, Encoder
 from adain.errors import UserError
 from adain.functional import channel_statistics, style_swap
-from adain.least_squares import fit_decoder
+from adain.least_squares import fit_again
 from adain.losses import content_loss, style_loss, total_variation
 from adain.methods.interface import CAPABILITIES, Capabilities
 from adain.methods.optimise import Draw, TrainedMethod
@@ -151,7 +151,7 @@ class StyleSwap(TrainedMethod):
         if init == "random":
             return
         if init == "least_squares":
-            fit_decoder(self.decoder, self.encoder, torch.cat(draw(count)), self.hparams["start_patches"])
+            fit_again(self.decoder, self.encoder, torch.cat(draw(count)), self.hparams["start_patches"])
             return
         state: dict[str, Any] = read_state(Path(init).expanduser())
         own = {key.removeprefix("decoder."): value for key, value in state.get("state_dict", {}).items()}
