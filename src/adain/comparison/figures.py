@@ -110,14 +110,17 @@ def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Im
 
 
 def _limits(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
-    """Of the axis: a little around all means; the starting content, which has no distance to itself, left out."""
+    """Of the axis: a little around all means, at most two decades of them.
+
+    Gatys' method starts at the content, which has no distance to itself, and after one iteration is still a hair from it.
+    """
     groups: dict[Any, list[float]] = {}
     for row in rows:
         if not (row["iteration"] == 0 and key == "content_feature_loss"):
             groups.setdefault((row["method"], row["iteration"]), []).append(row[key])
     means = [float(np.mean(values)) for values in groups.values()]
     means = [mean for mean in means if mean > 0]
-    return (min(means) / 1.5, max(means) * 1.5) if means else None
+    return (max(min(means), max(means) / 100) / 1.5, max(means) * 1.5) if means else None
 
 
 def _leading(value: float) -> int:
