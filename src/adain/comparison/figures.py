@@ -110,7 +110,7 @@ def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Im
 
 
 def _limits(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
-    """Of the axis: a little around all means, at most two decades of them.
+    """Of the axis: a little around all means, at most two and a half decades of them.
 
     Gatys' method starts at the content, which has no distance to itself, and after one iteration is still a hair from it.
     """
@@ -120,7 +120,7 @@ def _limits(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
             groups.setdefault((row["method"], row["iteration"]), []).append(row[key])
     means = [float(np.mean(values)) for values in groups.values()]
     means = [mean for mean in means if mean > 0]
-    return (max(min(means), max(means) / 100) / 1.5, max(means) * 1.5) if means else None
+    return (max(min(means), max(means) / 300) / 1.5, max(means) * 1.5) if means else None
 
 
 def _leading(value: float) -> int:
