@@ -62,7 +62,8 @@ def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run) -> N
     for name, weight in two.decoder().items():
         moved = one.decoder()[name] - before[name]
         assert moved.norm() > 1e-3 * before[name].norm(), name
-        assert (weight - one.decoder()[name]).norm() < 0.01 * moved.norm(), name
+        # Muon amplifies what a gradient hardly has: 0.02 apart here; ranks with the same pairs differ by 0.8
+        assert (weight - one.decoder()[name]).norm() < 0.05 * moved.norm(), name
 
 
 def test_the_logged_losses_are_those_of_all_ranks(two: Run, one: Run) -> None:
