@@ -323,7 +323,8 @@ class Stylizer:
                 if kept is not None:
                     box.of(kept).copy_(features)
                 del features
-                give_back_freed_memory()  # tiles of slightly different sizes leave holes that add up
+                if box.right == picture.right:  # holes between tiles of different sizes add up: a row is as far as they may
+                    give_back_freed_memory()
             own = [Statistics(*(part.to(self.device) for part in moment.statistics())) for moment in moments]
         if smooth is not None:
             own = smooth(own)
@@ -340,8 +341,8 @@ class Stylizer:
                 cover = regions(box.of_pixels(covers).to(self.device), weights).sum(1, keepdim=True)
                 made = torch.lerp(content, made, cover)
             box.of_pixels(output).copy_(made if output.is_floating_point() else made.mul(255).round_())
-            if len(tiles) > 1:
-                del aim, content, made
+            del aim, content, made
+            if len(tiles) > 1 and box.right == picture.right:
                 give_back_freed_memory()
 
     def _fits(self, pixels: int) -> bool:
