@@ -323,7 +323,9 @@ class Stylizer:
                 if kept is not None:
                     box.of(kept).copy_(features)
                 del features
-                if box.right == picture.right:  # holes between tiles of different sizes add up: a row is as far as they may
+                if (
+                    box.right == picture.right
+                ):  # holes between tiles of different sizes add up: a row is as far as they may
                     give_back_freed_memory()
             own = [Statistics(*(part.to(self.device) for part in moment.statistics())) for moment in moments]
         if smooth is not None:

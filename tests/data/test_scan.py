@@ -256,7 +256,9 @@ def test_training_is_the_same_with_and_without_and_decodes_nothing_bad(
     assert any(skipped for *_, skipped in expected)
     decoded: list[str] = []
     real = sources.decode_picture
-    monkeypatch.setattr(sources, "decode_picture", lambda path, *a: (decoded.append(path.name), real(path, *a))[1])
+    monkeypatch.setattr(
+        sources, "decode_picture", lambda path, *a, **k: (decoded.append(path.name), real(path, *a, **k))[1]
+    )
     assert stream(knowing.split(3)[0]) == expected  # type: ignore[arg-type]
     assert decoded
     assert not {"cut.jpg", "empty.png", "text.png", "tiny.png"} & set(decoded)
