@@ -68,8 +68,7 @@ def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], A
 def _opened(picture: Image.Image, what: str) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
     if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         picture = ImageOps.exif_transpose(picture)
-    # each copy of a large picture counts: this one is none where the picture is plain RGB
-    full = picture if picture.mode == "RGB" and not picture.info else to_rgb(picture, keep_alpha=True)
+    full = to_rgb(picture, keep_alpha=True)
     transparency = full.getchannel("A") if full.mode == "RGBA" else None
     array = np.array(full if transparency is None else to_rgb(full))  # a copy: Pillow's own memory is read-only
     del full

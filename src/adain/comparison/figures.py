@@ -116,8 +116,7 @@ def _limits(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
     """
     groups: dict[Any, list[float]] = {}
     for row in rows:
-        if not (row["iteration"] == 0 and key == "content_feature_loss"):
-            groups.setdefault((row["method"], row["iteration"]), []).append(row[key])
+        groups.setdefault((row["method"], row["iteration"]), []).append(row[key])
     means = [float(np.mean(values)) for values in groups.values()]
     means = [mean for mean in means if mean > 0]
     return (max(min(means), max(means) / 300) / 1.5, max(means) * 1.5) if means else None

@@ -93,9 +93,9 @@ def decode_picture(
             if at_least is not None:
                 picture.draft("RGB", resized(picture.size, at_least))
             ImageOps.exif_transpose(picture, in_place=True)
-            if own_colours and picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info:
-                return picture.copy()
-            return to_rgb(picture, keep_alpha)
+            opaque = picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info
+            made = picture if own_colours and opaque else to_rgb(picture, keep_alpha)
+            return picture.copy() if made is picture else made  # the file is closed
     except PictureError:
         raise
     except Image.DecompressionBombError:
@@ -117,7 +117,10 @@ def _reason(error: Exception) -> str:
 
 
 def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
-    """A picture of any mode as RGB in sRGB; see ``decode_picture``. The file's orientation is not applied."""
+    """A picture of any mode as RGB in sRGB; see ``decode_picture``. It itself where it is that: large ones are dear to copy.
+
+    The file's orientation is not applied.
+    """
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         return _high_depth_to_rgb(picture)
     if picture.mode == "P" or "transparency" in picture.info:
@@ -130,7 +133,7 @@ def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
             return picture
         canvas = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(canvas, picture).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _high_depth_to_rgb(picture: Image.Image) -> Image.Image:
