@@ -37,6 +37,8 @@ VIDEO_EXTENSIONS = frozenset(
 VIDEO_RESULTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 """Files that a stylised video may become."""
 MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]
+READY_DECODERS = ("shipped", "reference")
+"""Those that come without training; each word is always the same weights."""
 Transfer = Literal["adain", "concat"]
 Norm = Literal["none", "batch", "instance"]
 StyleMeasure = Literal["gram", "statistics"]

@@ -144,6 +144,19 @@ def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
         assert ABLATIONS[path.stem].items() <= run.checkpoint()["hyper_parameters"].items()
 
 
+def test_finetuning_starts_from_the_shipped_decoder_which_is_named_beside_it(tmp_path: Path) -> None:
+    run = train(
+        tmp_path, "experiment=finetune", "data=synthetic", "data.val_size=32", "data.crop=32", "data.resize=40",
+        "data.val_pairs=2", "data.batch_size=1", "data.num_workers=0", "trainer.max_steps=1", "trainer.val_check_interval=1",
+        "logger=none", "trainer.accelerator=cpu", "compare_with=shipped",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    start, shipped = run.summary["history"][0], run.summary["reference"]
+    assert start["val/content"] == pytest.approx(shipped["content"], rel=1e-4)
+    assert start["val/style"] == pytest.approx(shipped["style"], rel=1e-4)
+    assert "shipped decoder " in run.out
+
+
 def test_a_method_takes_its_own_recipe_and_shows_its_one_style(tmp_path: Path) -> None:
     to_picture(torch.rand(3, 40, 40)).save(tmp_path / "style.png")
     run = train(

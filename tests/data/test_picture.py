@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from adain.data.picture import (
     MAX_PIXELS,
     PictureError,
+    TooLarge,
     read_picture,
     resize_short_side,
     to_picture,
@@ -99,7 +100,7 @@ def test_bomb_is_refused_before_decoding(side: int) -> None:
 def test_lower_max_pixels(encode: Encode) -> None:
     data = encode(Image.new("RGB", (30, 30)))
     assert read(data, max_pixels=900).size == (30, 30)
-    with pytest.raises(PictureError, match="30 x 30 is over max_pixels=899"):
+    with pytest.raises(TooLarge, match="30 x 30 is over max_pixels=899"):
         read(data, max_pixels=899)
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from adain.choices import MetricName
+from adain.choices import READY_DECODERS, MetricName
 from adain.commands.app import run
 from adain.errors import UserError
 from adain.methods.interface import CAPABILITIES, known_method
-from adain.stylizing.decoders import WORDS, choose_decoder
+from adain.stylizing.decoders import choose_decoder
 from adain.stylizing.method_request import checkpoint_of_method
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _checkpoint(wanted: str, config: DictConfig) -> str:
     if config.method != "adain":
         return str(checkpoint_of_method(config.method, wanted, logs))
     chosen = choose_decoder(wanted, logs)
-    if chosen in WORDS or Path(chosen).expanduser().is_file():
+    if chosen in READY_DECODERS or Path(chosen).expanduser().is_file():
         return chosen
     from adain.decoder import checkpoint_of
 
@@ -182,7 +182,7 @@ def _evaluate(
     of = _name(config, checkpoint, finished)
     settings: dict[str, Any] = {
         "of": of,
-        "sha256": sha256_of(Path(checkpoint))[:16] if checkpoint and checkpoint not in WORDS else None,
+        "sha256": sha256_of(Path(checkpoint))[:16] if checkpoint and checkpoint not in READY_DECODERS else None,
         "size": config.size, "crop": config.crop, "encoder": config.encoder.name,
         "outputs": digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in finished]),
         "alpha": None if finished else config.alpha,

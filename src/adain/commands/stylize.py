@@ -233,12 +233,12 @@ class Work:
                 print(f"masks of {mask.width} x {mask.height} are resized to the content")
 
     def _read(self, key: str, path: Path, keep_alpha: bool = False, min_side: int = 16) -> Image.Image:
-        from adain.data.picture import PictureError, read_picture
+        from adain.data.picture import PictureError, TooLarge, read_picture
 
         try:
             return read_picture(path, None, self.config.max_pixels, min_side, keep_alpha)
         except PictureError as error:
-            raised = ", which may be raised" if "max_pixels" in str(error) else ""
+            raised = ", which may be raised" if isinstance(error, TooLarge) else ""
             raise Unusable(f"{key}={path} cannot be used ({error}{raised})") from None
 
 

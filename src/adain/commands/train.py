@@ -81,7 +81,7 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
     quieten()
     keep_freed_memory()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    code, reference, received, trainer = 1, None, None, None
+    code, compared, received, trainer = 1, None, None, None
     try:
         loggers = list(instantiate(config.logger).values())  # first: what fails from here on is marked failed in W&B
         log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
@@ -123,9 +123,10 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         received = callbacks["last"].received if "last" in callbacks else None
         code = 128 + received if received else 0
         if config.compare_with is not None and not received and trainer.is_global_zero:
-            reference = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
-            if reference is not None and "summary" in callbacks:
-                callbacks["summary"].compared(trainer, *reference)
+            losses = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
+            compared = None if losses is None else (config.compare_with, losses)
+            if losses is not None and "summary" in callbacks:
+                callbacks["summary"].compared(trainer, *losses)
     except RuntimeError as error:
         if trainer is None or trainer.world_size == 1 or not _LOST.search(str(error)):
             raise
@@ -141,7 +142,7 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         close_wandb(code)
     if trainer.is_global_zero:
         several = HydraConfig.get().mode == RunMode.MULTIRUN
-        report(folder, config.logs, callbacks, reference, method.method, stopped=code != 0, several=several)
+        report(folder, config.logs, callbacks, compared, method.method, stopped=code != 0, several=several)
     if code:
         if received == signal.SIGUSR2 and callable(signal.getsignal(received)):
             os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again

@@ -26,6 +26,10 @@ class PictureError(ValueError):
     """A file that is no usable picture. The message is the reason, in a few words, without the file's name."""
 
 
+class TooLarge(PictureError):
+    """A picture over ``max_pixels``, a limit that may be raised."""
+
+
 def read_picture(
     source: Path | IO[bytes],
     short_side: int | None = None,
@@ -79,15 +83,16 @@ def decode_picture(
         An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent; with ``own_colours`` maybe CMYK or grey.
 
     Raises:
-        PictureError: If the file is missing, empty, cut short, no picture, or too large; or, with ``at_least``, over 64
-            times longer than wide.
+        TooLarge: If it has more than ``max_pixels``.
+        PictureError: If the file is missing, empty, cut short, or no picture; or, with ``at_least``, over 64 times longer
+            than wide.
     """
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         with Image.open(source) as picture:
             if picture.width * picture.height > max_pixels:
-                raise PictureError(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
+                raise TooLarge(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
             if min(picture.size) < min_side:
                 raise PictureError(f"{picture.width} x {picture.height} is below min_side={min_side}")
             if at_least is not None:
@@ -99,7 +104,7 @@ def decode_picture(
     except PictureError:
         raise
     except Image.DecompressionBombError:
-        raise PictureError(f"more pixels than max_pixels={max_pixels}") from None
+        raise TooLarge(f"more pixels than max_pixels={max_pixels}") from None
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
         raise PictureError(_reason(error)) from None
 

@@ -48,7 +48,7 @@ class AdaINMethod(TrainedMethod):
         transfer: ``adain``, or ``concat``, an ablation: the decoder is given both features side by side.
         norm: Normalisation in the decoder, ``none`` or one of the ablations ``batch`` and ``instance``.
         widths: The decoder's hidden channels at full, half and quarter resolution.
-        init: How the decoder starts: ``random``, ``least_squares``, ``reference``, or a checkpoint's path.
+        init: How the decoder starts: ``random``, ``least_squares``, ``shipped``, ``reference``, or a checkpoint's path.
         start_pictures: Pictures of each kind for the least-squares start.
         start_patches: Patches for each layer of it.
         content_weight, style_weight: The paper's 1 and lambda.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from adain.choices import (
+    READY_DECODERS,
     Accelerator,
     Arithmetic,
     BenchKind,
@@ -49,7 +50,7 @@ class Allowed:
     several_types: tuple[str, ...] = ()
 
 
-_DECODERS = ("latest", "best", "shipped", "reference")
+_DECODERS = ("latest", "best", *READY_DECODERS)
 _SYSTEMS = Allowed(  # the sections of conf/systems
     words={
         "method": get_args(MethodName),
@@ -88,9 +89,9 @@ _TRAIN = Allowed(
         "monitor.mode": ("min", "max"),
     },
     words_or_path={
-        "method.init": ("random", "least_squares", "reference"),
+        "method.init": ("random", "least_squares", *READY_DECODERS),
         "ckpt": ("last", "best"),
-        "compare_with": ("reference",),
+        "compare_with": READY_DECODERS,
     },
     files=("method.style",),
     above={"optim.lr": 0, "optim.bias_lr": 0},

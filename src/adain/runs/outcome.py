@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from adain.choices import READY_DECODERS
 from adain.errors import UserError
 
 _MOST_ROWS = 12  # of the closing table: the start and the last ones
@@ -69,7 +70,7 @@ def report(
     folder: Path,
     logs: str,
     callbacks: dict[str, Any],
-    reference: tuple[float, float] | None,
+    compared: tuple[str, tuple[float, float]] | None,
     method: str,
     stopped: bool,
     several: bool,
@@ -84,8 +85,10 @@ def report(
         rows = history if len(history) <= _MOST_ROWS else [history[0], *history[1 - _MOST_ROWS :]]
         for row in rows:
             print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
-        if reference is not None:
-            print(f"{'reference decoder':<20}{{:>10.3f}}{{:>10.3f}}".format(*reference))
+        if compared is not None:
+            source, (content, style) = compared
+            name = f"{source} decoder" if source in READY_DECODERS else "compare_with"
+            print(f"{name:<20}{content:>10.3f}{style:>10.3f}")
     print(f"\nrun           {shown}")
     kept = [name for name in ("best.ckpt", "last.ckpt") if (folder / "checkpoints" / name).exists()]
     print(f"checkpoints   {shown}/checkpoints/  ({', '.join(kept) or 'none yet'})")

@@ -6,9 +6,6 @@ from pathlib import Path
 
 from adain.errors import UserError
 
-WORDS = ("reference", "shipped")
-"""Decoders that come without training; each word is always the same weights."""
-
 
 def choose_decoder(wanted: str | None, logs: Path) -> str:
     """What ``load_decoder`` takes, and what is printed: ``shipped``, ``reference`` or a path.
