@@ -9,10 +9,34 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep report stylize stylize-dataset export evaluate compare bench gallery demo doctor watch test coverage lint check clean
+COMMANDS := help setup train sweep report stylize stylize-dataset export evaluate compare bench doctor gallery demo watch test \
+	coverage lint check lock clean
+.PHONY: $(COMMANDS)
 
-help: ## this list
+STRAY := $(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS))
+ASKED := $(if $(filter help,$(MAKECMDGOALS)),$(filter-out help,$(MAKECMDGOALS)))
+
+ifneq ($(STRAY),)
+# A word that is no command ends it here, not after the commands before it have run.
+KNOWN := $(firstword $(foreach group,experiment method data,$(if $(wildcard conf/$(group)/$(firstword $(STRAY)).yaml),$(group)=$(firstword $(STRAY)))))
+$(MAKECMDGOALS): stray
+.PHONY: stray
+stray:
+	@echo "error: there is no command '$(firstword $(STRAY))'$(if $(KNOWN),: did you mean $(KNOWN)?,: keys are typed key=value; make alone lists the commands)" >&2; exit 2
+else ifneq ($(ASKED),)
+# make help train: the keys of train
+$(ASKED): help
+	@:
+help: $(READY)
+	@for command in $(ASKED); do \
+		module=$$(echo $$command | tr - _); \
+		if [ -f src/adain/commands/$$module.py ]; then $(BIN)/python -m adain.commands.$$module --help $(OVERRIDES); \
+		else awk -F ':.*## ' -v c=$$command '$$1 == c && NF > 1 {printf "make %s : %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)); fi; done
+else
+
+help: ## this list; make help train: the keys of train, their values and what they do
 	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
+	@echo "make help COMMAND                   the keys of a command"
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -43,34 +67,41 @@ $(READY): requirements.lock pyproject.toml
 	@$(INSTALL) --extra $*
 	@touch $@
 
-train: $(READY) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
+# What the typed keys need of them. A folder's videos are not seen from here: the command then says what to type.
+VIDEOS := %.mp4 %.m4v %.mov %.mkv %.webm %.avi camera:0
+NEEDS = $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$(experiment)),$(if $(data),,hub)) \
+	$(filter ray joblib,$(engine) $(hydra/launcher)) $(if $(filter submitit_slurm,$(hydra/launcher)),slurm) \
+	$(if $(filter $(VIDEOS),$(content))$(filter video,$(bench)),video))
+EXTRA = $(NEEDS:%=.venv/.extra-%)
+
+train: $(READY) $(EXTRA) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
 
-sweep: .venv/.extra-sweep ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
+sweep: .venv/.extra-sweep $(EXTRA) ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
 	@$(BIN)/python -m adain.commands.sweep $(OVERRIDES)
 
 report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## a sweep's ranked table and page: sweep=latest|PATH; a run's losses as a picture: run=latest|PATH
 	@$(BIN)/python -m adain.commands.report $(OVERRIDES)
 
-stylize: $(READY) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
+stylize: $(READY) $(EXTRA) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
 	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
 
-stylize-dataset: $(READY) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
+stylize-dataset: $(READY) $(EXTRA) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
 	@$(BIN)/python -m adain.commands.stylize_dataset $(OVERRIDES)
 
-export: .venv/.extra-export ## [decoder=latest|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
+export: .venv/.extra-export ## [decoder=latest|shipped|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
 	@$(BIN)/python -m adain.commands.export $(OVERRIDES)
 
-evaluate: $(READY) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
+evaluate: $(READY) $(EXTRA) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
 
-compare: .venv/.extra-compare ## the paper's table and figures over all four systems, about 25 minutes on two cores; resumable
+compare: .venv/.extra-compare ## the paper's table and figures over all four systems, half an hour or more on two cores; resumable
 	@$(BIN)/python -m adain.commands.compare $(OVERRIDES)
 
-bench: .venv/.extra-sweep ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
+bench: .venv/.extra-sweep $(EXTRA) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
 
-doctor: $(READY) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
+doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
 	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
 
 gallery: .venv/.extra-video ## the pictures of docs/gallery.md anew: its own commands
@@ -106,5 +137,4 @@ lock: ## write requirements.lock anew from pyproject.toml
 clean: ## remove .venv (the cache of weights and pictures stays)
 	rm -rf .venv
 
-.DEFAULT:
-	@echo "there is no command '$@': make alone lists them" >&2; exit 2
+endif

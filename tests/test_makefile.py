@@ -1,4 +1,4 @@
-"""What is typed after ``make`` reaches the command as it was typed."""
+"""What is typed after ``make``: it reaches the command as it was typed, or is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-MAKEFILE = Path(__file__).parents[1] / "Makefile"
+ROOT = Path(__file__).parents[1]
 TYPED = [
     "content=my photo (1) it's [a],b=c.jpg",
     'style=图 "quoted" & ; * ~.png',
@@ -20,16 +20,81 @@ TYPED = [
     "empty=",
 ]
 
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_overrides_arrive_as_they_were_typed_and_our_own_variables_do_not(tmp_path: Path) -> None:
-    (tmp_path / "Makefile").write_text(f"include {MAKEFILE}\nshow:\n\t@printf '%s\\n' $(OVERRIDES)\n")
-    command = ["make", "-s", "show", *TYPED, "PYTHON=python3", "ARGS=-k x"]
-    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True).stdout
-    assert sorted(shown.splitlines()) == sorted(TYPED)
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout that is set up, with a Python that prints its arguments, one a line."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    commands = Path("src/adain/commands")
+    shutil.copytree(ROOT / commands, tmp_path / commands, ignore=shutil.ignore_patterns("__pycache__"))
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    shutil.copy(python, python.with_name("uv"))
+    (tmp_path / ".venv/.ready").touch()
+    return tmp_path
+
+
+def make(folder: Path, *typed: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "-s", *typed], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_overrides_arrive_as_they_were_typed_and_our_own_variables_do_not(checkout: Path) -> None:
+    done = make(checkout, "train", *TYPED, "PYTHON=python3", "ARGS=-k x")
+    assert sorted(done.stdout.splitlines()) == sorted(["-m", "adain.commands.train", *TYPED]), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["train", "smoke"], "'smoke': did you mean experiment=smoke?"),
+        (["style_swap"], "'style_swap': did you mean experiment=style_swap?"),
+        (["stylize", "content=a", "~foo"], "'~foo': keys are typed key=value"),
+    ],
+)
+def test_a_stray_word_is_told_before_the_command_runs(checkout: Path, typed: list[str], told: str) -> None:
+    done = make(checkout, *typed)
+    assert done.returncode == 2
+    assert f"error: there is no command {told}" in done.stderr
+    assert "adain.commands" not in done.stdout
+
+
+@pytest.mark.parametrize("typed", [["help", "stylize-dataset"], ["stylize-dataset", "help"]])
+def test_help_before_or_behind_a_command_is_the_commands(checkout: Path, typed: list[str]) -> None:
+    done = make(checkout, *typed, "seed=2")
+    assert done.stdout.split() == ["-m", "adain.commands.stylize_dataset", "--help", "seed=2"], done.stderr
+
+
+def test_every_command_is_listed(checkout: Path) -> None:
+    listed = {line.split()[1] for line in make(checkout).stdout.splitlines() if line.startswith("  make ")}
+    commands = {path.stem.replace("_", "-") for path in (ROOT / "src/adain/commands").glob("*.py")}
+    shared = {"--init--", "app", "arguments", "compare-training", "machine", "prepare", "quiet"}
+    assert commands - shared <= listed
+
+
+@pytest.mark.parametrize(
+    ("typed", "extras"),
+    [
+        (["train"], set()),
+        (["train", "logger=tensorboard"], {"tensorboard"}),
+        (["train", "experiment=paper"], {"hub"}),
+        (["train", "experiment=paper", "data=folders"], set()),
+        (["sweep", "hydra/launcher=submitit_slurm"], {"sweep", "slurm"}),
+        (["stylize", "content=a.mp4"], {"video"}),
+        (["stylize-dataset", "engine=ray"], {"ray"}),
+    ],
+)
+def test_optional_packages_are_set_up_when_first_needed(checkout: Path, typed: list[str], extras: set[str]) -> None:
+    done = make(checkout, *typed)
+    told = "setting up the optional packages of "
+    assert {line.removeprefix(told) for line in done.stderr.splitlines() if line.startswith(told)} == extras
+
+
 def test_a_result_on_standard_output_is_alone_there_even_if_the_set_up_comes_first(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text(
@@ -42,7 +107,7 @@ def test_a_result_on_standard_output_is_alone_there_even_if_the_set_up_comes_fir
     )
     python.chmod(0o755)
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
-        shutil.copy(MAKEFILE.parent / name, tmp_path)
+        shutil.copy(ROOT / name, tmp_path)
     command = ["make", "--silent", "stylize", "content=-", "out=-", f"PYTHON={python}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "the picture"), done.stderr

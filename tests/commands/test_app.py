@@ -301,3 +301,20 @@ def test_other_keys_stay() -> None:
 
 def test_the_configuration_is_found_in_a_checkout() -> None:
     assert (compose.conf_folder() / "train.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("--experiment=smoke", "such as experiment=smoke"),
+        ("--content", "such as content=VALUE"),
+        ("-method.style_weight=3", "such as method.style_weight=3"),
+    ],
+)
+def test_a_key_typed_with_dashes_is_told_how_it_is_typed(
+    typed: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", typed])
+    with pytest.raises(SystemExit, match="1"):
+        app.run("train", lambda _: pytest.fail("it ran"))
+    assert capsys.readouterr().err == f"error: {typed} is no option: keys are typed without dashes, {told}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import warnings
@@ -21,10 +20,18 @@ from adain.preflight.compose import compose_config, conf_folder, preflight
 from adain.preflight.explain import explain
 from adain.preflight.jobs import preflight_jobs
 from adain.preflight.training import check_files
+from adain.preflight.usage import usage
 from adain.quoting import quoted
 
+_FLAGS = {
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
+    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun", "-i", "--info",
+}  # fmt: skip
+"""Hydra's own. Its parser would take ``--experiment`` for the beginning of the longest of them."""
 
-def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = ()) -> None:
+
+def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = (), head: str | None = None) -> None:
     """Runs a command under Hydra and exits: 0 done, 1 a user's mistake, 128 + n stopped by signal n.
 
     With ``--multirun`` every job is checked before the first starts, and a job's mistake does not end the others.
@@ -33,6 +40,7 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
         config: Name of the primary configuration.
         task: What to do with the composed one.
         paths: Keys whose value is a file name, taken as it is, whatever characters it has.
+        head: First lines of ``--help``, where the command shares its configuration with another.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,10 +50,20 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
         # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
         arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]
     sys.argv[1:] = arguments
-    if {"--help", "-h"} & set(arguments):
-        print(usage(config))
-        return
     overrides = [a for a in arguments if not a.startswith("-")]
+    if {"--help", "-h"} & set(arguments):
+        try:
+            print(usage(config, overrides, head), flush=True)
+        except BrokenPipeError:  # into head, say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except HydraException as error:
+            fail(explain(error, overrides, lambda: compose_config(config, [])))
+        return
+    if dashed := [a for a in arguments if a.startswith("-") and a.partition("=")[0] not in _FLAGS]:
+        key = dashed[0].lstrip("-")
+        fail(
+            f"{dashed[0]} is no option: keys are typed without dashes, such as {key if '=' in key else f'{key}=VALUE'}"
+        )
     # a launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
@@ -80,21 +98,6 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
-
-
-def usage(config: str) -> str:
-    """A command's keys with their defaults and comments, and the groups that it chooses from."""
-    text = (conf_folder() / f"{config}.yaml").read_text()
-    keys = re.sub(r"^(defaults|hydra):.*?(?=^\w|\Z)", "", text.partition("\n")[2], flags=re.M | re.S).strip("\n")
-    groups = [
-        group for group in re.findall(r"^  - (?:override )?([a-z]\w*)(?:@_here_)?:", text, re.M) if group != "hydra"
-    ]
-    choices = {group: sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) for group in groups}
-    lines = [f"{group}={'|'.join(words)}" for group, words in choices.items() if len(words) > 1]
-    if lines:
-        lines = ["", *lines, "    the keys of each stand in conf/GROUP/NAME.yaml"]
-    more = "--cfg job prints the whole configuration with what was typed; --hydra-help is Hydra's own"
-    return "\n".join([text.partition("\n")[0].removeprefix("# "), "", keys, *lines, "", more])
 
 
 def fail(message: str) -> NoReturn:

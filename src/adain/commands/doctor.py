@@ -202,7 +202,8 @@ def main() -> None:
         fail(str(error))
     typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.run.dir=")]
     sys.argv[1:] = [*typed, "hydra.run.dir=${logs}/doctor/${now:%Y-%m-%d_%H-%M-%S}", "hydra.output_subdir=null"]
-    run("train", doctor, PATHS)
+    head = "make doctor [key=value ...] : looks at what  make train  with the same keys would use, before it does"
+    run("train", doctor, PATHS, head)
 
 
 if __name__ == "__main__":

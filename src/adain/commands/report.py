@@ -14,6 +14,10 @@ from adain.sweeps.folder import find_sweep
 from adain.sweeps.results import Sweep, read_sweep
 
 _KEYS = {"sweep", "run", "out", "logs"}
+_HELP = """make report [sweep=latest|PATH] : a sweep's ranked table and page, which are written into its folder
+make report run=latest|PATH|[SEVERAL] [out=FILE] : a run's losses over its steps as a picture
+
+logs=logs                       where latest is looked for"""
 
 
 def report(folder: Path) -> Sweep:
@@ -81,11 +85,16 @@ def report_runs(wanted: str, out: str | None, logs: Path) -> None:
 
 def main() -> None:
     """The command."""
+    if {"--help", "-h"} & set(sys.argv):
+        print(_HELP)
+        return
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     if unknown := sorted(set(given) - _KEYS):
         fail(
             f"there is no key {unknown[0]}: make report takes sweep=PATH|latest, or run=PATH|latest with out=FILE; also logs="
         )
+    if "run" in given and "sweep" in given:
+        fail("run= and sweep= are both given: give one of them")
     logs = Path(given.get("logs") or "logs")
     try:
         if "run" in given:

@@ -20,6 +20,13 @@ from adain.runs.resume import is_checkpoint
 from adain.sweeps.folder import find_sweep
 
 _OURS = ("resume", "wandb_sweep")
+_HELP = """make sweep KEY=A,B [KEY=C,D] [key=value ...] : every combination, ranked in a table and a page
+make sweep sweep=style_weight|learning_rate|seeds|strategy|optuna [key=value ...] : ready-made
+
+resume=latest                   or a sweep's folder: go on with a sweep that was stopped
+wandb_sweep=FILE                write the same sweep for wandb's own agents, and end
+hydra.sweeper.n_trials=20       of sweep=optuna
+hydra/launcher=basic            or joblib, ray, submitit_slurm: where the jobs run"""
 
 
 def job(config: DictConfig) -> float | None:
@@ -137,7 +144,7 @@ def finish(folder: Path, logs: Path, code: int) -> None:
 def main() -> None:
     """The command."""
     if any(a.startswith("-") and a not in ("-m", "--multirun") for a in sys.argv[1:]):
-        run("train", train, PATHS)  # --help and the like
+        run("train", train, PATHS, _HELP)  # --help and the like
         return
     code = 0
     try:

@@ -13,6 +13,9 @@ _LOOK_EVERY = 5.0  # seconds
 
 def main() -> None:
     """Opens ``wandb leet`` on every run below ``logs``, or on ``run=PATH``, a run's or a sweep's folder."""
+    if {"--help", "-h"} & set(sys.argv):
+        print("make watch [run=PATH] : W&B's terminal dashboard over the runs below logs=logs, or over one's folder")
+        return
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     if unknown := sorted(set(given) - {"run", "logs"}):
         fail(f"there is no key {unknown[0]}: make watch takes run=PATH and logs=PATH")
