@@ -80,6 +80,14 @@ def test_the_fitted_decoder_reconstructs_and_is_the_same_each_time(encoder: Enco
     assert share < 0.6, f"{share:.2f} of the variance is not explained; 1.0 is a grey picture"
 
 
+def test_pictures_of_any_size_are_fitted_where_encoder_and_decoder_agree(encoder: Encoder) -> None:
+    """At 44 px the encoder's maps have 22 and 11 positions a side, their mirrors 12 and 24."""
+    pictures = some_pictures(6, 44)
+    cut, whole = Decoder([16, 24, 32]), Decoder([16, 24, 32])
+    assert fit_decoder(cut, encoder, pictures, 2000) == fit_decoder(whole, encoder, pictures[..., :40, :40], 2000)
+    assert torch.equal(cut.conv1_1.weight, whole.conv1_1.weight)
+
+
 def test_wider_than_the_encoder_works_too(encoder: Encoder) -> None:
     decoder = Decoder([80, 130, 260])
     fit_decoder(decoder, encoder, some_pictures(2, 32), patches=400, progress=False)

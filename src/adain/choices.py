@@ -51,11 +51,8 @@ MetricName = Literal[
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """Of all metrics; the classes say so too, but need torch to be asked."""
 BenchKind = Literal["all", "train", "stages", "stylize", "load", "video"]
-Precision = Literal[
-    "auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", "transformer-engine",
-    "transformer-engine-float16", "32", "16", "64", "bf16",
-]  # fmt: skip
-"""``auto`` is ours (see ``precision``), the rest Lightning's; a test holds it against Lightning's own list."""
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
+"""``auto`` is ours (see ``precision``), the rest those of Lightning's that keep the weights in float32: see its test."""
 Arithmetic = Literal["32-true", "bf16-mixed"]
 """What stylising can be done in, in Lightning's words."""
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]

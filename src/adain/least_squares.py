@@ -53,7 +53,7 @@ def fit_decoder(
     Args:
         decoder: Any width; changed in place.
         encoder: On the same device.
-        pictures: ``N x 3 x H x W`` in [0, 1], H and W multiples of 8: a few dozen at least.
+        pictures: ``N x 3 x H x W`` in [0, 1], a few dozen at least. H and W are cut to multiples of 8.
         patches: How many positions, over all pictures, each layer is fitted on.
         ridge: Regularisation, relative to the mean diagonal of the normal matrix.
         seed: Of the choice of positions.
@@ -66,6 +66,8 @@ def fit_decoder(
     training = decoder.training
     decoder.eval()  # batch normalisation as it will be used
     device = next(decoder.parameters()).device
+    height, width = (side // 8 * 8 for side in pictures.shape[-2:])  # else layers of odd size and their mirrors differ
+    pictures = pictures[..., :height, :width]
     chunks = [chunk.to(device) for chunk in torch.split(pictures, _CHUNK)]
     bar = tqdm(total=len(chunks) + len(decoder.plan), desc="least squares", unit="layer", disable=not progress)
 

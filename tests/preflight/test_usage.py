@@ -21,7 +21,9 @@ def test_every_comment_of_the_commands_own_file_is_shown(command: str) -> None:
     for line in (conf_folder() / f"{command}.yaml").read_text().splitlines():
         key, _, rest = line.partition(":")
         comment = rest.partition("# ")[2]
-        if key.strip().isidentifier() and comment and key.strip() not in ("method", "sweep", "dir"):  # words, choices, Hydra's
+        if (
+            key.strip().isidentifier() and comment and key.strip() not in ("method", "sweep", "dir")
+        ):  # words, choices, Hydra's
             assert comment in shown, line
 
 

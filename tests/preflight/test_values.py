@@ -283,15 +283,26 @@ def test_checking_leaves_the_arguments_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert sys.argv == ["x", "seed=3"]
 
 
+def test_a_callback_may_be_added() -> None:
+    added = "callbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"
+    preflight("train", [f"+{added}", "+callbacks.rate.logging_interval=step"])
+    with pytest.raises(UserError, match="nobody reads"):
+        preflight("train", ["+calbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"])
+
+
 # --- what only came after the long imports, once --------------------------------------------------------------------
 
 
 def test_our_words_for_precision_and_accelerator_are_lightnings() -> None:
+    """Those of precision that keep the weights in float32: our pictures are float32 too."""
     from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT
     from pytorch_lightning.accelerators import AcceleratorRegistry
 
     theirs = {str(word) for kind in get_args(_PRECISION_INPUT) for word in get_args(kind)}
-    assert set(get_args(Precision)) == theirs | {"auto"}
+    unusable = {word for word in theirs if word.endswith("-true") or word.startswith(("64", "transformer"))} - {
+        "32-true"
+    }
+    assert set(get_args(Precision)) == theirs - unusable | {"auto"}
     assert set(get_args(Accelerator)) == {*AcceleratorRegistry.available_accelerators(), "gpu", "auto"}
 
 

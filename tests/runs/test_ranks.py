@@ -16,6 +16,7 @@ import torch
 from omegaconf import OmegaConf
 from pytorch_lightning import seed_everything
 
+from adain.data.picture import to_picture
 from adain.decoder import Decoder
 from tests.conftest import Run, command, train
 from tests.runs.test_resume import start, wait_for
@@ -188,3 +189,29 @@ def test_a_sweep_starts_each_job_once(tmp_path: Path) -> None:
         assert OmegaConf.load(job / ".hydra" / "config.yaml").method.style_weight == weight
         assert len(list((job / "wandb").glob("offline-run-*"))) == 1
     assert done.stdout.count("held-out losses") == 2
+
+
+def test_what_a_method_keeps_beside_its_weights_is_the_same_on_every_rank(tmp_path: Path) -> None:
+    """A texture network's style is read by rank 0; with an empty one the others would pull the network elsewhere."""
+    to_picture(torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0))).save(tmp_path / "style.png")
+    texture = [
+        "method=texture_network", f"method.style={tmp_path}/style.png", "data=synthetic", "data.val_size=32", "data.crop=32",
+        "data.resize=40", "data.val_pairs=2", "data.num_workers=0", "trainer.max_steps=1", "trainer.val_check_interval=1",
+        "method.width=4", "method.blocks=1", "logger=csv", "trainer.accelerator=cpu", "trainer.precision=32-true",
+    ]  # fmt: skip
+    whole = train(tmp_path / "whole", *texture, "data.batch_size=4")
+    done = command("train", *texture, *TWO, cwd=tmp_path / "shares")
+    assert done.returncode == 0, done.stderr
+    two = Run((tmp_path / "shares" / "logs" / "latest").resolve(), 0, done.stdout, done.stderr)
+    for a, b in zip(two.summary["history"], whole.summary["history"], strict=True):
+        assert a["val/style"] == pytest.approx(b["val/style"], rel=1e-2)
+
+
+def test_ranks_accumulate_batches(tmp_path: Path) -> None:
+    """Two ranks of two batches of one take the step of one of four."""
+    step = [*SMALL, "optim=muon", "logger=none", "trainer.max_steps=1", "trainer.val_check_interval=1"]
+    accumulating = ["strategy=ddp", "trainer.devices=2", "data.batch_size=1", "trainer.accumulate_grad_batches=2"]
+    done = command("train", *step, *accumulating, cwd=tmp_path / "shares")
+    assert done.returncode == 0, done.stderr
+    two = Run((tmp_path / "shares" / "logs" / "latest").resolve(), 0, done.stdout, done.stderr)
+    assert_alike(two, train(tmp_path / "whole", *step, "data.batch_size=4"), start_of_all(), 1e-3, 0.01)

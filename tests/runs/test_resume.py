@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
@@ -80,6 +82,58 @@ def test_cut_and_resumed_is_bit_identical(how: signal.Signals, uncut: Run, tmp_p
         assert resumed.summary["final"][name] == uncut.summary["final"][name]
 
 
+def best_score(run: Run) -> float:
+    """What a resumed run's validations are held against."""
+    state = next(state for key, state in run.checkpoint()["callbacks"].items() if key.startswith("ModelCheckpoint"))
+    return float(state["best_model_score"])
+
+
+def test_the_last_checkpoint_knows_the_best_of_its_own_step(uncut: Run) -> None:
+    """Else a run that goes on replaces a better ``best.ckpt`` by its next one."""
+    assert uncut.summary["best"]["step"] == uncut.checkpoint()["global_step"] == 10
+    assert best_score(uncut) == pytest.approx(uncut.summary["best"]["val/loss"])
+
+
+def test_a_resumed_run_that_cannot_begin_keeps_its_figures(uncut: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "runs" / "smoke" / "copy"
+    shutil.copytree(uncut.folder, folder)
+    code, _, err = run_here("train", tmp_path, f"ckpt={folder}", "seed=6", "trainer.max_steps=12")
+    assert code == 1
+    assert "seed" in err.strip().splitlines()[-1]
+    kept = Run(folder, code, "", err).summary
+    assert kept["status"] == "failed"
+    assert kept["error"].startswith("UserError")
+    for key in ("history", "best", "final", "steps"):
+        assert kept[key] == uncut.summary[key], key
+
+
+def test_a_step_of_several_batches_is_cut_between_steps_and_validated_by_steps(tmp_path: Path) -> None:
+    several = [*SMALL, "trainer.accumulate_grad_batches=3", "data.batch_size=1", "trainer.max_steps=4", "logger=none"]
+    folders = [tmp_path / name for name in ("whole", "cut")]
+    for folder in folders:
+        folder.mkdir()
+    whole = train(folders[0], *several)
+    assert whole.code == 0, whole.err
+    assert [row["step"] for row in whole.summary["history"]] == [0, 2, 4]
+    stop = "+callbacks.stop._target_=tests.runs.test_resume.StopInAStep"
+    cut = train(folders[1], *several, stop)
+    assert cut.code == 143, cut.err
+    assert cut.checkpoint()["global_step"] == 2
+    resumed = train(folders[1], "ckpt=last")
+    assert resumed.code == 0, resumed.err
+    assert same_decoder(whole, resumed)
+
+
+class StopInAStep(pl.Callback):
+    """Tells the run to stop after the first of the three batches of its second step."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_ctrl_c_is_as_good(tmp_path: Path) -> None:
     process = start(tmp_path, *SMALL, "logger=none")
     wait_for(tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt")
@@ -102,7 +156,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: p
     real, (_, hard) = resumable.save_checkpoint, resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def save(trainer: Any, path: Path) -> None:
-        soft = 1 << 20 if path.exists() else hard
+        soft = 1 << 20 if trainer.global_step > 2 else hard
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         try:
             real(trainer, path)

@@ -39,5 +39,6 @@ class OneStart(pl.Callback):
             cast(Starting, pl_module).initialise(self._draw)
         self._draw = None
         if trainer.world_size > 1:
-            for parameter in pl_module.parameters():
-                torch.distributed.broadcast(parameter.data, src=0)
+            own = [buffer for name, buffer in pl_module.named_buffers() if name not in frozen]  # a style's targets, say
+            for tensor in (*pl_module.parameters(), *own):
+                torch.distributed.broadcast(tensor.data, src=0)

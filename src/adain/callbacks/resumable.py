@@ -10,13 +10,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 
 from adain.callbacks.progress import say
 from adain.errors import UserError
 
 
-class LastCheckpoint(pl.Callback):
+class LastCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` every few steps, at the end, and when the run is told to stop.
+
+    What is written before a validation, for that may fail, is written again after it: only then is it known whether the
+    step is the best. As a ``Checkpoint`` this comes after the other callbacks, and after those given before it.
 
     SIGTERM and SIGINT (Ctrl-C) let the step in progress end, so the checkpoint is always of a whole step; a second
     Ctrl-C ends the run at once. Files appear whole or not at all. Of several ranks it is enough that one is told. So does
@@ -52,7 +56,9 @@ class LastCheckpoint(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves when it is time to, and stops if told to."""
+        """Saves when it is time to, and stops if told to. A step of several batches is not cut between them."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
         step = trainer.global_step
         if trainer.world_size > 1:  # all stop after the same step
             told = torch.tensor(int(self.received or 0), device=pl_module.device)
@@ -65,9 +71,14 @@ class LastCheckpoint(pl.Callback):
         if self.received is not None or step % self.every_n_steps == 0:
             self._save(trainer)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves anew what was saved before the validation."""
+        if trainer.global_step == self._saved_at:
+            self._save(trainer, anew=True)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the end."""
-        self._save(trainer)
+        """Saves the end: the last validation may have found the best step."""
+        self._save(trainer, anew=self.received is None)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Gives the signals back."""
@@ -79,8 +90,8 @@ class LastCheckpoint(pl.Callback):
         """Gives the signals back: Lightning tears no callback down then, and the next job of a sweep must hear them."""
         self.teardown(trainer, pl_module, "fit")
 
-    def _save(self, trainer: pl.Trainer) -> None:
-        if trainer.global_step == self._saved_at:
+    def _save(self, trainer: pl.Trainer, anew: bool = False) -> None:
+        if trainer.global_step == self._saved_at and not anew:
             return
         save_checkpoint(trainer, self.path)
         self._saved_at = trainer.global_step

@@ -48,6 +48,7 @@ class RunSummary(pl.Callback):
         self.status, self.error = "running", ""
         self._start = self.began = time.time()
         self.first_step: float | None = None
+        self._training = False
         self._rate: dict[str, float] = {}
         self._train: dict[str, float] = {}
 
@@ -59,6 +60,7 @@ class RunSummary(pl.Callback):
         rate = float(schedulers[0].base_lrs[0]) if schedulers else None  # scaled, not scheduled
         self._rate = {name: value for name, value in (("batch", batch), ("lr", rate)) if value is not None}
         self._recall(trainer)
+        self._training = True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -98,7 +100,12 @@ class RunSummary(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """The run broke off."""
         self.error = f"{type(exception).__name__}: {exception}"
-        self.finish(trainer, "preempted" if isinstance(exception, KeyboardInterrupt) else "failed")
+        status = "preempted" if isinstance(exception, KeyboardInterrupt) else "failed"
+        if trainer.ckpt_path and not self._training:  # a resumed run, whose figures are all in the file still
+            if trainer.is_global_zero:
+                mark(self.path.parent, status, self.error)
+        else:
+            self.finish(trainer, status)
 
     def finish(self, trainer: pl.Trainer, status: str) -> None:
         """Writes the last word, here and in W&B."""
@@ -146,11 +153,11 @@ class RunSummary(pl.Callback):
         write_whole(self.path, json.dumps(summary, indent=2) + "\n")
 
 
-def mark_failed(folder: Path, error: str) -> None:
-    """Says in ``summary.json`` that a run failed, whatever it said before, and keeps its figures."""
+def mark(folder: Path, status: str, error: str) -> None:
+    """Says in ``summary.json`` how a run ended, whatever it said before, and keeps its figures."""
     path = folder / "summary.json"
     found = json.loads(path.read_text()) if path.is_file() else {"steps": 0, "final": {}, "best": {}, "history": []}
-    write_whole(path, json.dumps({**found, "status": "failed", "error": error}, indent=2) + "\n")
+    write_whole(path, json.dumps({**found, "status": status, "error": error}, indent=2) + "\n")
 
 
 @cache  # asked for at every validation; the code that runs is that of the start

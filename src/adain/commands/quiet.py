@@ -20,7 +20,6 @@ def quieten() -> None:
         ".*You defined a `validation_step` but have no `val_dataloader`.*",  # the benchmark's loop alone
         ".*LeafSpec.*",
         ".*`srun` command is available.*",
-        ".*`broadcast_buffers` is deprecated.*",  # what shall replace it is not there yet
         ".*There is a wandb run already in progress.*",
         ".*trainer.fit_loop._data_source.*",
     ):

@@ -37,7 +37,7 @@ def job(config: DictConfig) -> float | None:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from adain.callbacks.run_summary import close_wandb, mark_failed
+    from adain.callbacks.run_summary import close_wandb, mark
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -57,7 +57,7 @@ def job(config: DictConfig) -> float | None:
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, UserError):
             traceback.print_exc()
-        mark_failed(folder, message)
+        mark(folder, "failed", message)
         print(f"job {hydra.sweep.subdir} failed: {message.splitlines()[0]}", file=sys.stderr, flush=True)
     finally:
         close_wandb(1)  # does nothing where training has done it

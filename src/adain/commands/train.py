@@ -171,11 +171,13 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     if precision == "auto":
         on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
         precision = fastest_precision(torch.device("cuda" if on_gpu else "cpu"))
+    interval = config.trainer.val_check_interval * config.trainer.accumulate_grad_batches  # Lightning counts batches
     # Lightning would take any process inside a SLURM job for one of several that srun started.
     ours = launched_outside() is None or "ADAIN_RANKS" in os.environ
     try:
         trainer: pl.Trainer = instantiate(
-            config.trainer, precision=precision, logger=loggers or False, callbacks=callbacks, _convert_="all",
+            config.trainer, val_check_interval=interval, precision=precision, logger=loggers or False,
+            callbacks=callbacks, _convert_="all",
             plugins=[LightningEnvironment()] if ours else None,
         )  # fmt: skip
     except InstantiationException as error:

@@ -37,7 +37,10 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
     reference = default() if typed else config
     for key in _added(overrides):
-        if OmegaConf.select(reference, key, default=_NOWHERE) is _NOWHERE and not is_used(reference, key):
+        if OmegaConf.select(reference, key, default=_NOWHERE) is _NOWHERE and not (
+            is_used(reference, key)
+            or (key.partition(".")[0] in reference and is_used(config, key))  # of a callback that is added too
+        ):
             hint = near(key, [str(name) for name in reference])
             raise UserError(f"+{key}: nobody reads a key {key}{hint}; leave it out, or see conf/{command}.yaml")
     for key in typed:
