@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_what_a_run_left(run: Path) -> None:
 
 def test_long_curves_are_thinned(run: Path) -> None:
     assert training_curve(run, "train/content", most=2) == [(5, 2.5), (15, 2.0)]
+
+
+def test_a_resumed_runs_parts_are_one_curve(run: Path) -> None:
+    later = run / "csv" / "version_1" / "metrics.csv"
+    later.parent.mkdir()
+    later.write_text("step,train/content\n10,1.75\n15,1.25\n")
+    os.utime(later, (2e9, 2e9))
+    assert training_curve(run, "train/content") == [(5, 2.5), (10, 2.25), (11, 1.75), (16, 1.25)]
 
 
 @pytest.mark.parametrize("text", ["", "{}", None])

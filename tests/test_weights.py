@@ -116,6 +116,23 @@ def test_a_cached_file_needs_no_network(published: Weights, cached: Path, monkey
     assert find("small") == cached
 
 
+def test_a_complete_cache_is_only_read(published: Weights, cached: Path) -> None:
+    """A cluster's may be shared, and belong to somebody else."""
+    cached.parent.mkdir()
+    cached.write_bytes(GOOD)
+    assert find("small") == cached
+    assert [path.name for path in cached.parent.iterdir()] == ["small.pth"]
+
+
+def test_an_incomplete_cache_that_may_not_be_written_is_a_users_message(
+    published: Weights, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached.parent.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != cached.parent)
+    with pytest.raises(UserError, match="lacks small.pth and may not be written to: set ADAIN_CACHE"):
+        find("small")
+
+
 def test_a_digest_of_eight_digits_is_enough(published: Weights, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KNOWN, "small", published._replace(sha256=published.sha256[:8]))
     assert find("small") == cached

@@ -64,16 +64,21 @@ def training_curves(folder: Path, name: str) -> Curves:
 
 
 def training_curve(folder: Path, metric: str, most: int = 400) -> list[tuple[float, float]]:
-    """Step and value of a training metric from the CSV logger's newest file, thinned to a number of points."""
+    """Step and value of a training metric from the CSV logger's files, thinned to a number of points.
+
+    A resumed run has a file for each of its parts; a later one stands in place of what it does again.
+    """
     files = sorted(folder.glob("csv/**/metrics.csv"), key=lambda path: path.stat().st_mtime)
     found: list[tuple[float, float]] = []
-    for file in files[-1:]:
+    for file in files:
         with file.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                if row.get(metric) and row.get("step"):
-                    value = float(row[metric])
-                    if math.isfinite(value):
-                        found.append((float(row["step"]) + 1, value))  # Lightning counts the step in progress from 0
+            part = [
+                (float(row["step"]) + 1, float(row[metric]))  # Lightning counts the step in progress from 0
+                for row in csv.DictReader(lines)
+                if row.get(metric) and row.get("step")
+            ]
+        found = [point for point in found if not part or point[0] < part[0][0]] + part
+    found = [point for point in found if math.isfinite(point[1])]
     return found[:: max(len(found) // most, 1)]
 
 

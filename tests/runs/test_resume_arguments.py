@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from omegaconf import OmegaConf
 
 from adain.errors import UserError
 from adain.preflight.compose import preflight
-from adain.runs.resume import rewrite_arguments
+from adain.runs.resume import rewrite_arguments, settled_precision
 
 OWN = ["experiment=smoke", "trainer.max_steps=6", "optim.lr=2e-4"]
 
@@ -151,3 +153,34 @@ def test_a_checkpoint_in_no_run_says_how_to_start_from_it(tmp_path: Path, monkey
     path.touch()
     with pytest.raises(UserError, match=f"lies in no run's folder.*method.init={path}"):
         rewritten(monkeypatch, f"ckpt={path}")
+
+
+@pytest.mark.parametrize("typed", ["optim.lr=5e-5", "optim=muon", "optim.betas=[0,0.9]"])
+def test_what_the_checkpoints_optimiser_decides_cannot_be_typed_anew(
+    typed: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=re.escape(f"so {typed} would not be used")):
+        rewritten(monkeypatch, "ckpt=last", typed)
+
+
+def test_what_it_was_may_be_typed_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert values(rewritten(monkeypatch, "ckpt=last", "optim.lr=2e-4"))["optim.lr"] == 2e-4
+
+
+def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = tmp_path / "logs" / "runs" / "smoke" / "2026-01-02"
+    failed.mkdir()
+    (tmp_path / "logs" / "latest").unlink()
+    (tmp_path / "logs" / "latest").symlink_to(failed, target_is_directory=True)
+    with pytest.raises(UserError, match="give ckpt=logs/runs/smoke/2026-01-01/checkpoints/best.ckpt"):
+        rewritten(monkeypatch, "ckpt=last")
+
+
+@pytest.mark.parametrize(("device", "settled"), [("cpu", "bf16-mixed"), ("cuda", None)])
+def test_a_resumed_run_keeps_the_precision_that_was_measured(device: str, settled: str | None, run: Path) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    assert settled_precision(checkpoint, device) is None
+    (run / "summary.json").write_text(json.dumps({"precision": "bf16-mixed", "device": "cpu"}))
+    assert settled_precision(checkpoint, device) == settled

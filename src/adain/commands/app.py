@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -45,7 +46,8 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
-    arguments = [quoted(argument, paths, many) for argument in sys.argv[1:]]
+    typed = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in sys.argv[1:]]
+    arguments = [quoted(argument, paths, many) for argument in typed]
     if "system" in OmegaConf.load(conf_folder() / f"{config}.yaml"):
         # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
         arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]

@@ -44,6 +44,7 @@ def stylize_dataset(config: DictConfig) -> None:
     if every == 0:
         raise UserError(f"content={content} holds no picture: give a folder of pictures")
     decoder = choose_decoder(config.decoder, Path(config.logs))
+    print(f"decoder       {decoder}")
 
     from adain.dataset import decoder_digest
 

@@ -22,7 +22,7 @@ from adain.preflight.strategy import SHARDING, check_strategy, device_count, lau
 from adain.runs.began import began
 from adain.runs.outcome import compare, point_latest, report, say_shared, write_pairs
 from adain.runs.ranks import is_rank, run_ranks, serve
-from adain.runs.resume import requeued, rewrite_arguments
+from adain.runs.resume import requeued, rewrite_arguments, settled_precision
 from adain.runs.session import Stopped, alone, say_stopped, stoppable
 
 _LOST = re.compile(r"gloo|NCCL|pair closure|[Cc]onnection (closed|reset)|[Tt]imed out|[Tt]imeout")
@@ -170,7 +170,9 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     precision = config.trainer.precision
     if precision == "auto":
         on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
-        precision = fastest_precision(torch.device("cuda" if on_gpu else "cpu"))
+        device = "cuda" if on_gpu else "cpu"
+        before = None if config.ckpt is None else settled_precision(Path(config.ckpt), device)
+        precision = before or fastest_precision(torch.device(device))
     interval = config.trainer.val_check_interval * config.trainer.accumulate_grad_batches  # Lightning counts batches
     # Lightning would take any process inside a SLURM job for one of several that srun started.
     ours = launched_outside() is None or "ADAIN_RANKS" in os.environ

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from adain.errors import UserError
 from adain.methods.interface import CAPABILITIES, known_method, require
+from adain.runs.kept import kept
 
 
 def check_method(config: DictConfig) -> None:
@@ -57,8 +58,7 @@ def checkpoint_of_method(name: str, wanted: str, logs: Path) -> Path:
         raise UserError(f"decoder={wanted} is AdaIN's: give method={name} latest, a run's folder, or a file")
     runs = [Path(wanted).expanduser()]
     if wanted == "latest":
-        runs = sorted((logs / "runs" / name).glob("*"), reverse=True)  # named by their date
-        runs.append(logs / "latest")
+        runs = [*kept(logs, name), logs / "latest"]
     for run in runs:
         for path in (run, run / "checkpoints" / "best.ckpt", run / "checkpoints" / "last.ckpt"):
             if path.is_file():
