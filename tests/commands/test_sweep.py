@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from adain.errors import UserError
+from hydra_plugins.adain_sweepers import grid
 from tests.conftest import run_here
 
 TINY = [
@@ -248,3 +250,17 @@ def test_a_wandb_sweep_file(tmp_path: Path) -> None:
         "${args_no_hyphens}",
     ]
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_scheduler_that_takes_no_job_is_one_sentence() -> None:
+    class FailedJobError(Exception):
+        """As submitit has one."""
+
+    class Launcher:
+        def launch(self, batch: object, initial_job_idx: int) -> None:
+            raise FailedJobError("sbatch: error: DNS lookup failed\nsbatch: fatal: no configuration source\n")
+
+    with pytest.raises(
+        UserError, match=r"SLURM took none of the jobs \(sbatch: fatal: no configuration source\): start"
+    ):
+        grid.launch(Launcher(), [["seed=1"]])  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from adain.choices import Accelerator, Precision
 from adain.errors import UserError
@@ -395,3 +397,19 @@ def test_tensorboard_is_asked_for_before_anything_starts(there: bool, monkeypatc
         training.check_files(preflight("train", ["logger=tensorboard"]))
     else:
         assert "EXTRAS=tensorboard" in _checked("logger=tensorboard")
+
+
+@pytest.mark.parametrize("key", ["method.init", "encoder.weights", "compare_with"])
+def test_a_file_without_weights_is_told_before_anything_starts(key: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.ckpt").write_text("no weights")
+    assert _checked(f"{key}={tmp_path}/bad.ckpt").startswith(f"{key}={tmp_path}/bad.ckpt holds no weights: give")
+    torch.save({}, tmp_path / "good.ckpt")
+    save_file({"a": torch.zeros(1)}, tmp_path / "good.safetensors")
+    for name in ("good.ckpt", "good.safetensors"):
+        training.check_files(preflight("train", [f"{key}={tmp_path}/{name}"]))
+
+
+def test_a_style_that_is_no_picture_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "style.jpg").write_text("no picture")
+    told = _checked("experiment=texture_network", f"method.style={tmp_path}/style.jpg")
+    assert told.endswith("style.jpg cannot be used (empty or not a picture): give another picture")

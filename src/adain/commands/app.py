@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -66,8 +65,6 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
         fail(
             f"{dashed[0]} is no option: keys are typed without dashes, such as {key if '=' in key else f'{key}=VALUE'}"
         )
-    # a launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be
-    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
 
     started = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from adain.errors import UserError
 from adain.preflight.explain import explain
 from adain.preflight.training import check_recipe
 from adain.preflight.values import check
+
+# A launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be.
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 
 
 def conf_folder() -> Path:

@@ -88,8 +88,27 @@ def check_files(config: DictConfig) -> None:
         file = OmegaConf.select(config, key)
         if file is not None and not Path(str(file)).expanduser().is_file():
             raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
+    for key in ("method.init", "encoder.weights", "compare_with"):
+        file = OmegaConf.select(config, key)
+        if file is not None and Path(str(file)).expanduser().is_file():
+            _holds_weights(key, Path(str(file)).expanduser())
+    if (style := OmegaConf.select(config, "method.style")) is not None:
+        from adain.data.picture import PictureError, read_picture
+
+        try:
+            read_picture(Path(str(style)).expanduser())
+        except PictureError as error:
+            raise UserError(f"method.style={style} cannot be used ({error}): give another picture") from None
     if (logs := OmegaConf.select(config, "logs")) is not None:
         _can_hold_outputs(Path(str(logs)))
+
+
+def _holds_weights(key: str, file: Path) -> None:
+    """A first look, before torch is loaded: archives and pickles of torch, and safetensors, are known by their beginning."""
+    with file.open("rb") as stream:
+        begin = stream.read(9)
+    if not (begin.startswith((b"PK", b"\x80")) or (file.suffix == ".safetensors" and begin[8:] == b"{")):
+        raise UserError(f"{key}={file} holds no weights: give a checkpoint, a .pth or a .safetensors file")
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -85,7 +85,12 @@ def launch(launcher: Launcher, batch: list[Sequence[str]]) -> Sequence[Any]:
         return launcher.launch(batch, initial_job_idx=0)
     except UserError:
         raise
-    except Exception:
+    except Exception as error:
+        if type(error).__name__ == "FailedJobError":  # submitit's, which may not be installed: sbatch took no job
+            reason = str(error).strip().splitlines()[-1]
+            raise UserError(
+                f"SLURM took none of the jobs ({reason}): start the sweep where sbatch works, or leave hydra/launcher= out"
+            ) from None
         traceback.print_exc()
         print("the launcher broke off; what it ran is in the table", file=sys.stderr)
         return []
