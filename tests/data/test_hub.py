@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from torch.utils.data import DataLoader
 
+from adain.data import hub
 from adain.data.hub import HubSource
 from adain.data.pairs import Framing, PairStream, StyleTransferDataModule, collate
 from adain.data.sources import Place, Sample
@@ -143,6 +144,22 @@ def test_held_out_rows_are_never_trained_on(parquet: Parquet, workers: int) -> N
 def test_resumes_exactly(parquet: Parquet, workers: int, first: int) -> None:
     given = source(parquet(range(13), files=2))
     assert dealt(given, 6, workers, first) == dealt(given, 6 + first, workers)[first:]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("first", [4, 9, 13])
+def test_whole_passes_are_left_out_where_the_number_of_rows_is_known(
+    parquet: Parquet, workers: int, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = source(parquet([0, BAD, 2, 3, 4, BAD, *range(6, 13)], files=2), skip=1)
+    uncut = dealt(given, 6 + first, workers)[first:]
+    monkeypatch.setattr(hub, "rows_of", lambda data, split: 13)
+    read: list[object] = []
+    each = HubSource._each
+    monkeypatch.setattr(HubSource, "_each", lambda self, rows: (read.append(row) or row for row in each(self, rows)))
+    assert dealt(given, 6, workers, first) == uncut
+    passes = -(-(2 * -(-6 // workers)) // (12 // workers)) + 1  # that six batches need, begun within one
+    assert len(read) <= workers * 12 * passes
 
 
 @pytest.mark.parametrize("rank", [0, 1])

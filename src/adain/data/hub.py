@@ -18,8 +18,10 @@ from adain.extras import install_command
 class HubSource:
     """A streamed data set with a column of pictures: nothing is downloaded before it is needed.
 
-    Each loader worker of each rank reads rows of its own, shuffled within a buffer. On resuming, rows already consumed
-    are passed over undecoded; the order is the same as long as ranks and workers are as many as before.
+    Each loader worker of each rank decodes rows of its own, shuffled within a buffer, but is sent the whole stream to find
+    them: ranks x workers times the traffic. On resuming, whole passes are left out where the data set says how many rows it
+    has, and rows already consumed are passed over undecoded; the order is the same as long as ranks and workers are as
+    many as before.
 
     Args:
         path: A data set's name on the hub, or ``"parquet"`` with ``data_files``.
@@ -83,9 +85,13 @@ class HubSource:
         logical = (place.first + place.worker) % place.workers  # batches are dealt to workers in turn
         lane, lanes = place.rank * place.workers + logical, place.world * place.workers
         done = len(range(logical, place.first, place.workers)) * place.batch_size
-        rows = self._rows().skip(self.skip)
+        every = self._rows()
+        total = rows_of(every, self.given["split"])
+        own = 0 if total is None else len(range(lane, total - self.skip, lanes))
+        passes, done = divmod(done, own) if own else (0, done)
+        rows = every.skip(self.skip)
         skipped: list[str] = []
-        for turn in itertools.count():
+        for turn in itertools.count(passes):
             usable = False  # whether this pass brought anything, or passed over something it brought before
             for number, row in enumerate(self._each(rows.shuffle(seed=seed + turn, buffer_size=self.buffer))):
                 if number % lanes != lane:
@@ -161,6 +167,12 @@ class HubSource:
         held = _Rows(self, pictures)
         held.skipped = tuple(skipped)
         return HubSource(**self.given, skip=self.skip + taken), held
+
+
+def rows_of(data: Any, split: str) -> int | None:
+    """How many rows a streamed data set says it has; None where it does not, as local files."""
+    splits = getattr(data.info, "splits", None) or {}
+    return int(splits[split].num_examples) or None if split in splits else None
 
 
 class _Rows(IndexedSource):
