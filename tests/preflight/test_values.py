@@ -413,3 +413,18 @@ def test_a_style_that_is_no_picture_is_told_before_anything_starts(tmp_path: Pat
     (tmp_path / "style.jpg").write_text("no picture")
     told = _checked("experiment=texture_network", f"method.style={tmp_path}/style.jpg")
     assert told.endswith("style.jpg cannot be used (empty or not a picture): give another picture")
+
+
+@pytest.mark.parametrize(
+    ("command", "override"),
+    [
+        ("stylize", "seconds=abc"),
+        ("stylize", "batch_size=two"),
+        ("train", "trainer.gradient_clip_val=abc"),
+        ("train", "callbacks.grid.pairs=true"),
+    ],
+)
+def test_a_number_that_is_none_is_told_where_null_is_the_default(command: str, override: str) -> None:
+    given = [override, "content=a", "style=b"] if command == "stylize" else [override]
+    with pytest.raises(UserError, match=re.escape(f"{override} is of the wrong type")):
+        preflight(command, given)

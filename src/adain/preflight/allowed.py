@@ -35,8 +35,8 @@ class Allowed:
         words: A value is one of these.
         words_or_path: Or else a file or folder that is there.
         files: The name of a file that is there.
-        above: A number above this.
-        least: A number not below this.
+        above: A number above this, or null.
+        least: A number not below this, or null.
         most: A number not above this.
         several_types: Values whose type need not be the default's.
     """
@@ -127,6 +127,8 @@ _TRAIN = Allowed(
         "trainer.log_every_n_steps": 1,
         "trainer.accumulate_grad_batches": 1,
         "trainer.num_nodes": 1,
+        "trainer.gradient_clip_val": 0,
+        "callbacks.grid.pairs": 1,
     },
     most={"data.flip": 1, "seed": 2**32 - 1},
     # 2, [0,1] or auto; 32 or bf16-mixed; one folder or a list
@@ -142,7 +144,8 @@ _OTHERS = {
             "precision": get_args(Arithmetic),
         },
         words_or_path={"decoder": _DECODERS},
-        least={"alpha": 0, "max_pixels": 256, "cell": 16, "temporal": 0, "crf": 0, "quality": 1},
+        above={"seconds": 0},
+        least={"alpha": 0, "max_pixels": 256, "cell": 16, "temporal": 0, "crf": 0, "quality": 1, "batch_size": 1},
         most={"alpha": 1, "temporal": 1, "crf": 51, "quality": 100},
     ),
     "stylize_dataset": Allowed(

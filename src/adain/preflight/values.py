@@ -81,6 +81,8 @@ def _ranges(config: DictConfig, rule: Allowed) -> None:
     for limits, reached in ((rule.above, False), (rule.least, True)):
         for key, least in limits.items():
             value = OmegaConf.select(config, key)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise UserError(f"{key}={shown(value)} is of the wrong type: give a number")
             if isinstance(value, int | float) and not (value > least or (value == least and reached)):
                 raise UserError(f"{key}={value} is too small: give {'at least' if reached else 'more than'} {least}")
             if value == math.inf:
