@@ -115,7 +115,7 @@ def test_unreadable_ones_are_listed(plain: tuple[Path, list[dict[str, Any]]]) ->
     lines = (plain[0] / "unreadable-00000-of-00001.jsonl").read_text().splitlines()
     listed = {(row["kind"], row["name"]): row["reason"] for row in map(json.loads, lines)}
     assert set(listed) == {("content", "cats/small.png"), ("content", "cats/broken.jpg"), ("style", "broken.png")}
-    assert listed["content", "cats/small.png"] == "15 x 20 is below min_side=16"
+    assert listed["content", "cats/small.png"] == "15 x 20 is below 16 pixels a side"
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 3}, {"workers": 2}, {"cached_styles": 1}])

@@ -214,7 +214,7 @@ def test_limits(parquet: Parquet, solid: Callable[..., bytes]) -> None:
     samples = take(source(parquet([0, small, large, 3]), max_pixels=1000), 6)
     assert {row(sample) for sample in samples} == {0, 3}
     lines = " ".join(line for sample in samples for line in sample.skipped)
-    assert "min_side=16" in lines
+    assert "16 pixels a side" in lines
     assert "max_pixels=1000" in lines
 
 

@@ -124,7 +124,7 @@ def test_max_pixels_is_pillows_default() -> None:
 def test_min_side(encode: Encode) -> None:
     data = encode(Image.new("RGB", (40, 15)))
     assert read(data, min_side=15).size == (40, 15)
-    with pytest.raises(PictureError, match="40 x 15 is below min_side=16"):
+    with pytest.raises(PictureError, match="40 x 15 is below 16 pixels a side"):
         read(data, min_side=16)
 
 

@@ -204,7 +204,7 @@ def test_too_small_and_too_large_files_are_skipped(folder: Folder) -> None:
     samples = take(FolderSource(str(root), max_pixels=1000), 12)
     assert {Path(sample.name).name for sample in samples} == {"good_00.png", "good_01.png"}
     lines = " ".join(line for sample in samples for line in sample.skipped)
-    assert "below min_side=16" in lines
+    assert "below 16 pixels a side" in lines
     assert "over max_pixels=1000" in lines
 
 

@@ -105,7 +105,7 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         datamodule.setup()
         if trainer.is_global_zero:
             write_pairs(folder / "held_out.csv", datamodule.held_out.names)
-            say_shared(datamodule)
+            say_shared(datamodule, ("content", "style") if one is None else ("content",))
         device = trainer.strategy.root_device
         if strategy_kind(config) not in SHARDING:  # they cut and send contiguous weights only
             method.to(memory_format=memory_format(device, str(trainer.precision)))

@@ -94,7 +94,7 @@ def decode_picture(
             if picture.width * picture.height > max_pixels:
                 raise TooLarge(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
             if min(picture.size) < min_side:
-                raise PictureError(f"{picture.width} x {picture.height} is below min_side={min_side}")
+                raise PictureError(f"{picture.width} x {picture.height} is below {min_side} pixels a side")
             if at_least is not None:
                 picture.draft("RGB", resized(picture.size, at_least))
             ImageOps.exif_transpose(picture, in_place=True)

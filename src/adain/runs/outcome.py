@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
     path.write_bytes(lines)
 
 
-def say_shared(datamodule: Any) -> None:
-    """That pictures are both trained on and held out, where there is but one."""
-    for kind in ("content", "style"):
+def say_shared(datamodule: Any, kinds: Sequence[str]) -> None:
+    """That pictures of these kinds (``content``, ``style``) are both trained on and held out, where there is but one."""
+    for kind in kinds:
         source = getattr(datamodule, f"train_{kind}")
         names = set(getattr(source, "names", ()))
         if names and names <= {pair[kind == "style"] for pair in datamodule.held_out.names}:

@@ -24,8 +24,8 @@ from tests.commands.stylize.conftest import EXISTING, MIX, Failed, draw
         (("content=no*.jpg", "style=style.png"), "content=no*.jpg matches no picture"),
         (("content=content.png", "style=empty"), "style=empty is a folder without pictures (.bmp, "),
         (("content=text.png", "style=style.png"), "content=text.png cannot be used (empty or not a picture)"),
-        (("content=tiny.png", "style=style.png"), "content=tiny.png cannot be used (8 x 8 is below min_side=16)"),
-        (("content=content.png", "style=tiny.png"), "style=tiny.png cannot be used (8 x 8 is below min_side=16)"),
+        (("content=tiny.png", "style=style.png"), "content=tiny.png cannot be used (8 x 8 is below 16 pixels a side)"),
+        (("content=content.png", "style=tiny.png"), "style=tiny.png cannot be used (8 x 8 is below 16 pixels a side)"),
         (
             (*EXISTING, "max_pixels=3000"),
             "content=content.png cannot be used (65 x 47 is over max_pixels=3000, which may be raised)",
