@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
 
 PARTS = ("speed", "losses", "pictures", "ablations")
-_HELD_OUT = 12  # as training holds out by default
 _NOT_OF_IT = ("parts", "device", "out", "logs", "run", "logger", "content", "style", "checkpoints")
 
 
@@ -119,14 +118,11 @@ def read_request(config: DictConfig) -> Request:
     Raises:
         UserError: If there are too few pictures, one cannot be read, or a checkpoint is of another style.
     """
-    from adain.evaluation.pairs import cross, named
+    from adain.evaluation.pairs import cross, held_out_samples, named
     from adain.evaluation.run import check_readable
 
     if config.content is None:
-        from adain.data.sample import sample_source
-
-        kinds = [sample_source(kind).split(_HELD_OUT)[1].names for kind in ("content", "style")]
-        contents, styles = ([(Path(name).name, Path(name)) for name in names] for names in kinds)
+        contents, styles = held_out_samples("content"), held_out_samples("style")
     else:
         contents, styles = named(config.content), named(config.style)
     for key, found in (("contents", contents), ("styles", styles)):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adain.choices import HIGHER_IS_BETTER
+from adain.choices import HIGHER_IS_BETTER, SET_METRICS
 from adain.errors import UserError
 from adain.evaluation.store import Row, Store
 from adain.files import write_whole
@@ -146,7 +146,7 @@ def _set_figures(folder: Path) -> dict[str, float]:
         found = json.loads((folder / "results.json").read_text())["metrics"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {name: entry["mean"] for name, entry in found.items() if name in ("frechet_vgg19", "fid", "artfid")}
+    return {name: entry["mean"] for name, entry in found.items() if name in SET_METRICS}
 
 
 def comparison_table(found: Mapping[str, Any]) -> str:
