@@ -181,7 +181,7 @@ def _evaluate(
     from adain.device import find_device
     from adain.encoder import Encoder
     from adain.evaluation.page import write_page
-    from adain.evaluation.results import summarise, table, write_results
+    from adain.evaluation.results import means, summarise, table, write_results
     from adain.evaluation.run import Frame, Gallery, measure, set_figures
     from adain.evaluation.store import Store, alone, digest
     from adain.fetch import sha256_of
@@ -232,9 +232,7 @@ def _evaluate(
         if rank > 0:
             return folder
         rows = list(store.rows().values())
-        results = summarise(rows, {}, config.bootstrap, config.seed)
-        means = {name: found["mean"] for name, found in results["metrics"].items()}
-        sets = set_figures(pairs, store, panel, gallery, means, "artfid" in names)
+        sets = set_figures(pairs, store, panel, gallery, means(rows), "artfid" in names)
         results = summarise(rows, sets, config.bootstrap, config.seed)
         results["left_out"] = panel.left_out | {
             name: "needs two outputs and two styles" for name in panel.sets if name not in sets
