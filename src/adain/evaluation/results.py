@@ -116,11 +116,11 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
     contents, styles = [key[0] for key in keys], [key[1] for key in keys]
     rows = [[table[key] for key in keys] for table in tables]
     names = [name for name in figures(rows[0]) if name in rows[1][0]]
-    values = [[[float(row[name]) for row in side] for side in rows] for name in names]
-    differences = [[x - y for x, y in zip(a, b, strict=True)] for a, b in values]
+    columns = [([float(row[name]) for row in rows[0]], [float(row[name]) for row in rows[1]]) for name in names]
+    differences = [[x - y for x, y in zip(a, b, strict=True)] for a, b in columns]
     drawn = bootstrap_means(differences, contents, styles, draws, seed)
     metrics: dict[str, Any] = {}
-    for name, (a, b), of_draws in zip(names, values, drawn, strict=True):
+    for name, (a, b), of_draws in zip(names, columns, drawn, strict=True):
         found = compare(a, b, contents, styles, of_draws)
         higher = name in HIGHER_IS_BETTER
         wins = sum((x > y) if higher else (x < y) for x, y in zip(a, b, strict=True))
