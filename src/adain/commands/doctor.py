@@ -182,8 +182,8 @@ def _held_out(side: str, source: Any, groups: list[list[str]], config: DictConfi
     leaks = [group for group in groups if kept & set(group) and trained & set(group)]
     figures = {"held_out": len(held), "training": len(training), "leaks": len(leaks)}
     if leaks:
-        text = f"{len(leaks)} of {len(held)} have a copy among the training pictures, such as {' | '.join(leaks[0])}: remove it"
-        return Finding("warning", f"{side}: held out", text, figures)
+        text = f"{len(leaks)} of {len(held)} have a copy among the training pictures: remove it, as of"
+        return Finding("warning", f"{side}: held out", text, figures, " | ".join(leaks[0]))
     if len(source) == 1:
         return Finding("warning", f"{side}: held out", "the one picture is both trained on and shown", figures)
     return Finding("ok", f"{side}: held out", f"{len(held)}, and {len(training):,} to train on", figures)

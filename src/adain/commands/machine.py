@@ -26,7 +26,7 @@ class Finding(NamedTuple):
         check: What was looked at.
         text: What was found, and what to do.
         figures: For ``doctor.json``.
-        file: One that the text ends with.
+        file: One that it is about, or several, shown below the text and never broken.
     """
 
     level: Literal["ok", "warning", "problem"]
@@ -55,7 +55,7 @@ def check_weights(config: DictConfig, build: Callable[[], Any]) -> list[Finding]
     from adain.weights import find
 
     encoder = find(config.encoder.name, config.encoder.weights)
-    findings = [Finding("ok", "encoder weights", f"{encoder}, SHA-256 as published")]
+    findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
     for key, check in (("init", "first decoder"), ("style", "style picture")):
         if (given := config.method.get(key)) not in (None, "random", "least_squares"):
             build().initialise(_no_pictures)
