@@ -5,7 +5,7 @@ Nothing heavy is imported here, so a mistyped word is answered before torch is l
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
@@ -48,6 +48,10 @@ MetricName = Literal[
     "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips", "lpips_vgg16",
     "ssim", "cfsd", "colour_distance", "frechet_vgg19", "fid", "artfid",
 ]  # fmt: skip
+SET_METRICS: tuple[MetricName, ...] = ("frechet_vgg19", "fid", "artfid")
+"""One figure for all pairs together."""
+PAIR_METRICS: tuple[MetricName, ...] = tuple(name for name in get_args(MetricName) if name not in SET_METRICS)
+"""One figure a pair."""
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """Of all metrics; the classes say so too, but need torch to be asked."""
 BenchKind = Literal["all", "train", "stages", "stylize", "load", "video"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from adain.errors import UserError
 
 
 @contextlib.contextmanager
@@ -29,6 +32,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file, text in UTF-8, that appears whole."""
     with replacing(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def check_writable(folder: Path) -> None:
+    """Whether a folder of results can be made and written to; it is not made.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryDirectory(dir=there):  # permissions alone tell too little: of /proc, say
+            pass
+    except OSError as error:
+        raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
 
 
 @contextlib.contextmanager

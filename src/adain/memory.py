@@ -8,6 +8,11 @@ from pathlib import Path
 
 import torch
 
+_CGROUPS = Path("/sys/fs/cgroup")
+_LIMITS = (  # of versions 2 and 1: limit, use, statistics, and the name there of cached files, which the kernel drops at need
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc, malloc.h
 
 
@@ -46,12 +51,18 @@ def available_memory(device: torch.device) -> int:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return 4_000_000_000
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
+    for limit, used, statistics, idle in _LIMITS:
         try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+            taken = int((_CGROUPS / used).read_text()) - _statistic(_CGROUPS / statistics, idle)
+            free = min(free, int((_CGROUPS / limit).read_text()) - taken)
         except (OSError, ValueError):  # no such limit, or the word max
             continue
     return max(0, free)
+
+
+def _statistic(path: Path, name: str) -> int:
+    """A value of ``memory.stat``, 0 if it is not there."""
+    try:
+        return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.split()[0] == name)
+    except (OSError, StopIteration):
+        return 0

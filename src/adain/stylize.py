@@ -128,7 +128,7 @@ class Stylizer:
         Args:
             style: A picture of any size from 16 x 16, a batch of N pictures, or a list of such. Pictures that are too
                 large for memory are taken in tiles. Statistics are given back as they are.
-            recolour: The style is given these colours first: what ``functional.colours`` says of the content.
+            recolour: The style is given these colours first: what ``colour.colours`` says of the content.
 
         Raises:
             UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recoloured but

@@ -133,6 +133,34 @@ def test_changed_settings_are_refused_and_nothing_is_lost(done: SimpleNamespace,
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (
+            ["training=[data.corp=3]"],
+            "training=[data.corp=3] cannot be used for texture_network: there is no key data.corp",
+        ),
+        (["parts=[ablations]", "training=[data.crop=3]"], "cannot be used for baseline: data.crop=3 is too small"),
+        (["device=cuda:99"], "device=cuda:99 is not there"),
+        (["checkpoints.adain=broken.ckpt"], "broken.ckpt"),
+        (["out=/proc/x"], "out=/proc/x cannot be written"),
+    ],
+)
+def test_what_is_cheap_to_know_is_told_before_all_pictures_are_read(
+    cwd: Path, overrides: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("adain.evaluation.run.check_readable", read)
+    (cwd / "broken.ckpt").write_bytes(b"broken")
+    code, text = compare(cwd, *SMALL, "out=never", *overrides)
+    assert code == 1
+    assert message in text
+    assert text.count("\n") == 1
+    assert not (cwd / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
         (["parts=[sped]"], "parts=[sped] must be a list out of speed, losses"),
         (["sizes=[16]"], "sizes=[16] must be whole numbers of at least 32"),
         (["losses.iterations=[0]"], "losses.iterations=[0] must be whole numbers of at least 1"),

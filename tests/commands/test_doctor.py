@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig
 from PIL import Image
+from rich.console import Console
 
-from adain.commands import machine
+from adain.commands import doctor, machine
 from adain.commands.doctor import main
 from adain.data.register import Register
 from adain.data.sources import FolderSource
+from adain.decoder import Decoder
 from adain.errors import UserError
 from adain.preflight.compose import preflight
+from tests.methods.test_load import saved
 
 
 @pytest.fixture
@@ -95,6 +98,43 @@ def test_problems_end_with_1_and_the_other_checks_are_made(
     assert found["devices"]["level"] == "ok"
 
 
+SMALL = ["data=synthetic", "data.crop=32", "data.resize=32", "data.val_size=32", "data.num_workers=0", "data.count=8",
+         "data.batch_size=1", "trainer=cpu"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["experiment=style_swap", "method.init=best.ckpt"],
+        ["experiment=texture_network", "method.style=style/0.png", "method.style_size=32"],
+    ],
+)
+def test_every_system_that_is_trained(folders: list[str], overrides: list[str]) -> None:
+    saved("style_swap", Path())
+    code, found = report(
+        *overrides, *SMALL, "method.widths=[4,6]" if "experiment=style_swap" in overrides else "seed=1"
+    )
+    assert code == 0, found
+    assert found["loader and model"]["figures"]["step_seconds"] > 0
+    if "experiment=style_swap" in overrides:
+        assert found["first decoder"]["level"] == "ok"
+        code, found = report(*overrides, *SMALL, "method.widths=[8,6]")
+        assert code == 1
+        assert "holds no inverse network of widths [8, 6]" in found["weights"]["text"]
+
+
+def test_no_word_is_broken_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    file = "logs/doctor/2026-01-02_03-04-05/content_copies.txt"
+    found = machine.Finding(
+        "warning", "content: copies", "12 pictures are there several times, byte for byte", {}, file
+    )
+    doctor._print(found, Console(width=80))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{'warning':<9}{'content: copies':<22}12 pictures are there several times, byte for"
+    assert [line.strip() for line in lines[1:]] == ["byte", file]
+    assert max(map(len, lines)) < 80
+
+
 def config(*overrides: str) -> DictConfig:
     return preflight("train", [*overrides])
 
@@ -102,12 +142,12 @@ def config(*overrides: str) -> DictConfig:
 def test_the_space_for_checkpoints_is_that_of_weights_and_moments() -> None:
     """3,505,219 parameters of 4 bytes, and Adam's two moments or Muon's one (shared figures of the paper's decoder)."""
     for optim, copies in (("adam", 3), ("muon", 2)):
-        [found] = machine.check_disk(config(f"optim={optim}"))
+        [found] = machine.check_disk(config(f"optim={optim}"), Decoder())
         assert found.figures["checkpoint"] == 3_505_219 * 4 * copies
 
 
 def test_more_validations_need_more_space() -> None:
-    few, many = (machine.check_disk(config(f"trainer.val_check_interval={n}"))[0] for n in (25, 5))
+    few, many = (machine.check_disk(config(f"trainer.val_check_interval={n}"), Decoder())[0] for n in (25, 5))
     assert (few.figures["validations"], many.figures["validations"]) == (7, 33)
     assert many.figures["need"] > few.figures["need"]
 

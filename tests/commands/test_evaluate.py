@@ -13,8 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from adain.choices import HIGHER_IS_BETTER
+from adain.decoder import load_decoder
+from adain.errors import UserError
+from adain.evaluation import run
 from adain.metrics import pairwise
 from tests.conftest import run_here
 from tests.evaluation.conftest import draw_folders
@@ -126,6 +130,9 @@ def test_alpha_compared_pair_by_pair(first: tuple[Path, str], folders: Path) -> 
         (["compare=[content,style]"], "is no folder of an evaluation"),
         (["size=8"], "size=8 is too small"),
         (["sizes=8"], "there is no key sizes"),
+        (["page_order=abc"], "page_order=abc is not allowed; choose one of content_loss"),
+        (["page_order=fid"], "page_order=fid is not allowed"),
+        (["weights.lpips_alexnet=/no/such"], "weights.lpips_alexnet=/no/such is no existing file: give the path of"),
     ],
 )
 def test_mistakes(folders: Path, overrides: list[str], message: str) -> None:
@@ -142,6 +149,60 @@ def test_an_unreadable_picture_is_found_before_work_begins(folders: Path) -> Non
     assert code == 1
     assert "broken/x.png (image file is truncated) cannot be used" in text
     assert not (folders / "never").exists()
+
+
+def write_decoder(path: Path) -> None:
+    torch.save(load_decoder("reference").decoder.state_dict(), path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["decoder=plain.pth", "method=style_swap"], "plain.pth is no checkpoint of method=style_swap"),
+        (["decoder=broken.ckpt"], "broken.ckpt"),
+        (["decoder=reference", "against=broken.ckpt"], "broken.ckpt"),
+        (["decoder=reference", "device=cuda:99"], "device=cuda:99 is not there"),
+        (["decoder=reference", "out=/proc/x"], "out=/proc/x cannot be written"),
+        (["decoder=reference", "weights.lpips_alexnet=plain.pth"], "plain.pth is not the published lpips_alexnet"),
+    ],
+)
+def test_what_is_cheap_to_know_is_told_before_all_pictures_are_read(
+    folders: Path, overrides: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(run, "check_readable", read)
+    write_decoder(folders / "plain.pth")
+    (folders / "broken.ckpt").write_bytes(b"broken")
+    code, text = evaluate(folders, "content=content", "style=style", *overrides)
+    assert code == 1
+    assert message in text
+    assert text.count("\n") == 1
+
+
+def test_a_decoder_below_the_home_folder(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folders))
+    write_decoder(folders / "d.pth")
+    code, text = evaluate(folders, *ALL[:3], "pairs=1", "metrics=[ssim]", "decoder=~/d.pth", "out=home")
+    assert code == 0, text
+
+
+def test_without_any_figure_of_pairs_there_is_a_page_too(folders: Path) -> None:
+    code, text = evaluate(folders, *ALL[:4], "metrics=[frechet_vgg19]", "out=sets")
+    assert code == 0, text
+    assert "6 of 6: no figure of pairs was measured" in (folders / "sets" / "index.html").read_text()
+
+
+def test_nothing_to_measure_is_a_mistake(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("no network")
+
+    monkeypatch.setattr("adain.metrics.lpips.find", refuse)
+    code, text = evaluate(folders, *ALL[:4], "metrics=[lpips]", "out=none")
+    assert code == 1
+    assert "none of the metrics can be measured: no network" in text
+    assert not (folders / "none").exists()
 
 
 def test_directions_agree_with_the_classes() -> None:

@@ -12,11 +12,12 @@ from torch import Tensor
 from adain.data.picture import read_picture, to_tensor, to_unit
 from adain.data.sample import sample_folder
 from adain.decoder import Decoder, load_decoder
+from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.methods.adain import AdaINMethod
 from adain.methods.optimise import lr_factor, lr_scale
 from tests.test_decoder import reference_network
-from tests.test_encoder import _RELUS, published_network
+from tests.test_encoder import _RELUS, published_network, torchvision_state
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,15 @@ def test_parity_with_the_reference_port_on_real_pictures(method: AdaINMethod, al
         wanted = decode(alpha * target + (1 - alpha) * c).clamp(0, 1)
         found = method.stylize(content, style, alpha)
     assert (found - wanted).abs().max().item() < 1e-3
+
+
+def test_the_identity_loss_with_an_encoder_that_rounds_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.from_state("vgg19_torchvision", torchvision_state())
+    monkeypatch.setattr(Encoder, "load", lambda name, path: encoder)
+    method = AdaINMethod(encoder="vgg19_torchvision", widths=[4, 6, 8], identity_weight=1.0)
+    terms, output = method.losses(torch.rand(1, 3, 44, 44), torch.rand(1, 3, 44, 44))
+    assert torch.isfinite(terms["identity"])
+    assert output.shape[-1] >= 44
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -5,10 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.functional import style_swap
 from adain.methods.style_swap import StyleSwap
 from tests.methods.test_adain import real_pictures
+from tests.test_encoder import torchvision_state
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,15 @@ def test_only_the_inverse_network_learns_and_not_from_style(method: StyleSwap, p
 def test_patches_that_leave_places_out_are_refused(patch_size: int, stride: int) -> None:
     with pytest.raises(UserError, match="do not cover"):
         StyleSwap(patch_size=patch_size, stride=stride)
+
+
+def test_an_encoder_that_rounds_down_gives_pictures_of_the_contents_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.from_state("vgg19_torchvision", torchvision_state())
+    monkeypatch.setattr(Encoder, "load", lambda name, path: encoder)
+    method = StyleSwap(encoder="vgg19_torchvision", widths=[4, 6])
+    assert method.stylize(torch.rand(1, 3, 45, 50), torch.rand(1, 3, 33, 38)).shape == (1, 3, 45, 50)
+    _, output = method.losses(torch.rand(1, 3, 45, 45), torch.rand(1, 3, 45, 45))
+    assert output.shape[-1] >= 45
 
 
 def test_pictures_smaller_than_a_patch_are_refused() -> None:

@@ -212,6 +212,17 @@ def test_neither_a_word_nor_a_file_is_named_with_the_nearest(override: str, near
     assert f"did you mean {near}" in text
 
 
+@pytest.mark.parametrize(("given", "near"), [("bmp", ""), ("pgn", "png"), ("jpge", "jpg or jpeg"), ("mpp4", "mp4")])
+def test_a_short_word_is_near_only_if_it_is(given: str, near: str) -> None:
+    text = message(f"format={given}", "style=s.jpg", "content=c.jpg", config="stylize")
+    assert text.startswith(f"format={given} is not allowed" + (f" (did you mean {near}" if near else "; choose"))
+
+
+def test_a_key_that_is_none_is_told_with_those_there_are() -> None:
+    text = message("device=cuda", config="bench")
+    assert text.startswith("there is no key device; there are bench, method, ")
+
+
 def test_a_system_with_nothing_to_train_says_how_it_is_used() -> None:
     text = message("method=gatys")
     assert "nothing to train" in text

@@ -53,6 +53,14 @@ def test_pictures_of_the_contents_size(cwd: Path, overrides: list[str]) -> None:
         assert np.abs(picture - content).mean() > 0.5
 
 
+@pytest.mark.parametrize("given", ["tile=64", "precision=bf16-mixed"])
+def test_an_ablation_refuses_what_it_would_ignore(cwd: Path, given: str) -> None:
+    code, text = stylize(cwd, "content=content/c0.png", "style=style/s0.png", CONCAT, given)
+    assert code == 1
+    assert f"{given} is for the plain decoder" in text
+    assert text.count("\n") == 1
+
+
 def test_a_texture_network_takes_no_style(cwd: Path) -> None:
     code, text = stylize(cwd, "method=texture_network", "content=content/c0.png")
     assert code == 0, text

@@ -66,6 +66,15 @@ def test_losses_in_different_units_are_not_ranked(make_sweep: Make) -> None:
     assert "method.style_reduction" in ranking.reason
 
 
+@pytest.mark.parametrize("key", ["method.measure", "method.patch_size", "method.stride"])
+def test_another_objective_of_another_system_is_not_ranked(make_sweep: Make, key: str) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    changed = {number: [f"+{key}={number}"] for number in (0, 1)}
+    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2"], changed=changed)))
+    assert ranking.by == "none"
+    assert key in ranking.reason
+
+
 def test_seeds_give_mean_and_sample_deviation(make_sweep: Make) -> None:
     styles = {"1": (1.0, 2.0, 4.5), "2": (3.0, 3.0, 3.0)}
     jobs = [

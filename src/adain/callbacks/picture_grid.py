@@ -31,7 +31,6 @@ class PictureGrid(pl.Callback):
         self.latest: Path | None = None
         self._rows: list[tuple[str, str, Image.Image, Image.Image]] = []
         self._outputs: dict[int, list[Image.Image]] = {}
-        self._inputs_known = False
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begins a new column."""

@@ -94,14 +94,14 @@ def bench(config: DictConfig) -> None:
     show(results, console)
     console.print(f"machine: {results['machine']}", highlight=False)
     if "bench.html" not in files:
-        console.print("no plot: plotly is not installed (pip install plotly)")
+        console.print(f"no plot: plotly is not installed: {install_command('sweep')}", soft_wrap=True)
     if config.wandb:
         log_to_wandb(folder, results, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     console.print(f"saved: {folder}/ {', '.join(files)}", highlight=False, soft_wrap=True)
 
 
 def _check(config: DictConfig) -> None:
-    """What the words of ``check.py`` cannot say: lists and folders. Nothing heavy is imported yet."""
+    """What ``preflight`` cannot say: lists and folders. Nothing heavy is imported yet."""
     for key, least in (("sizes", 16), ("stylize_sizes", 16), ("batch_sizes", 1)):
         if not config[key] or any(not isinstance(v, int) or isinstance(v, bool) or v < least for v in config[key]):
             raise UserError(f"{key}={list(config[key])} must be whole numbers of at least {least}, such as {key}=[256]")

@@ -37,14 +37,20 @@ def compare(config: DictConfig) -> None:
     from adain.commands.quiet import quieten
     from adain.comparison.store import Store
     from adain.device import find_device
+    from adain.evaluation.run import check_readable
     from adain.evaluation.store import alone
+    from adain.files import check_writable
     from adain.memory import keep_freed_memory
 
-    request = read_request(config)
-    quieten()
     device = find_device(config.device)
+    if config.out is not None:
+        check_writable(Path(str(config.out)).expanduser())
+    request = read_request(config)
     work = Work(config, request, device)
     folder = request.folder(work.settings)
+    quieten()
+    work.check_trainings(folder)
+    check_readable(request.pairs)
     with alone(folder):
         work.store = Store(folder)
         work.store.open(work.settings)
@@ -174,10 +180,36 @@ class Work:
             checkpoint = self._train(name, style)
         return load_method(system, checkpoint, self.device, **options)
 
+    def check_trainings(self, folder: Path) -> None:
+        """Composes what would be trained, before the first part.
+
+        Raises:
+            UserError: If it cannot be.
+        """
+        from adain.commands.compare_training import check_training
+
+        parts, request = set(self.config.parts), self.request
+        wanted: list[tuple[str, Path | None]] = []
+        if parts & {"losses", "pictures"}:
+            wanted = [("style_swap", None), *(("texture_network", style) for style in request.styles_of_networks[:1])]
+        if "ablations" in parts:
+            wanted += [(name, None) for name in ABLATIONS]
+        for name, style in wanted:
+            if request.checkpoint(name, style) is None:
+                check_training(name, self._recipe(name, style, folder / "trained"), list(self.config.training))
+
     def _train(self, name: str, style: Path | None) -> Path:
         from adain.commands.compare_training import train_here
 
-        config, one = self.config, self.store.folder / "trained"
+        one = self.store.folder / "trained"
+        label = name if style is None else f"texture_network_{self.request.styles_of_networks.index(style)}"
+        path, words = train_here(one / label, label, [*self._recipe(name, style, one), *self.config.training])
+        self._note(name, f"trained here: {words}" + (", a network for each style" if style else ""))
+        return path
+
+    def _recipe(self, name: str, style: Path | None, one: Path) -> list[str]:
+        """A training's overrides, without those that the user gives."""
+        config = self.config
         experiment = {"baseline": "quickstart"}.get(name, name)
         steps = config.steps["ablations" if name in ABLATIONS else name]
         overrides = [
@@ -191,19 +223,19 @@ class Work:
             "data.val_size=96",
             "compare_with=null",
         ]
-        label = name
         if style is None:
-            overrides += [
+            return [
+                *overrides,
                 f"method.start_pictures={config.start_pictures}",
                 f"method.start_patches={config.start_patches}",
             ]
-        else:
-            label = f"texture_network_{self.request.styles_of_networks.index(style)}"
-            measure, size = config.losses.measure, config.losses.size
-            overrides += [f"method.style={quote(str(style))}", f"method.measure={measure}", f"method.style_size={size}"]
-        path, words = train_here(one / label, label, [*overrides, *config.training])
-        self._note(name, f"trained here: {words}" + (", a network for each style" if style else ""))
-        return path
+        measure, size = config.losses.measure, config.losses.size
+        return [
+            *overrides,
+            f"method.style={quote(str(style))}",
+            f"method.measure={measure}",
+            f"method.style_size={size}",
+        ]
 
     def _note(self, name: str, words: str) -> None:
         """What a system is, for the tables."""

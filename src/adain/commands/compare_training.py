@@ -18,7 +18,8 @@ from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from adain.callbacks.progress import StepBar
 from adain.commands.train import train
 from adain.errors import UserError
-from adain.preflight.compose import conf_folder
+from adain.preflight.compose import conf_folder, preflight
+from adain.preflight.training import check_files
 
 
 class Bar(StepBar):
@@ -61,13 +62,7 @@ def train_here(folder: Path, label: str, overrides: Sequence[str]) -> tuple[Path
         UserError: If an override is none of ``make train``'s.
     """
     last = folder / "checkpoints" / "last.ckpt"
-    own = [
-        *overrides,
-        "logger=csv",
-        f"callbacks.progress._target_={Bar.__module__}.Bar",
-        f"+callbacks.progress.label={label}",
-    ]
-    with _configured(folder, own) as config:
+    with _configured(folder, _with_bar(overrides, label)) as config:
         words = _described(config)
         if _finished(folder) and last.is_file():
             return last, words
@@ -76,6 +71,34 @@ def train_here(folder: Path, label: str, overrides: Sequence[str]) -> tuple[Path
         with (folder / "train.log").open("a") as log, contextlib.redirect_stdout(log):
             train(config)
     return last, words
+
+
+def check_training(name: str, recipe: Sequence[str], given: Sequence[str]) -> None:
+    """Composes a training and checks it as ``make train`` does, to no other end.
+
+    Args:
+        name: What would be trained.
+        recipe: Overrides of ours.
+        given: The user's.
+
+    Raises:
+        UserError: If one of the user's cannot be used.
+    """
+    with _ours_kept():
+        try:
+            check_files(preflight("train", _with_bar([*recipe, *map(str, given)], name)))
+        except UserError as error:
+            shown = f"[{','.join(map(str, given))}]"
+            raise UserError(f"training={shown} cannot be used for {name}: {error}") from None
+
+
+def _with_bar(overrides: Sequence[str], label: str) -> list[str]:
+    return [
+        *overrides,
+        "logger=csv",
+        f"callbacks.progress._target_={Bar.__module__}.Bar",
+        f"+callbacks.progress.label={label}",
+    ]
 
 
 def _finished(folder: Path) -> bool:
@@ -94,9 +117,7 @@ def _described(config: DictConfig) -> str:
 @contextlib.contextmanager
 def _configured(folder: Path, overrides: list[str]) -> Iterator[DictConfig]:
     """The training's configuration in the place of ours, which comes back at the end."""
-    hydra, ours = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
-    GlobalHydra.instance().clear()
-    try:
+    with _ours_kept():
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             try:
                 config = compose("train", overrides, return_hydra_config=True)
@@ -110,6 +131,15 @@ def _configured(folder: Path, overrides: list[str]) -> Iterator[DictConfig]:
         with flag_override(config, ["struct", "readonly"], [False, False]):
             config.pop("hydra")
         yield config
+
+
+@contextlib.contextmanager
+def _ours_kept() -> Iterator[None]:
+    """Hydra's state is free for another configuration, and ours again at the end."""
+    hydra, ours = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        yield
     finally:
         GlobalHydra.instance().hydra = hydra
         HydraConfig.instance().cfg = ours

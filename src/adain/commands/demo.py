@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from adain.commands.app import run
 from adain.demo.server import free_port, is_loopback, work_folder
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.stylizing.decoders import choose_decoder
 
 
@@ -30,7 +31,7 @@ def demo(config: DictConfig) -> None:
         try:
             import gradio  # noqa: F401  # before torch: a missing extra is told at once
         except ModuleNotFoundError:
-            raise UserError("the page needs gradio: install it with  pip install -e '.[demo]'") from None
+            raise UserError(f"the page needs gradio, which is not installed: {install_command('demo')}") from None
         print("loading ...", flush=True)
 
         from adain.demo.launch import start

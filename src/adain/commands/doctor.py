@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,27 +23,32 @@ from adain.files import write_whole
 from adain.runs.outcome import relative
 from adain.runs.resume import rewrite_arguments
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+_COLUMN = 31  # where what was found begins
 
 
 def doctor(config: DictConfig) -> None:
     """Makes every check, prints a line for each, and ends with exit code 1 if there are problems."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import instantiate
     from rich.console import Console
-    from rich.table import Table
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     quieten()
     findings: list[Finding] = []
     console = Console()
+    build = cache(lambda: instantiate(config.method))
     checks: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("pictures", lambda: check_pictures(config, folder)),  # first: its processes are small before torch is loaded
-        ("weights", lambda: check_weights(config)),
-        ("disk", lambda: check_disk(config)),
+        ("weights", lambda: check_weights(config, build)),
+        ("disk", lambda: check_disk(config, build())),
         ("W&B", lambda: check_wandb(config)),
         ("devices", lambda: check_devices(config)),
-        ("loader", lambda: check_loader(config)),
+        ("loader", lambda: check_loader(config, build())),
     ]
     for name, check in checks:
         try:
@@ -53,12 +60,7 @@ def doctor(config: DictConfig) -> None:
             made = [Finding("problem", name, mistake)]
         findings += made
         for finding in made:
-            row = Table.grid(padding=(0, 2, 0, 0))
-            for width in (7, 20):
-                row.add_column(width=width)
-            row.add_column(overflow="fold")
-            row.add_row(f"[{_COLOURS[finding.level]}]{finding.level}[/]", finding.check, finding.text, style=None)
-            console.print(row, markup=True)
+            _print(finding, console)
     count = {level: sum(f.level == level for f in findings) for level in _COLOURS}
     summary = {"counts": count, "findings": [finding._asdict() for finding in findings]}
     write_whole(folder / "doctor.json", json.dumps(summary, indent=2, default=str) + "\n")
@@ -67,6 +69,18 @@ def doctor(config: DictConfig) -> None:
     )
     if count["problem"]:
         sys.exit(1)
+
+
+def _print(finding: Finding, console: Console) -> None:
+    """The level, the check and what was found in columns; a file below, on a line that is never broken."""
+    words = textwrap.wrap(
+        finding.text, max(20, console.width - _COLUMN), break_long_words=False, break_on_hyphens=False
+    ) or [""]
+    console.print(f"[{_COLOURS[finding.level]}]{finding.level:<9}[/]", end="", highlight=False)
+    lines = [f"{finding.check:<{_COLUMN - 9}}{words[0]}", *(" " * _COLUMN + line for line in words[1:])]
+    if finding.file is not None:
+        lines.append(f"         {finding.file}")
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _users(error: BaseException | None) -> str | None:
@@ -139,8 +153,8 @@ def _side(
 
     def add(kind: str, words: str) -> None:
         if count[kind]:
-            text = f"{words} {relative(written[f'{side}_{kind}'])}"
-            findings.append(Finding("warning", f"{side}: {kind}", text, {kind: count[kind]}))
+            file = relative(written[f"{side}_{kind}"])
+            findings.append(Finding("warning", f"{side}: {kind}", words, {kind: count[kind]}, str(file)))
         else:
             findings.append(Finding("ok", f"{side}: {kind}", "none", {kind: 0}))
 
@@ -168,8 +182,8 @@ def _held_out(side: str, source: Any, groups: list[list[str]], config: DictConfi
     leaks = [group for group in groups if kept & set(group) and trained & set(group)]
     figures = {"held_out": len(held), "training": len(training), "leaks": len(leaks)}
     if leaks:
-        text = f"{len(leaks)} of {len(held)} have a copy among the training pictures, such as {' | '.join(leaks[0])}: remove it"
-        return Finding("warning", f"{side}: held out", text, figures)
+        text = f"{len(leaks)} of {len(held)} have a copy among the training pictures: remove it, as of"
+        return Finding("warning", f"{side}: held out", text, figures, " | ".join(leaks[0]))
     if len(source) == 1:
         return Finding("warning", f"{side}: held out", "the one picture is both trained on and shown", figures)
     return Finding("ok", f"{side}: held out", f"{len(held)}, and {len(training):,} to train on", figures)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
     from adain.evaluation.run import System
 
-_HELD_OUT = 12  # as training holds out by default
-
 
 def evaluate(config: DictConfig) -> None:
     """Measures, writes the tables and the page, and prints where they are."""
@@ -37,6 +35,7 @@ def evaluate(config: DictConfig) -> None:
     made = pairs[0].output_path is None and CAPABILITIES[known_method(config.method)].trained
     checkpoint = _checkpoint(config.decoder, config) if made else None
     other = None if config.against is None or earlier else _checkpoint(config.against, config)
+    _check_system(config, [checkpoint for checkpoint in (checkpoint, other) if checkpoint is not None])
 
     from adain.evaluation.run import check_readable
     from adain.memory import keep_freed_memory
@@ -76,6 +75,23 @@ def _check(config: DictConfig) -> None:
         raise UserError(f"{given} is given without {lacking}: give both, or neither for the sample pictures")
 
 
+def _check_system(config: DictConfig, checkpoints: list[str]) -> None:
+    """What needs torch, but no picture: the device, given weights, the checkpoints, and where the results go."""
+    from adain.device import find_device
+    from adain.files import check_writable
+    from adain.methods.load import check_checkpoint
+    from adain.weights import find
+
+    find_device(config.device)
+    for name, file in config.weights.items():
+        if file is not None:
+            find(str(name), file)
+    for checkpoint in checkpoints:
+        check_checkpoint(config.method, checkpoint)
+    if config.out is not None:
+        check_writable(Path(config.out).expanduser())
+
+
 def _metrics(config: DictConfig) -> list[str]:
     """Names of the metrics that are wanted, of a word or a list."""
     if config.metrics == "all":
@@ -96,17 +112,14 @@ def _earlier(against: str | None) -> Path | None:
 
 
 def _pairs(config: DictConfig) -> list[Pair]:
-    from adain.evaluation.pairs import cross, named, read_pairs, sample, with_outputs
+    from adain.evaluation.pairs import cross, held_out_samples, named, read_pairs, sample, with_outputs
 
     count = _count(config.pairs)
     if config.pairs is not None and count is None:
         pairs = read_pairs(Path(str(config.pairs)).expanduser(), config.pairing)
     else:
         if config.content is None:
-            from adain.data.sample import sample_source
-
-            kinds = [sample_source(kind).split(_HELD_OUT)[1].names for kind in ("content", "style")]
-            contents, styles = ([(Path(name).name, Path(name)) for name in names] for names in kinds)
+            contents, styles = held_out_samples("content"), held_out_samples("style")
         else:
             contents, styles = named(config.content), named(config.style)
         pairs = cross(contents, styles, "zip" if config.pairing == "zip" else "all")
@@ -129,15 +142,18 @@ def _checkpoint(wanted: str, config: DictConfig) -> str:
     if config.method != "adain":
         return str(checkpoint_of_method(config.method, wanted, logs))
     chosen = choose_decoder(wanted, logs)
-    if chosen in READY_DECODERS or Path(chosen).expanduser().is_file():
+    if chosen in READY_DECODERS:
         return chosen
+    path = Path(chosen).expanduser()
+    if path.is_file():
+        return str(path)
     from adain.decoder import checkpoint_of
 
-    if not Path(chosen).expanduser().is_dir():
+    if not path.is_dir():
         raise UserError(
             f"there is no checkpoint at {wanted}: give a file, a run's folder, latest, best, shipped or reference"
         )
-    return str(checkpoint_of(Path(chosen).expanduser()))
+    return str(checkpoint_of(path))
 
 
 @contextlib.contextmanager
@@ -165,7 +181,7 @@ def _evaluate(
     from adain.device import find_device
     from adain.encoder import Encoder
     from adain.evaluation.page import write_page
-    from adain.evaluation.results import summarise, table, write_results
+    from adain.evaluation.results import means, summarise, table, write_results
     from adain.evaluation.run import Frame, Gallery, measure, set_figures
     from adain.evaluation.store import Store, alone, digest
     from adain.fetch import sha256_of
@@ -178,6 +194,8 @@ def _evaluate(
     encoder = Encoder.load(config.encoder.name, config.encoder.weights).to(device)
     names = _metrics(config)
     panel = build_panel(names, encoder, dict(config.weights), device)
+    if not panel.pair and not panel.sets:
+        raise UserError(f"none of the metrics can be measured: {'; '.join(panel.left_out.values())}")
     finished = [pair.output_path for pair in pairs if pair.output_path]
     of = _name(config, checkpoint, finished)
     settings: dict[str, Any] = {
@@ -214,9 +232,7 @@ def _evaluate(
         if rank > 0:
             return folder
         rows = list(store.rows().values())
-        results = summarise(rows, {}, config.bootstrap, config.seed)
-        means = {name: found["mean"] for name, found in results["metrics"].items()}
-        sets = set_figures(pairs, store, panel, gallery, means, "artfid" in names)
+        sets = set_figures(pairs, store, panel, gallery, means(rows), "artfid" in names)
         results = summarise(rows, sets, config.bootstrap, config.seed)
         results["left_out"] = panel.left_out | {
             name: "needs two outputs and two styles" for name in panel.sets if name not in sets
@@ -324,7 +340,8 @@ def _log(config: DictConfig, folder: Path, rows: list[dict[str, Any]], results: 
 def main() -> None:
     """The command."""
     files = ("content", "style", "pairs", "decoder", "outputs", "against", "out", "encoder.weights")
-    run("evaluate", evaluate, paths=files)
+    weights = ("weights.lpips_alexnet", "weights.lpips_vgg16", "weights.inception_fid")
+    run("evaluate", evaluate, paths=(*files, *weights))
 
 
 if __name__ == "__main__":

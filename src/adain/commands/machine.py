@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,12 +26,14 @@ class Finding(NamedTuple):
         check: What was looked at.
         text: What was found, and what to do.
         figures: For ``doctor.json``.
+        file: One that it is about, or several, shown below the text and never broken.
     """
 
     level: Literal["ok", "warning", "problem"]
     check: str
     text: str
     figures: dict[str, Any] = {}  # noqa: RUF012  # never written to
+    file: str | None = None
 
 
 def cores() -> int:
@@ -41,16 +44,22 @@ def cores() -> int:
 # --- weights, disk, W&B ---------------------------------------------------------------------------------------------
 
 
-def check_weights(config: DictConfig) -> list[Finding]:
-    """The encoder's weights, verified, and the decoders that the run begins from and is compared with."""
+def check_weights(config: DictConfig, build: Callable[[], Any]) -> list[Finding]:
+    """The encoder's weights, verified, and the networks that the run begins from and is compared with.
+
+    Args:
+        config: Of the run.
+        build: Makes its method.
+    """
     from adain.decoder import load_decoder
     from adain.weights import find
 
     encoder = find(config.encoder.name, config.encoder.weights)
-    findings = [Finding("ok", "encoder weights", f"{encoder}, SHA-256 as published")]
-    if (init := config.method.get("init")) not in (None, "random", "least_squares"):
-        load_decoder(init)
-        findings.append(Finding("ok", "first decoder", f"method.init={init} can be read"))
+    findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
+    for key, check in (("init", "first decoder"), ("style", "style picture")):
+        if (given := config.method.get(key)) not in (None, "random", "least_squares"):
+            build().initialise(_no_pictures)
+            findings.append(Finding("ok", check, f"method.{key}={given} can be read"))
     if (other := config.get("compare_with")) is not None:
         try:
             load_decoder(other)
@@ -60,12 +69,13 @@ def check_weights(config: DictConfig) -> list[Finding]:
     return findings
 
 
-def check_disk(config: DictConfig) -> list[Finding]:
-    """The space that the run will need at most, against what is free."""
-    from adain.decoder import Decoder
+def _no_pictures(count: int) -> NoReturn:
+    raise AssertionError("a start from a file needs no pictures")
 
-    decoder = Decoder(config.method.get("widths", (64, 128, 256)))
-    weights = 4 * sum(p.numel() for p in decoder.parameters())
+
+def check_disk(config: DictConfig, method: Any) -> list[Finding]:
+    """The space that the run of a method will need at most, against what is free."""
+    weights = 4 * sum(p.numel() for p in method.parameters())
     moments = 1 if config.optim.optimizer == "muon" else 2
     checkpoint = weights * (1 + moments)
     validations = config.trainer.max_steps // config.trainer.val_check_interval + 1
@@ -151,7 +161,7 @@ def _without_callbacks(config: DictConfig) -> DictConfig:
     return quiet
 
 
-def check_loader(config: DictConfig) -> list[Finding]:
+def check_loader(config: DictConfig, method: Any) -> list[Finding]:
     """Times the loader alone, the training step alone, and both together, and says which one waits.
 
     Together counts: on a CPU the two share cores. The loader is the one of training, workers and all.
@@ -168,13 +178,13 @@ def check_loader(config: DictConfig) -> list[Finding]:
     keep_freed_memory()
     trainer = build_trainer(_without_callbacks(config), [], [])
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    data, method = instantiate(config.data), instantiate(config.method)
+    data = instantiate(config.data)
     if not hasattr(method, "losses"):
         return [Finding("ok", "loader and model", "this method has no training step to measure")]
     device, precision = trainer.strategy.root_device, str(trainer.precision)
     data.setup()
     method.to(device, memory_format=memory_format(device, precision))
-    optimiser = torch.optim.Adam(method.decoder.parameters(), lr=0.0)
+    optimiser = torch.optim.Adam(method.parameters(), lr=0.0)
 
     def step(batch: Batch) -> None:
         batch = data.on_after_batch_transfer({**batch, "content": batch["content"].to(device),

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
 
 PARTS = ("speed", "losses", "pictures", "ablations")
-_HELD_OUT = 12  # as training holds out by default
 _NOT_OF_IT = ("parts", "device", "out", "logs", "run", "logger", "content", "style", "checkpoints")
 
 
@@ -93,6 +92,11 @@ class Request:
     _networks: dict[Path, Path] = field(default_factory=dict)
 
     @property
+    def pairs(self) -> list[Pair]:
+        """All of them, as often as they are used."""
+        return [*self.loss_pairs, *self.picture_pairs, *self.ablation_pairs, *self.ablation_rows]
+
+    @property
     def styles_of_networks(self) -> list[Path]:
         """Files of the styles that texture networks are needed for."""
         return list(dict.fromkeys(pair.style_path for pair in (*self.loss_pairs, *self.picture_pairs)))
@@ -114,19 +118,15 @@ class Request:
 
 
 def read_request(config: DictConfig) -> Request:
-    """Finds and checks pictures and checkpoints.
+    """Finds pictures, and finds and checks checkpoints; no picture is read.
 
     Raises:
-        UserError: If there are too few pictures, one cannot be read, or a checkpoint is of another style.
+        UserError: If there are too few pictures, or a checkpoint cannot be read or is of another system or style.
     """
-    from adain.evaluation.pairs import cross, named
-    from adain.evaluation.run import check_readable
+    from adain.evaluation.pairs import cross, held_out_samples, named
 
     if config.content is None:
-        from adain.data.sample import sample_source
-
-        kinds = [sample_source(kind).split(_HELD_OUT)[1].names for kind in ("content", "style")]
-        contents, styles = ([(Path(name).name, Path(name)) for name in names] for names in kinds)
+        contents, styles = held_out_samples("content"), held_out_samples("style")
     else:
         contents, styles = named(config.content), named(config.style)
     for key, found in (("contents", contents), ("styles", styles)):
@@ -154,15 +154,13 @@ def read_request(config: DictConfig) -> Request:
         cross(contents[: config.ablations.contents], styles[: config.ablations.styles], "all"),
         pairs(rows(config.ablations.rows, len(styles))),
     )
-    every = [*request.loss_pairs, *request.picture_pairs, *request.ablation_pairs, *request.ablation_rows]
-    check_readable(every)
     _match_systems(config)
     _match_networks(request)
     kept = OmegaConf.to_container(config, resolve=True)
     assert isinstance(kept, dict)
     request.settings = {str(key): value for key, value in kept.items() if key not in _NOT_OF_IT}
     request.settings["pictures_of"] = [
-        [str(p.content_path.resolve()), str(p.style_path.resolve())] for p in dict.fromkeys(every)
+        [str(p.content_path.resolve()), str(p.style_path.resolve())] for p in dict.fromkeys(request.pairs)
     ]
     request.settings["checkpoints"] = {
         str(name): _identity(str(name), wanted) for name, wanted in config.checkpoints.items()

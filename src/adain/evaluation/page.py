@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from adain.choices import HIGHER_IS_BETTER
 from adain.evaluation.pairs import Pair
 from adain.evaluation.results import figures
 from adain.evaluation.run import Frame
@@ -82,8 +83,12 @@ def write_page(
         count: How many pairs are shown.
     """
     names = figures(rows)
-    order = order if order in names else names[0]
-    higher = bool(results["metrics"][order]["higher_is_better"])
+    if names:
+        order = order if order in names else names[0]
+        shown_rows = chosen(rows, order, order in HIGHER_IS_BETTER, count)
+        said = f"the worst by {order}, then the best, then some between. A click on a column sorts by it"
+    else:
+        shown_rows, said = [("", row) for row in rows[:count]], "no figure of pairs was measured"
     pictures: dict[Path, str] = {}
 
     def shown(path: Path) -> str:
@@ -92,7 +97,7 @@ def write_page(
         return pictures[path]
 
     lines = []
-    for kind, row in chosen(rows, order, higher, count):
+    for kind, row in shown_rows:
         pair = pairs[row["index"]]
         with Image.open(folder / "thumbs" / f"{row['index']:07d}.jpg") as thumb:
             output = _embedded(thumb.convert("RGB"))
@@ -115,8 +120,7 @@ def write_page(
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>{html.escape(title)}</h1>'
         f"<table><tr><th>metric<th>mean<th>95% interval<th>better</tr>{summary}</table>"
         + "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
-        + f"<h2>Pairs</h2><p>{len(lines)} of {len(rows)}: the worst by {order}, then the best, then some between. "
-        "A click on a column sorts by it.</p>"
+        + f"<h2>Pairs</h2><p>{len(lines)} of {len(rows)}: {said}.</p>"
         f'<div class="wide"><table id="pairs"><thead><tr><th></th><th>content</th><th>style</th><th>output</th><th></th>'
         f"{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div><script>{_SCRIPT}</script></html>"
     )

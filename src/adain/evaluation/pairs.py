@@ -6,13 +6,16 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from adain.data.picture import EXTENSIONS
+from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
 from adain.errors import UserError
+from adain.preflight.compose import conf_folder
 
 _SHOWN = 3  # names in a message
 
@@ -44,6 +47,16 @@ def named(folder: str) -> list[tuple[str, Path]]:
     root = Path(folder).expanduser()
     base = root if root.is_dir() else root.parent
     return [(Path(name).relative_to(base).as_posix(), Path(name)) for name in FolderSource(str(root)).names]
+
+
+def held_out_samples(kind: Literal["content", "style"]) -> list[tuple[str, Path]]:
+    """The sample pictures that a training holds out by default, named by their file.
+
+    Raises:
+        UserError: If they are not cached and cannot be had.
+    """
+    count = OmegaConf.load(conf_folder() / "data" / "base" / "pairs.yaml").val_pairs
+    return [(Path(name).name, Path(name)) for name in sample_source(kind).split(count)[1].names]
 
 
 def cross(contents: Sequence[tuple[str, Path]], styles: Sequence[tuple[str, Path]], pairing: str) -> list[Pair]:

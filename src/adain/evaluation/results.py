@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adain.choices import HIGHER_IS_BETTER
+from adain.choices import HIGHER_IS_BETTER, SET_METRICS
 from adain.errors import UserError
 from adain.evaluation.store import Row, Store
 from adain.files import write_whole
-from adain.metrics.paired import bootstrap_weights, compare, design, interval
+from adain.metrics.paired import bootstrap_means, compare, design, interval
 
 NOT_FIGURES = ("index", "content", "style")
 _LEVEL = 0.05  # of the test
@@ -32,6 +32,11 @@ def figures(rows: Sequence[Row]) -> list[str]:
     return [name for name in rows[0] if name not in NOT_FIGURES]
 
 
+def means(rows: Sequence[Row]) -> dict[str, float]:
+    """The mean of each figure of pairs."""
+    return {name: sum(float(row[name]) for row in rows) / len(rows) for name in figures(rows)}
+
+
 def summarise(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
     """Mean and 95% interval of each figure of pairs; value alone of each figure of the whole set.
 
@@ -42,12 +47,11 @@ def summarise(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: 
         seed: Of them.
     """
     contents, styles = ([str(row[key]) for row in rows] for key in ("content", "style"))
-    weights = bootstrap_weights(contents, styles, draws, seed)
+    names = figures(rows)
+    drawn = bootstrap_means([[float(row[name]) for row in rows] for name in names], contents, styles, draws, seed)
     found: dict[str, Any] = {}
-    for name in figures(rows):
-        values = [float(row[name]) for row in rows]
-        low, high = interval(values, weights) or (None, None)
-        mean = sum(values) / len(values)
+    for (name, mean), of_draws in zip(means(rows).items(), drawn, strict=True):
+        low, high = interval(of_draws) or (None, None)
         found[name] = {"mean": mean, "low": low, "high": high, "higher_is_better": name in HIGHER_IS_BETTER}
     for name, value in sets.items():
         found[name] = {"mean": value, "low": None, "high": None, "higher_is_better": False}
@@ -110,12 +114,14 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
     if not keys:
         raise UserError(f"{first} and {second} have no pair of content and style in common: evaluate the same pairs")
     contents, styles = [key[0] for key in keys], [key[1] for key in keys]
-    weights = bootstrap_weights(contents, styles, draws, seed)
     rows = [[table[key] for key in keys] for table in tables]
+    names = [name for name in figures(rows[0]) if name in rows[1][0]]
+    columns = [([float(row[name]) for row in rows[0]], [float(row[name]) for row in rows[1]]) for name in names]
+    differences = [[x - y for x, y in zip(a, b, strict=True)] for a, b in columns]
+    drawn = bootstrap_means(differences, contents, styles, draws, seed)
     metrics: dict[str, Any] = {}
-    for name in [n for n in figures(rows[0]) if n in rows[1][0]]:
-        a, b = ([float(row[name]) for row in side] for side in rows)
-        found = compare(a, b, contents, styles, weights)
+    for name, (a, b), of_draws in zip(names, columns, drawn, strict=True):
+        found = compare(a, b, contents, styles, of_draws)
         higher = name in HIGHER_IS_BETTER
         wins = sum((x > y) if higher else (x < y) for x, y in zip(a, b, strict=True))
         metrics[name] = {
@@ -146,7 +152,7 @@ def _set_figures(folder: Path) -> dict[str, float]:
         found = json.loads((folder / "results.json").read_text())["metrics"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {name: entry["mean"] for name, entry in found.items() if name in ("frechet_vgg19", "fid", "artfid")}
+    return {name: entry["mean"] for name, entry in found.items() if name in SET_METRICS}
 
 
 def comparison_table(found: Mapping[str, Any]) -> str:

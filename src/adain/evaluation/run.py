@@ -69,7 +69,7 @@ class Frame:
 
 
 def check_readable(pairs: list[Pair], silent: bool = False) -> None:
-    """Decodes every picture once, small, before any work is done.
+    """Decodes every picture once, whole, before any work is done.
 
     Raises:
         UserError: If some are no pictures, all of them named, or an output has another shape than its content.

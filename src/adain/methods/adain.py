@@ -211,6 +211,7 @@ class AdaINMethod(TrainedMethod):
 
         A GPU takes both in one call. A CPU's caches hold the feature maps of one better than of two.
         """
+        content, style = self.encoder.padded(content), self.encoder.padded(style)
         joint = content.is_cuda
         wanted, both = {}, content
         for name, both in self.encoder.walk(torch.cat([content, style]) if joint else style):

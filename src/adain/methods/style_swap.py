@@ -124,7 +124,7 @@ class StyleSwap(TrainedMethod):
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
     def _features(self, picture: Tensor) -> Tensor:
-        for name, features in self.encoder.walk(picture):
+        for name, features in self.encoder.walk(self.encoder.padded(picture)):
             if name == LAYER:
                 return features
         raise AssertionError(LAYER)
@@ -178,7 +178,7 @@ class StyleSwap(TrainedMethod):
         """
         with torch.no_grad():
             wanted, other = {}, style
-            for name, other in self.encoder.walk(style):
+            for name, other in self.encoder.walk(self.encoder.padded(style)):
                 if name in STYLE_LAYERS:
                     wanted[name] = channel_statistics(other)
                 if name == LAYER:

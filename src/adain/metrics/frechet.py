@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from adain.errors import UserError
+from adain.extras import install_command
 from adain.weights import find
 
 INCEPTION_FEATURES = 2048
@@ -131,7 +132,7 @@ class Inception(nn.Module):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ModuleNotFoundError:
-            raise UserError("the package torch-fidelity is not installed: install the extra `metrics`") from None
+            raise UserError(f"the package torch-fidelity is not installed: {install_command('metrics')}") from None
         self.network = FeatureExtractorInceptionV3("fid", ["2048"], str(find("inception_fid", path)))
 
     @torch.no_grad()

@@ -6,7 +6,8 @@ units that are drawn and flipped here are therefore contents and styles where th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ Array = npt.NDArray[np.float64]
 Design = Literal["pairs", "contents", "styles", "contents and styles"]
 
 _EXACT = 13  # up to so many units all sign patterns are tried
+_BLOCK = 2**22  # numbers at a time
 
 
 class Comparison(NamedTuple):
@@ -46,8 +48,8 @@ def design(contents: Sequence[str], styles: Sequence[str]) -> Design:
     return "contents" if shared_contents else "styles" if shared_styles else "pairs"
 
 
-def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int, seed: int) -> Array:
-    """How often each pair counts in each bootstrap draw.
+def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int, seed: int) -> Iterator[Array]:
+    """How often each pair counts in each bootstrap draw, some draws at a time: all at once they can take gigabytes.
 
     Contents and styles are drawn with replacement, each by itself, and a pair counts as often as its content times as its
     style was drawn. This is slightly conservative.
@@ -58,44 +60,80 @@ def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int
         draws: How many.
         seed: Of the draws.
 
-    Returns:
-        ``draws x n``.
+    Yields:
+        ``d x n`` of the next d draws.
 
     Source:
         Owen 2007, "The pigeonhole bootstrap".
     """
-    random = np.random.default_rng(seed)
-    kind, weights = design(contents, styles), np.ones((draws, len(contents)))
-    labels: list[Sequence[str]] = []
+    kind, labels = design(contents, styles), list[Sequence[str]]()
     if kind == "pairs":
         labels.append([str(index) for index in range(len(contents))])
     if "contents" in kind:
         labels.append(contents)
     if "styles" in kind:
         labels.append(styles)
-    for names in labels:
-        unique, index = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
-        counts = random.multinomial(len(unique), np.full(len(unique), 1 / len(unique)), size=draws)
-        weights *= counts[:, index]
-    return weights
+    indices = [np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)[1] for names in labels]
+    height = max(1, _BLOCK // len(contents))
+    heights = [min(height, draws - start) for start in range(0, draws, height)]
+    streams = _streams([int(index.max()) + 1 for index in indices], heights, seed)
+    for count in heights:
+        weights = np.ones((count, len(contents)))
+        for stream, index in zip(streams, indices, strict=True):
+            weights *= _drawn(stream, int(index.max()) + 1, count)[:, index]
+        yield weights
 
 
-def interval(values: Sequence[float], weights: Array, level: float = 0.95) -> tuple[float, float] | None:
+def _streams(units: list[int], heights: list[int], seed: int) -> list[np.random.Generator]:
+    """A generator for each kind of unit, as if all draws of one kind were made before those of the next."""
+    random, found = np.random.default_rng(seed), list[np.random.Generator]()
+    for number, count in enumerate(units, 1):
+        found.append(copy.deepcopy(random))
+        for height in heights if number < len(units) else []:
+            _drawn(random, count, height)
+    return found
+
+
+def _drawn(random: np.random.Generator, units: int, draws: int) -> npt.NDArray[np.int64]:
+    """How often each unit was drawn, ``draws x units``."""
+    return random.multinomial(units, np.full(units, 1 / units), size=draws)
+
+
+def bootstrap_means(
+    figures: Sequence[Sequence[float]], contents: Sequence[str], styles: Sequence[str], draws: int, seed: int
+) -> list[Array]:
+    """The mean of each figure in each bootstrap draw.
+
+    Args:
+        figures: Of each figure, one value a pair.
+        contents: The content's name of each pair.
+        styles: The style's name of each.
+        draws: How many.
+        seed: Of the draws.
+
+    Returns:
+        Of each figure, one mean a draw; none where fewer than two pairs leave nothing to draw.
+    """
+    found: list[list[Array]] = [[np.empty(0)] for _ in figures]
+    for weights in bootstrap_weights(contents, styles, draws, seed) if len(contents) > 1 and figures else ():
+        total = weights.sum(1)
+        for means, values in zip(found, figures, strict=True):
+            means.append((weights @ np.asarray(values, dtype=np.float64))[total > 0] / total[total > 0])
+    return [np.concatenate(means) for means in found]
+
+
+def interval(means: Array, level: float = 0.95) -> tuple[float, float] | None:
     """Percentile bootstrap interval of a mean.
 
     Args:
-        values: One a pair.
-        weights: Of ``bootstrap_weights``.
+        means: Of ``bootstrap_means``.
         level: Its coverage.
 
     Returns:
-        Both ends, or None where fewer than two pairs leave nothing to draw.
+        Both ends, or None where nothing was drawn.
     """
-    x = np.asarray(values, dtype=np.float64)
-    if len(x) < 2:
+    if not len(means):
         return None
-    total = weights.sum(1)
-    means = (weights @ x)[total > 0] / total[total > 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -124,7 +162,7 @@ def sign_flip_p(differences: Array, draws: int = 9999, seed: int = 0) -> float |
 
 
 def compare(
-    first: Sequence[float], second: Sequence[float], contents: Sequence[str], styles: Sequence[str], weights: Array
+    first: Sequence[float], second: Sequence[float], contents: Sequence[str], styles: Sequence[str], means: Array
 ) -> Comparison:
     """One metric of two outputs on the same pairs.
 
@@ -136,7 +174,7 @@ def compare(
         second: Of the other, the same pairs in the same order.
         contents: Each pair's content.
         styles: Each pair's style.
-        weights: Of ``bootstrap_weights`` for these pairs.
+        means: Of ``bootstrap_means`` for the differences.
     """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     kind = design(contents, styles)
@@ -146,6 +184,6 @@ def compare(
             _, index = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
             units.append(np.bincount(index, differences) / np.bincount(index))
     found = [sign_flip_p(unit) for unit in units]
-    ends = interval(differences.tolist(), weights)
+    ends = interval(means)
     p = None if None in found else max(value for value in found if value is not None)
     return Comparison(float(differences.mean()), ends and ends[0], ends and ends[1], p)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from adain.choices import (
+    PAIR_METRICS,
     READY_DECODERS,
     Accelerator,
     Arithmetic,
@@ -156,7 +157,7 @@ _OTHERS = {
     ),
     "export": Allowed(words_or_path={"decoder": _DECODERS}),
     "evaluate": Allowed(
-        words={"pairing": ("auto", "all", "zip")},
+        words={"pairing": ("auto", "all", "zip"), "page_order": PAIR_METRICS},
         words_or_path={"decoder": _DECODERS, "against": _DECODERS},
         least={"alpha": 0, "size": 32, "batch_size": 1, "bootstrap": 100, "page_pairs": 1},
         most={"alpha": 1},

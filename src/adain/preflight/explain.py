@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from adain.errors import UserError
 from adain.methods.interface import CAPABILITIES, require
 
+_MOST_KEYS = 40  # in a message
+
 
 def explain(error: Exception, overrides: list[str], default: Callable[[], DictConfig]) -> str:
     """Hydra's error as one sentence, with the nearest right names.
@@ -99,8 +101,8 @@ def is_used(config: DictConfig, key: str) -> bool:
 
 def _some(config: DictConfig) -> str:
     """A command's keys, where they are few."""
-    names = [str(name) for name in config]
-    return f"; there are {', '.join(names)}" if len(names) <= 24 else ""
+    names = [str(name) for name in config if name != "system"]  # typed method=: see app.run
+    return f"; there are {', '.join(names)}" if len(names) <= _MOST_KEYS else ""
 
 
 def near(word: str, words: list[str] | tuple[str, ...]) -> str:
@@ -108,9 +110,10 @@ def near(word: str, words: list[str] | tuple[str, ...]) -> str:
     tail = word.rpartition(".")[2]
     close = [w for w in words if w.rpartition(".")[2] == tail and w != word]
     by_lower = {w.lower(): w for w in reversed(words)}
-    close += [
-        by_lower[w] for w in difflib.get_close_matches(word.lower(), by_lower, 3, 0.6) if by_lower[w] not in close
-    ]
+    likeness = 0.6 if len(word) > 3 else 0.7  # two letters of three are none
+    found = difflib.get_close_matches(word.lower(), by_lower, 3, likeness)
+    found += [w for w in by_lower if sorted(w) == sorted(word.lower()) and w not in found]  # pgn
+    close += [by_lower[w] for w in found if by_lower[w] not in close]
     return f" (did you mean {' or '.join(close[:3])}?)" if close else ""
 
 

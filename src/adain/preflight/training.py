@@ -17,6 +17,13 @@ from adain.extras import install_command
 from adain.preflight.explain import shown
 
 _WORKERS_PER_CORE = 4
+_FILES = {
+    "encoder.weights": "the encoder's weights file",
+    "data.held_out": "a text file of names",
+    "weights.lpips_alexnet": "the network's weights file",
+    "weights.lpips_vgg16": "the network's weights file",
+    "weights.inception_fid": "the network's weights file",
+}
 
 
 def check_training(config: DictConfig) -> None:
@@ -84,7 +91,7 @@ def check_files(config: DictConfig) -> None:
     to_tensorboard = "TensorBoardLogger" in str(OmegaConf.select(config, "logger.tensorboard._target_"))
     if to_tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UserError(f"logger=tensorboard needs its package: {install_command('tensorboard')}")
-    for key, what in (("encoder.weights", "the encoder's weights file"), ("data.held_out", "a text file of names")):
+    for key, what in _FILES.items():
         file = OmegaConf.select(config, key)
         if file is not None and not Path(str(file)).expanduser().is_file():
             raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")

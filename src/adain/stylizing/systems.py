@@ -46,6 +46,12 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
         ):
             if wanted:
                 require("adain", ability, stylizer.method.capabilities)  # type: ignore[arg-type]
+        for key, plain in (("tile", ("auto", "none")), ("precision", ("32-true",))):
+            if str(config[key]).lower() not in plain:
+                raise UserError(
+                    f"{key}={config[key]} is for the plain decoder, but decoder={decoder} is an ablation, which takes each "
+                    f"picture whole and in float32: leave {key} out"
+                )
         if config.styles is not None or config.masks is not None or config.grid == "corners":
             raise UserError(f"decoder={decoder} is an ablation, which takes one style: give style=PATH without masks")
         return stylizer, f"ablation {decoder}"

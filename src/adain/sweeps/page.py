@@ -109,7 +109,7 @@ def _plot(title: str, text: str, plot: go.Figure | None) -> list[str]:
 
 
 def _pictures(sweep: Sweep, ranking: Ranking) -> list[str]:
-    """One table for each set of held-out pairs: seeds may choose others."""
+    """One table for each set of held-out pairs: other pictures, or another number of them, make another."""
     jobs = [job for setting in ranking.settings for job in setting.jobs]
     by_pairs: dict[tuple[tuple[str, str], ...], list[tuple[Job, int, list[list[Image.Image]]]]] = {}
     for job in jobs[:_MOST_COLUMNS]:

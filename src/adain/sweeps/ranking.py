@@ -13,7 +13,7 @@ _OBJECTIVE = (  # val/loss is the sum with these weights
 )  # fmt: skip
 _UNITS = (  # content and style loss themselves are measured in these
     "method._target_", "method.style_reduction", "encoder.name", "encoder.weights", "method.encoder", "data.val_size",
-    "data.val_pairs",
+    "data.val_pairs", "method.measure", "method.patch_size", "method.stride",
 )  # fmt: skip
 _UNSEEN = (  # where and how a job ran, not what it trained
     "run.", "logs", "ckpt", "callbacks.", "logger.", "trainer.accelerator", "trainer.devices", "trainer.enable",

@@ -49,7 +49,7 @@ class Report(NamedTuple):
         seconds: That making the others took, without joining.
         width: Of the result.
         height: Of the result.
-        flicker: What the style adds to the change from frame to frame (``metrics.flicker``); NaN of a single frame.
+        flicker: The result's change from frame to frame minus the source's; NaN of a single frame.
         change: Mean change from frame to frame of the result and of the source, in [0, 1].
         scenes: That were told apart.
         notes: What the user should know.
