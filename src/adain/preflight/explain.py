@@ -110,9 +110,9 @@ def near(word: str, words: list[str] | tuple[str, ...]) -> str:
     tail = word.rpartition(".")[2]
     close = [w for w in words if w.rpartition(".")[2] == tail and w != word]
     by_lower = {w.lower(): w for w in reversed(words)}
-    likeness = 0.6 if len(word) > 3 else 0.7  # two letters of three are none
-    found = difflib.get_close_matches(word.lower(), by_lower, 3, likeness)
-    found += [w for w in by_lower if sorted(w) == sorted(word.lower()) and w not in found]  # pgn
+    found = difflib.get_close_matches(word.lower(), by_lower, 3, 0.6)
+    # of three letters two are easily found elsewhere: bmp is not near mp4
+    found = [w for w in found if len(word) > 3 or w[0] == word[0].lower()]
     close += [by_lower[w] for w in found if by_lower[w] not in close]
     return f" (did you mean {' or '.join(close[:3])}?)" if close else ""
 
