@@ -171,7 +171,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
     except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError... for broken files
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-        raise UserError(f"{path} cannot be read as weights{reason}: it is cut short or no weights file, give another") from None
+        raise UserError(
+            f"{path} cannot be read as weights{reason}: it is cut short or no weights file, give another"
+        ) from None
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
     return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import resource
 import shutil
@@ -92,6 +93,21 @@ def test_the_last_checkpoint_knows_the_best_of_its_own_step(uncut: Run) -> None:
     """Else a run that goes on replaces a better ``best.ckpt`` by its next one."""
     assert uncut.summary["best"]["step"] == uncut.checkpoint()["global_step"] == 10
     assert best_score(uncut) == pytest.approx(uncut.summary["best"]["val/loss"])
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_a_lengthened_run_logs_every_step_once(steps: int, tmp_path: Path) -> None:
+    """Whether it ended at the interval of its validations, of two steps, or beside it."""
+    first = train(tmp_path, *SMALL, "trainer.log_every_n_steps=1", f"trainer.max_steps={steps}", "data.num_workers=0")
+    assert first.code == 0, first.err
+    assert best_score(first) == pytest.approx(first.summary["best"]["val/loss"])
+    longer = train(tmp_path, "ckpt=last", "trainer.max_steps=6")
+    assert longer.code == 0, longer.err
+    logged = []
+    for path in sorted(longer.folder.glob("csv/*/metrics.csv")):
+        with path.open(newline="") as file:
+            logged += [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert logged == list(range(6))
 
 
 def test_a_resumed_run_that_cannot_begin_keeps_its_figures(uncut: Run, tmp_path: Path) -> None:

@@ -72,13 +72,13 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves anew what was saved before the validation."""
-        if trainer.global_step == self._saved_at:
+        """Saves anew what was saved before a validation that the interval asked for."""
+        if trainer.global_step == self._saved_at and _is_due(trainer):
             self._save(trainer, anew=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the end: the last validation may have found the best step."""
-        self._save(trainer, anew=self.received is None)
+        """Saves the end, and anew what was saved before a last validation beside the interval."""
+        self._save(trainer, anew=self.received is None and not _is_due(trainer))
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Gives the signals back."""
@@ -95,6 +95,16 @@ class LastCheckpoint(Checkpoint):
             return
         save_checkpoint(trainer, self.path)
         self._saved_at = trainer.global_step
+
+
+def _is_due(trainer: pl.Trainer) -> bool:
+    """Whether the interval asks for a validation at this step.
+
+    Going on from there, Lightning counts the step as logged if it finds that it need not validate again, so the two kinds of
+    validation are saved at different moments: else logged steps were one off from there on.
+    """
+    every = trainer.val_check_batch  # a whole number: our intervals are in steps
+    return isinstance(every, int) and trainer.global_step * trainer.accumulate_grad_batches % every == 0
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:

@@ -92,6 +92,8 @@ def check_files(config: DictConfig) -> None:
     if to_tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UserError(f"logger=tensorboard needs its package: {install_command('tensorboard')}")
     for key, what in _FILES.items():
+        if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # another command's key of that name
+            continue
         file = OmegaConf.select(config, key)
         if file is not None and not Path(str(file)).expanduser().is_file():
             raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
