@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adain.curves import draw_curves, read_curves, training_curve
+from adain.curves import draw_curves, read_curves, smoothed, training_curve
 from adain.errors import UserError
 
 
@@ -42,6 +42,15 @@ def test_a_resumed_runs_parts_are_one_curve(run: Path) -> None:
     later.write_text("step,train/content\n10,1.75\n15,1.25\n")
     os.utime(later, (2e9, 2e9))
     assert training_curve(run, "train/content") == [(5, 2.5), (10, 2.25), (11, 1.75), (16, 1.25)]
+
+
+def test_scatter_is_averaged_over_a_tenth_of_the_run() -> None:
+    few = [(1.0, 4.0), (2.0, 0.0)]
+    assert smoothed(few) == few
+    many = [(float(step), float(step % 2)) for step in range(40)]
+    even = smoothed(many)
+    assert [step for step, _ in even] == [step for step, _ in many]
+    assert all(0.3 < value < 0.7 for _, value in even)
 
 
 @pytest.mark.parametrize("text", ["", "{}", None])

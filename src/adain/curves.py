@@ -82,8 +82,25 @@ def training_curve(folder: Path, metric: str, most: int = 400) -> list[tuple[flo
     return found[:: max(len(found) // most, 1)]
 
 
+def smoothed(points: Points, share: float = 0.1) -> list[tuple[float, float]]:
+    """Each point's mean with its neighbours, a share of all points together, fewer at the ends."""
+    reach = int(share * len(points)) // 2
+    found = []
+    for index, (step, _) in enumerate(points):
+        near = points[max(index - reach, 0) : index + reach + 1]
+        found.append((step, sum(value for _, value in near) / len(near)))
+    return found
+
+
+def _mostly_within(points: Points, limits: tuple[float, float]) -> bool:
+    return 2 * sum(limits[0] <= value <= limits[1] for _, value in points) > len(points)
+
+
 def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str] | None = None) -> None:
     """Content and style loss side by side: held-out losses as lines with dots, training losses thin behind them.
+
+    Training losses are of one batch each and scatter: they are drawn as means over a tenth of the run. Those of other
+    pictures or sizes than the held-out ones may lie elsewhere: they are left out where most of them would be cut off.
 
     Args:
         path: The file, of one of the ``KINDS``; replaced whole.
@@ -98,21 +115,22 @@ def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str]
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for axis, loss in zip(axes, _LOSSES, strict=True):
+        shown = [value for run in curves for _, value in run.held_out.get(loss, ())]
+        shown += [run.reference[loss] for run in curves if loss in run.reference]
+        if shown and max(shown) > 0:
+            axis.set_ylim(0.9 * min(shown), 1.1 * max(shown))
         for number, run in enumerate(curves):
             colour = f"C{number}" if colours is None else colours[run.name]
-            if points := run.training.get(loss):
+            points = smoothed(run.training.get(loss, ()))
+            if points and (not shown or _mostly_within(points, axis.get_ylim())):
                 label = None if run.held_out.get(loss) else run.name
                 axis.plot(
                     *zip(*points, strict=True), color=colour, lw=1, alpha=0.35 if label is None else 1, label=label
                 )
-            if points := run.held_out.get(loss):
-                axis.plot(*zip(*points, strict=True), "o-", color=colour, lw=1.8, ms=4, label=run.name)
+            if held_out := run.held_out.get(loss):
+                axis.plot(*zip(*held_out, strict=True), "o-", color=colour, lw=1.8, ms=4, label=run.name)
         for value in dict.fromkeys(run.reference[loss] for run in curves if loss in run.reference):
             axis.axhline(value, color="#666666", lw=1.2, ls="--", label="decoder compared with")
-        shown = [value for run in curves for _, value in run.held_out.get(loss, ())]
-        shown += [run.reference[loss] for run in curves if loss in run.reference]
-        if shown and max(shown) > 0:  # single batches scatter widely and would squeeze the held-out losses
-            axis.set_ylim(0.9 * min(shown), 1.1 * max(shown))
         low, high = axis.get_ylim()
         if low > 0 and high / low > 8:
             axis.set_yscale("log")
