@@ -112,6 +112,10 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
             time.sleep(0.5)
         yield cluster
         cluster.ask("scancel", "--state=RUNNING", "--state=PENDING", "-u", "root")
+        end = time.monotonic() + 90
+        # without its daemon a job would go on for ever
+        while cluster.ask("squeue", "-h").strip() and time.monotonic() < end:
+            time.sleep(0.5)
     finally:
         for process in reversed(started):
             process.terminate()
