@@ -19,9 +19,8 @@ ASKED := $(if $(filter help,$(MAKECMDGOALS)),$(filter-out help,$(MAKECMDGOALS)))
 ifneq ($(STRAY),)
 # A word that is no command ends it here, not after the commands before it have run.
 KNOWN := $(firstword $(foreach group,experiment method data,$(if $(wildcard conf/$(group)/$(firstword $(STRAY)).yaml),$(group)=$(firstword $(STRAY)))))
-$(MAKECMDGOALS): stray
-.PHONY: stray
-stray:
+.PHONY: $(MAKECMDGOALS)
+$(MAKECMDGOALS):
 	@echo "error: there is no command '$(firstword $(STRAY))'$(if $(KNOWN),: did you mean $(KNOWN)?,: keys are typed key=value; make alone lists the commands)" >&2; exit 2
 else ifneq ($(ASKED),)
 # make help train: the keys of train

@@ -34,17 +34,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there. A link that leads nowhere is there."""
+    there = folder.absolute()
+    while not there.exists() and not there.is_symlink() and there != there.parent:
+        there = there.parent
+    return there
+
+
 def check_writable(folder: Path) -> None:
     """Whether a folder of results can be made and written to; it is not made.
 
     Raises:
         UserError: If it cannot.
     """
-    there = folder.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
     try:
-        with tempfile.TemporaryDirectory(dir=there):  # permissions alone tell too little: of /proc, say
+        with tempfile.TemporaryDirectory(dir=existing(folder)):  # permissions alone tell too little: of /proc, say
             pass
     except OSError as error:
         raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.commands.train import build_trainer
 from adain.errors import UserError
+from adain.files import existing
 
 _MOST = 8  # batches or steps in a measurement
 _SECONDS = 10.0  # that one may take; two steps are the least
@@ -85,9 +86,7 @@ def check_disk(config: DictConfig, method: Any) -> list[Finding]:
     table = 14 * pairs * 3 * config.data.val_size**2 * (media - 1)
     records = 2000 * (config.trainer.max_steps // config.trainer.log_every_n_steps + validations)
     need = 3 * checkpoint + validations * grid * media + table + records  # best, last, and the one being written
-    there = Path(config.logs).absolute()
-    while not there.exists():
-        there = there.parent
+    there = existing(Path(config.logs))
     free = shutil.disk_usage(there).free
     text = (
         f"{_size(free)} free at {there}; the run needs at most {_size(need)}: 3 checkpoints of {_size(checkpoint)}, "

@@ -95,7 +95,7 @@ def main() -> None:
         )
     if "run" in given and "sweep" in given:
         fail("run= and sweep= are both given: give one of them")
-    logs = Path(given.get("logs") or "logs")
+    logs = Path(given.get("logs") or "logs").expanduser()
     try:
         if "run" in given:
             report_runs(given["run"], given.get("out"), logs)

@@ -19,8 +19,8 @@ def main() -> None:
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     if unknown := sorted(set(given) - {"run", "logs"}):
         fail(f"there is no key {unknown[0]}: make watch takes run=PATH and logs=PATH")
-    logs = Path(given.get("logs") or "logs")
-    root = Path(given.get("run") or logs)
+    logs = Path(given.get("logs") or "logs").expanduser()
+    root = Path(given.get("run") or logs).expanduser()
     if not gather(root, logs / "wandb"):
         fail(f"{root} holds no W&B run: train one with make train, or give run=PATH of a run's folder")
     with subprocess.Popen([sys.executable, "-m", "wandb", "leet", str((logs / "wandb").resolve())]) as dashboard:

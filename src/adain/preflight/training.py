@@ -14,6 +14,7 @@ from adain.choices import EXTENSIONS
 from adain.data.plan import walk
 from adain.errors import UserError
 from adain.extras import install_command
+from adain.files import existing
 from adain.preflight.explain import shown
 
 _WORKERS_PER_CORE = 4
@@ -99,8 +100,8 @@ def check_files(config: DictConfig) -> None:
             raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
     for key in ("method.init", "encoder.weights", "compare_with"):
         file = OmegaConf.select(config, key)
-        if file is not None and Path(str(file)).expanduser().is_file():
-            _holds_weights(key, Path(str(file)).expanduser())
+        if file is not None and (path := Path(str(file)).expanduser()).is_file():  # not a word, nor a folder
+            _holds_weights(key, path)
     if (style := OmegaConf.select(config, "method.style")) is not None:
         from adain.data.picture import PictureError, read_picture
 
@@ -179,9 +180,7 @@ def _devices(devices: Any, accelerator: str | None) -> None:
 
 
 def _can_hold_outputs(folder: Path) -> None:
-    there = folder.absolute()
-    while not there.exists() and not there.is_symlink() and there != there.parent:
-        there = there.parent
+    there = existing(folder)
     if not there.is_dir():
         raise UserError(f"logs={folder} cannot hold the outputs: {there} is no folder; move it away or give logs=PATH")
     if not os.access(there, os.W_OK | os.X_OK):
