@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
+from pytorch_lightning.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
 optuna = pytest.importorskip("optuna", reason="optuna comes with the extra `sweep`")
@@ -61,3 +64,23 @@ def test_a_poor_trial_ends_and_says_so(tmp_path: Path) -> None:
     assert study.trials[0].intermediate_values == {2: 2.0, 4: 4.0}
     assert callback.pruned
     assert (summary["status"], summary["steps"]) == ("pruned", 4)
+
+
+def test_the_trial_is_the_jobs_own_and_hears_what_is_monitored(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="s")
+    for _ in range(3):
+        study.ask()
+    hydra = OmegaConf.create(
+        {
+            "sweep": {"dir": str(tmp_path), "subdir": "1"},
+            "sweeper": {"storage": None, "study_name": "s", "pruner": {"_target_": "optuna.pruners.NopPruner"}},
+        }
+    )
+    callback = PruneTrial.of(hydra, OmegaConf.create({"metric": "val/style", "mode": "min"}))
+    trainer: Any = SimpleNamespace(
+        state=SimpleNamespace(fn=TrainerFn.FITTING), global_step=2, max_steps=6, is_global_zero=True,
+        callback_metrics={"val/loss": torch.tensor(9.0), "val/style": torch.tensor(0.5)},
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+    )  # fmt: skip
+    callback.on_validation_end(trainer, None)  # type: ignore[arg-type]
+    assert [trial.intermediate_values for trial in study.trials] == [{}, {2: 0.5}, {}]

@@ -81,6 +81,7 @@ def test_parallel_axes_are_the_swept_keys_and_the_figures(make_sweep: Make) -> N
     assert figure is not None
     assert [d.label for d in figure.data[0].dimensions] == ["style_weight", "lr", "content", "style", "loss"]
     assert list(figure.data[0].dimensions[0]["values"]) == pytest.approx([0, 1.69897], abs=1e-4)
+    assert list(figure.data[0].line.color) == [4.8, 0.9]  # by style loss: val/loss has other weights in each job
 
 
 def test_nothing_to_plot_is_no_fault(make_sweep: Make) -> None:

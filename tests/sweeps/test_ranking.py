@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from adain.errors import UserError
 from adain.sweeps.ranking import pareto_layers, rank
-from adain.sweeps.results import read_sweep
+from adain.sweeps.results import Job, Sweep, read_sweep
 from adain.sweeps.table import show, write_csv
 from tests.sweeps.conftest import Make
 
@@ -73,6 +75,63 @@ def test_another_objective_of_another_system_is_not_ranked(make_sweep: Make, key
     ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2"], changed=changed)))
     assert ranking.by == "none"
     assert key in ranking.reason
+
+
+def sweep_of(configs: list[dict[str, object]], steps: tuple[int, ...] = (), **changed: Any) -> Sweep:
+    """One finished job for each configuration, in memory."""
+    best = {"step": 10, "val/content": 2.0, "val/style": 1.0, "val/loss": 3.0}
+    jobs = [
+        Job(i, Path(str(i)), {"optim.lr": str(i)}, "finished", summary={"steps": 10, "best": best}, config=config)
+        for i, config in enumerate(configs)
+    ]
+    for i, count in enumerate(steps):
+        jobs[i] = replace(jobs[i], summary={"steps": count, "best": best})
+    given = Sweep(Path("s"), "s", ("optim.lr",), "val/loss", "min", tuple(jobs), len(jobs))
+    return replace(given, **changed)
+
+
+def differing(key: str) -> list[dict[str, object]]:
+    group, name = key.split(".")
+    return [{group: {name: value}} for value in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "method._target_",
+        "method.style_reduction",
+        "method.encoder",
+        "encoder.name",
+        "encoder.weights",
+        "data.val_size",
+        "data.val_pairs",
+    ],
+)
+def test_jobs_are_not_ranked_where_losses_are_measured_otherwise(key: str) -> None:
+    ranking = rank(sweep_of(differing(key)))
+    assert ranking.by == "none"
+    assert key in ranking.reason
+    assert [setting.rank for setting in ranking.settings] == [None, None]
+
+
+@pytest.mark.parametrize("term", ["content", "style", "tv", "identity"])
+def test_jobs_of_other_weights_are_not_ranked_by_the_weighted_sum(term: str) -> None:
+    configs = differing(f"method.{term}_weight")
+    assert rank(sweep_of(configs)).by == "pareto"
+    assert rank(sweep_of(configs, metric="val/style")).by == "monitored"  # it has no weight in it
+
+
+def test_finished_jobs_of_different_lengths_are_told() -> None:
+    def told(sweep: Sweep) -> list[str]:
+        return [line for line in rank(sweep).warnings if "numbers of steps" in line]
+
+    configs: list[dict[str, object]] = [{"x": 1}] * 3
+    (line,) = told(sweep_of(configs, (10, 20, 20)))
+    assert "(10 to 20)" in line
+    assert told(sweep_of(configs, (20, 20, 20))) == []
+    assert told(sweep_of(configs, (10, 20, 20), keys=("trainer.max_steps",))) == []
+    cut = sweep_of(configs, (10, 20, 20))
+    assert told(replace(cut, jobs=(replace(cut.jobs[0], status="failed"), *cut.jobs[1:]))) == []
 
 
 def test_seeds_give_mean_and_sample_deviation(make_sweep: Make) -> None:

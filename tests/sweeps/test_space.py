@@ -84,7 +84,7 @@ def test_tags_are_as_short_as_wandb_wants() -> None:
 def test_wandb_parameters() -> None:
     _, axes = split(
         {}, ["w=interval(1,50)", "lr=tag(log,interval(1e-5,1e-3))", "n=int(interval(1,4))", "o=adam,muon",
-             "s=range(1,6,step=2)", "f=1e-4,0.5"],
+             "s=range(1,6,step=2)", "f=1e-4,0.5", "b=tag(log,int(interval(2,64)))"],
     )  # fmt: skip
     assert wandb_parameters(axes) == {
         "w": {"distribution": "uniform", "min": 1.0, "max": 50.0},
@@ -93,4 +93,5 @@ def test_wandb_parameters() -> None:
         "o": {"values": ["adam", "muon"]},
         "s": {"values": [1, 3, 5]},
         "f": {"values": [1e-4, 0.5]},
+        "b": {"distribution": "q_log_uniform_values", "q": 1, "min": 2, "max": 64},
     }

@@ -31,6 +31,7 @@ def test_the_syntax_in_optunas_words() -> None:
             "c=choice(x,1)",
             "d=range(1,8,step=3)",
             "e=int(interval(1,5))",
+            "f=tag(log,int(interval(1,64)))",
         ],
     )
     found = distributions(axes)
@@ -39,6 +40,7 @@ def test_the_syntax_in_optunas_words() -> None:
     assert found["c"] == optuna.distributions.CategoricalDistribution(("x", "1"))
     assert found["d"] == optuna.distributions.IntDistribution(1, 7, step=3)  # as in a grid, the end is left out
     assert found["e"] == optuna.distributions.IntDistribution(1, 5)
+    assert found["f"] == optuna.distributions.IntDistribution(1, 64, log=True)
     assert override_text(1 / 3, found["a"]) == repr(1 / 3)
     assert size({k: found[k] for k in "cde"}) == 2 * 3 * 5
     assert size(found) == float("inf")
@@ -82,11 +84,12 @@ def sweep(cwd: Path, monkeypatch: pytest.MonkeyPatch, task: Any, *overrides: str
     return optuna.load_study(study_name="t", storage=f"sqlite:///{cwd / 's' / 'study.db'}")
 
 
-def write(status: str, value: float) -> None:
+def write(status: str, value: float, style: float = 0.0) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     folder = Path(HydraConfig.get().runtime.output_dir)
-    (folder / "summary.json").write_text(json.dumps({"status": status, "best": {"val/loss": value, "step": 1}}))
+    best = {"val/loss": value, "val/style": style, "step": 1}
+    (folder / "summary.json").write_text(json.dumps({"status": status, "best": best}))
 
 
 def states(study: Any) -> list[str]:
@@ -99,13 +102,14 @@ def test_values_failures_and_prunings_reach_the_study(tmp_path: Path, monkeypatc
 
     def task(config: DictConfig) -> None:
         rates.append(config.optim.lr)
-        write(next(statuses), 10 * config.optim.lr)
+        write(next(statuses), -config.optim.lr, style=10 * config.optim.lr)
 
-    study = sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=4")
+    monitor = ["monitor.metric=val/style", "monitor.mode=max"]  # not the default: it is to be asked for
+    study = sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=4", *monitor)
     assert states(study) == ["COMPLETE", "FAIL", "PRUNED", "COMPLETE"]
     assert [trial.params["optim.lr"] for trial in study.trials] == rates
     assert study.trials[0].value == 10 * rates[0]
-    assert study.best_value == min(10 * rates[0], 10 * rates[3])
+    assert study.best_value == max(10 * rates[0], 10 * rates[3])
 
 
 def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(
