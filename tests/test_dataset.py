@@ -24,14 +24,9 @@ from adain.data.picture import read_picture
 from adain.data.plan import Job, Plan, list_styles
 from adain.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylise
 from adain.errors import UserError
+from tests.helpers.pictures import draw
 
 SIZES = [(24, 20), (31, 17), (24, 20), (16, 40), (24, 20), (24, 20)]
-
-
-def draw(path: Path, number: int, size: tuple[int, int], **options: Any) -> None:
-    noise = np.random.default_rng(number).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path, **options)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.pictures import draw
+
 pytest.importorskip("ray", reason="the extra ray is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a head is started on Linux only")]
 
@@ -25,12 +27,6 @@ CONTENTS, COPIES = 40, 4  # 160 pictures: more than two blocks of jobs
 BOUND = 400  # seconds that each step may take on a machine that does much else; alone it is a tenth of that
 
 BUSY = "this machine is too busy for Ray, which gives itself 30 seconds to start"
-
-
-def draw(path: Path, number: int, size: tuple[int, int]) -> None:
-    noise = np.random.default_rng(number).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path)
 
 
 @pytest.fixture(scope="module")

@@ -7,25 +7,7 @@ from torch import nn
 from adain.choices import Norm
 from adain.decoder import Decoder, from_reference, layers, load_decoder
 from adain.errors import UserError
-from adain.weights import find, read_state
-
-
-def reference_network() -> nn.Sequential:
-    """The published decoder, module by module as its file's keys say."""
-
-    def block(channels: int, out: int) -> list[nn.Module]:
-        return [nn.ReflectionPad2d(1), nn.Conv2d(channels, out, 3), nn.ReLU()]
-
-    def up() -> nn.Module:
-        return nn.Upsample(scale_factor=2, mode="nearest")
-
-    modules = [
-        *block(512, 256), up(), *block(256, 256), *block(256, 256), *block(256, 256), *block(256, 128), up(),
-        *block(128, 128), *block(128, 64), up(), *block(64, 64), *block(64, 3)[:2],
-    ]  # fmt: skip
-    network = nn.Sequential(*modules)
-    network.load_state_dict(read_state(find("reference_decoder")))
-    return network
+from tests.helpers.networks import reference_network
 
 
 def test_equals_the_published_decoder() -> None:

@@ -1,61 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor, nn
 
 from adain.encoder import CONVOLUTIONS, STYLE_LAYERS, Encoder
 from adain.errors import UserError
-from adain.weights import find, read_state
-
-_TO_RELU4_1 = 31  # modules of the published network up to relu4_1
-_RELUS = {"relu1_1": 4, "relu2_1": 11, "relu3_1": 18, "relu4_1": 31}
-
-
-def published_network() -> nn.Sequential:
-    """The normalised VGG-19 as its file describes it, module by module: nothing of ours."""
-    plan: list[Any] = [
-        3,
-        "P",
-        64,
-        "P",
-        64,
-        "M",
-        "P",
-        128,
-        "P",
-        128,
-        "M",
-        "P",
-        256,
-        "P",
-        256,
-        "P",
-        256,
-        "P",
-        256,
-        "M",
-        "P",
-        512,
-    ]
-    layers: list[nn.Module] = []
-    channels = 3
-    for item in plan:
-        if item == "P":
-            layers.append(nn.ReflectionPad2d(1))
-        elif item == "M":
-            layers.append(nn.MaxPool2d(2, 2, 0, ceil_mode=True))
-        elif item == 3:
-            layers.append(nn.Conv2d(3, 3, 1))
-        else:
-            layers += [nn.Conv2d(channels, item, 3), nn.ReLU()]
-            channels = item
-    network = nn.Sequential(*layers)
-    state = read_state(find("vgg19_normalised"))
-    network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
-    return network
+from tests.helpers.networks import RELUS, published_network, torchvision_state
 
 
 @pytest.mark.parametrize("size", [(48, 40), (33, 50)])
@@ -68,7 +18,7 @@ def test_taps_equal_the_published_network(encoder: Encoder, size: tuple[int, int
     x = picture
     for index, module in enumerate(network, 1):
         x = module(x)
-        for name, position in _RELUS.items():
+        for name, position in RELUS.items():
             if position == index:
                 torch.testing.assert_close(taps[name], x, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(encoder(picture), x, rtol=1e-4, atol=1e-3)
@@ -86,17 +36,6 @@ def test_gradients_flow_through_it(encoder: Encoder) -> None:
     encoder(picture).sum().backward()
     assert picture.grad is not None
     assert picture.grad.abs().sum() > 0
-
-
-def torchvision_state() -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    channels = [3, 64, 64, 128, 128, 256, 256, 256, 256, 512]
-    state = {}
-    for index, key in enumerate((0, 2, 5, 7, 10, 12, 14, 16, 19)):
-        shape = (channels[index + 1], channels[index], 3, 3)
-        state[f"features.{key}.weight"] = torch.randn(shape, generator=generator) / (9 * channels[index]) ** 0.5
-        state[f"features.{key}.bias"] = torch.randn(channels[index + 1], generator=generator) * 0.1
-    return state
 
 
 def test_torchvision_encoder_equals_torchvisions_vgg19() -> None:

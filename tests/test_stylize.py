@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from adain.data.picture import to_picture, to_tensor, to_unit
 from adain.decoder import Decoder, Trained
@@ -17,21 +17,12 @@ from adain.errors import UserError
 from adain.functional import Statistics
 from adain.picture_kinds import to_mask, unit
 from adain.stylize import Stylizer
-from tests.test_encoder import torchvision_state
+from tests.helpers.networks import torchvision_state
+from tests.helpers.pictures import edged
+from tests.helpers.tensors import smooth_tensor
 
-
-def drawn(width: int, height: int, ground: str, stroke: str) -> Image.Image:
-    """A picture with edges and a texture."""
-    picture = Image.new("RGB", (width, height), ground)
-    pen = ImageDraw.Draw(picture)
-    pen.ellipse((width // 8, height // 8, width // 2, height // 2), fill=stroke)
-    for x in range(0, width, 6):
-        pen.line((x, height, width, x), fill=stroke)
-    return picture
-
-
-CONTENT = drawn(65, 47, "navy", "khaki")
-STYLE = drawn(64, 72, "orange", "darkred")
+CONTENT = edged()
+STYLE = edged((64, 72), "orange", "darkred")
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +85,13 @@ def test_an_encoded_style_is_statistics_alone(stylizer: Stylizer) -> None:
 
 
 def test_another_style_gives_another_picture(stylizer: Stylizer) -> None:
-    other = drawn(64, 64, "white", "green")
+    other = edged((64, 64), "white", "green")
     assert distance(stylizer.stylize(CONTENT, STYLE), stylizer.stylize(CONTENT, other)) > 10
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (65, 47), (64, 64), (71, 72)])
 def test_the_output_has_the_contents_size(size: tuple[int, int], stylizer: Stylizer) -> None:
-    assert stylizer.stylize(drawn(*size, "navy", "khaki"), STYLE).size == size
+    assert stylizer.stylize(edged(size), STYLE).size == size
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
@@ -206,7 +197,7 @@ def test_what_is_no_picture_is_a_users_message(content: object, said: str, styli
 
 # --- several styles, masks, colours ---------------------------------------------------------------------------------
 
-OTHER = drawn(50, 60, "white", "green")
+OTHER = edged((50, 60), "white", "green")
 
 
 def test_a_mix_lies_between_and_its_ends_are_the_styles(stylizer: Stylizer) -> None:
@@ -228,7 +219,7 @@ def test_where_no_mask_is_the_contents_pixels_stay(stylizer: Stylizer) -> None:
 
 
 def test_masks_give_each_style_its_region(stylizer: Stylizer) -> None:
-    content = drawn(160, 64, "grey", "white")
+    content = edged((160, 64), "grey", "white")
     left = np.zeros((64, 160), bool)
     left[:, :80] = True
     made, one, other = (
@@ -320,10 +311,8 @@ def test_a_device_that_is_not_there_is_a_users_message() -> None:
 
 def painting(height: int, width: int, seed: int = 3) -> torch.Tensor:
     """Smooth shapes and noise: a seam anywhere would show."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 6, 5, generator=generator)
-    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
-    return (smooth + 0.1 * torch.randn(smooth.shape, generator=generator)).clamp(0, 1)
+    smooth = smooth_tensor(seed, height, width)
+    return (smooth + 0.1 * torch.randn(smooth.shape, generator=torch.Generator().manual_seed(seed))).clamp(0, 1)
 
 
 EVERYTHING = {"weights": [1, 2], "preserve_color": "coral", "alpha": 0.8}

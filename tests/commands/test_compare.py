@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.conftest import run_here
-from tests.evaluation.conftest import draw_folders
-from tests.methods.test_load import saved
+from tests.helpers.networks import saved
+from tests.helpers.pictures import draw_folders
+from tests.helpers.runners import run_here
 
 pytest.importorskip("matplotlib")
 

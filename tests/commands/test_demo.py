@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import run_here
+from tests.helpers.runners import run_here
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from omegaconf import DictConfig
 from PIL import Image
@@ -20,18 +19,16 @@ from adain.data.sources import FolderSource
 from adain.decoder import Decoder
 from adain.errors import UserError
 from adain.preflight.compose import preflight
-from tests.methods.test_load import saved
+from tests.helpers.networks import saved
+from tests.helpers.pictures import draw
 
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Overrides of a small training on ten contents, two of them bad and one a copy, and ten styles, one grey."""
-    random = np.random.default_rng(0)
-    for side in ("content", "style"):
-        (tmp_path / side).mkdir()
+    for start, side in enumerate(("content", "style")):
         for number in range(10):
-            coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), dtype=np.uint8))
-            coarse.resize((80, 80), Image.Resampling.BICUBIC).save(tmp_path / side / f"{number}.png")
+            draw(tmp_path / side / f"{number}.png", 10 * start + number, (80, 80))
     (tmp_path / "content" / "0.png").write_bytes(b"no picture")
     (tmp_path / "content" / "1.png").write_bytes(b"")
     (tmp_path / "content" / "3.png").write_bytes((tmp_path / "content" / "2.png").read_bytes())

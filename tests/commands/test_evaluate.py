@@ -20,8 +20,8 @@ from adain.decoder import load_decoder
 from adain.errors import UserError
 from adain.evaluation import run
 from adain.metrics import pairwise
-from tests.conftest import run_here
-from tests.evaluation.conftest import draw_folders
+from tests.helpers.pictures import draw_folders
+from tests.helpers.runners import run_here
 
 METRICS = "metrics=[content_loss,style_loss_mean,ssim,frechet_vgg19,artfid]"
 

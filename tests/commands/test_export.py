@@ -16,6 +16,7 @@ from safetensors import safe_open
 from adain.commands import export as command
 from adain.decoder import load_decoder
 from adain.stylize import Stylizer
+from tests.helpers.pictures import smooth
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
@@ -42,18 +43,13 @@ def stylizer() -> Stylizer:
     return Stylizer.load("reference", device="cpu")
 
 
-def picture(width: int, height: int, seed: int) -> Image.Image:
-    noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
-
-
 def unit(image: Image.Image) -> np.ndarray:
     return (np.asarray(image, np.float32) / 255).transpose(2, 0, 1)[None]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (64, 48), (101, 39)])
 def test_the_graphs_are_the_stylizer(size: tuple[int, int], exported: Path, stylizer: Stylizer) -> None:
-    content, style = picture(*size, 1), picture(33, 57, 2)
+    content, style = smooth(1, size), smooth(2, (33, 57))
     style_encoder, transfer = (
         onnxruntime.InferenceSession(exported / f"{name}.onnx", providers=["CPUExecutionProvider"])
         for name in ("style_encoder", "transfer")
@@ -72,7 +68,7 @@ def test_the_graphs_are_the_stylizer(size: tuple[int, int], exported: Path, styl
 
 
 def test_a_batch_has_a_style_for_each(exported: Path) -> None:
-    contents, styles = ([picture(31, 22, seed + i) for i in range(3)] for seed in (1, 7))
+    contents, styles = ([smooth(seed + i, (31, 22)) for i in range(3)] for seed in (1, 7))
     style_encoder, transfer = (
         onnxruntime.InferenceSession(exported / f"{name}.onnx", providers=["CPUExecutionProvider"])
         for name in ("style_encoder", "transfer")
@@ -89,7 +85,7 @@ def test_a_batch_has_a_style_for_each(exported: Path) -> None:
 
 
 def test_the_example_runs_without_torch(exported: Path, stylizer: Stylizer, tmp_path: Path) -> None:
-    content, style = picture(45, 30, 3), picture(40, 40, 4)
+    content, style = smooth(3, (45, 30)), smooth(4, (40, 40))
     content.save(tmp_path / "c.png")
     style.save(tmp_path / "s.png")
     blocked = "import sys; sys.modules['torch'] = None; sys.modules['adain'] = None; sys.argv = sys.argv[1:]; "

@@ -8,13 +8,13 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from adain.commands import stylize_dataset
 from adain.stylize import Stylizer
-from tests.conftest import command
+from tests.helpers.pictures import draw
+from tests.helpers.runners import command
 
 _load = Stylizer.load
 
@@ -31,16 +31,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
     monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": _reference())
     for i in range(4):
-        draw(tmp_path / "in put = ü" / ("cats" if i % 2 else "dogs") / f"{i}.png", i)
+        draw(tmp_path / "in put = ü" / ("cats" if i % 2 else "dogs") / f"{i}.png", i, (20, 17))
     for i in range(3):
-        draw(tmp_path / "styles" / f"{i}.jpg", 10 + i)
+        draw(tmp_path / "styles" / f"{i}.jpg", 10 + i, (20, 17))
     return tmp_path
-
-
-def draw(path: Path, number: int, size: tuple[int, int] = (20, 17)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(number).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize(size).save(path)
 
 
 GIVEN = ("content=in put = ü", "style=styles", "decoder=reference", "workers=0")
@@ -160,7 +154,7 @@ def test_mistakes_are_told_before_any_work(
 def test_names_that_collide_are_told_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    draw(folder / "in put = ü" / "dogs" / "0.jpg", 5)
+    draw(folder / "in put = ü" / "dogs" / "0.jpg", 5, (20, 17))
     said = failed(monkeypatch, capsys, *GIVEN, "out=out", "format=png")
     assert "dogs/0.jpg and dogs/0.png would both become dogs/0.png" in said
     assert not (folder / "out").exists()
@@ -174,7 +168,7 @@ def test_changed_settings_are_refused_and_nothing_is_touched(
     call(monkeypatch, *GIVEN, "out=out")
     state = _reference().decoder.state_dict()
     torch.save({**state, "conv1_1.bias": state["conv1_1.bias"] + 1}, folder / "other.pth")
-    draw(folder / "others" / "0.jpg", 50)
+    draw(folder / "others" / "0.jpg", 50, (20, 17))
     before = {p: p.stat().st_mtime_ns for p in (folder / "out").rglob("*") if p.is_file() and p.suffix != ".lock"}
     for change in ("seed=1", "alpha=0.5", "size=32", "shards=2", "style=others", "decoder=other.pth"):
         said = failed(monkeypatch, capsys, *GIVEN, "out=out", change)

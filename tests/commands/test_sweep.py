@@ -17,12 +17,11 @@ import yaml
 
 from adain.errors import UserError
 from hydra_plugins.adain_sweepers import grid
-from tests.conftest import run_here
+from tests.helpers.runners import run_here
+from tests.helpers.settings import QUICK
 
 TINY = [
-    "experiment=smoke", "data.num_workers=0", "method.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
-    "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1",
-    "method.widths=[8,16,32]", "compare_with=null", "logger=csv",
+    *QUICK, "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1", "logger=csv",
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
 from adain.runs.outcome import write_pairs
-from tests.conftest import Run, train
+from tests.helpers.runners import Run, train
 
 ABLATIONS = {"concat": {"transfer": "concat"}, "bn_decoder": {"norm": "batch"}, "in_decoder": {"norm": "instance"}}
 

@@ -1,4 +1,4 @@
-"""W&B online: what a server gets of our runs and sweeps. The server is our own, on this machine (``tests/wandb_server.py``)."""
+"""W&B online: what a server gets of our runs and sweeps. The server is ours, on this machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import pytest
 import wandb
 
 from adain.callbacks import resumable
-from tests.commands.test_sweep import TINY as _TINY
-from tests.conftest import Run, run_here, train
-from tests.wandb_server import OnlineRun, WandbServer
+from tests.helpers.runners import Run, run_here, train
+from tests.helpers.settings import QUICK
+from tests.helpers.wandb_server import OnlineRun, WandbServer
 
-TINY = [*_TINY[:-1], "logger=wandb"]
+TINY = [
+    *QUICK, "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1", "logger=wandb",
+]  # fmt: skip
 Sent = tuple[WandbServer, OnlineRun, Run]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,31 +9,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when `datasets` is first imported
 import pytest
 from PIL import Image
 
+from tests.helpers.pictures import encode, solid
+
 Colour = tuple[int, int, int] | str
-Save = Callable[..., Path]
-Encode = Callable[..., bytes]
-
-
-def _encode(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def _solid(value: int, side: int = 20) -> bytes:
-    return _encode(Image.new("RGB", (side, side), (value, 0, 0)))
-
-
-@pytest.fixture(scope="session")
-def encode() -> Encode:
-    """Bytes of a picture: ``encode(picture, "JPEG", quality=90)``."""
-    return _encode
-
-
-@pytest.fixture(scope="session")
-def solid() -> Callable[..., bytes]:
-    """Bytes of a PNG whose red value is the given number: it can be told apart once decoded."""
-    return _solid
 
 
 @pytest.fixture
@@ -45,7 +22,7 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / name
         path.mkdir(exist_ok=True)
         for index in range(good):
-            data = _solid(index) if colour is None else _encode(Image.new("RGB", (20, 20), colour))
+            data = solid(index) if colour is None else encode(Image.new("RGB", (20, 20), colour))
             (path / f"good_{index:02d}.png").write_bytes(data)
         for index in range(bad):
             (path / f"bad_{index:02d}.png").write_bytes(b"no picture")
@@ -61,7 +38,7 @@ def parquet(tmp_path: Path) -> Callable[..., list[str]]:
     pq = pytest.importorskip("pyarrow.parquet")
 
     def write(rows: Sequence[object], files: int = 1, column: str = "image") -> list[str]:
-        cells = [{"bytes": _solid(row), "path": f"{row}.png"} if isinstance(row, int) else row for row in rows]
+        cells = [{"bytes": solid(row), "path": f"{row}.png"} if isinstance(row, int) else row for row in rows]
         names = []
         share = -(-len(cells) // files)
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

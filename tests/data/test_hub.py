@@ -16,6 +16,7 @@ from adain.data.pairs import Framing, PairStream, StyleTransferDataModule, colla
 from adain.data.sources import Place, Sample
 from adain.data.synthetic import SyntheticSource
 from adain.errors import UserError
+from tests.helpers.pictures import solid
 
 pytest.importorskip("datasets")
 
@@ -209,7 +210,7 @@ def test_bad_row_is_skipped_and_reported(parquet: Parquet, cell: object, reason:
     assert all(line.startswith("parquet[") and line.endswith(f": {reason}") for line in lines)
 
 
-def test_limits(parquet: Parquet, solid: Callable[..., bytes]) -> None:
+def test_limits(parquet: Parquet) -> None:
     small, large = ({"bytes": solid(9, side), "path": ""} for side in (15, 40))
     samples = take(source(parquet([0, small, large, 3]), max_pixels=1000), 6)
     assert {row(sample) for sample in samples} == {0, 3}

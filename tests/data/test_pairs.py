@@ -17,7 +17,7 @@ from adain.data.picture import resized, to_tensor
 from adain.data.sources import FolderSource, Place
 from adain.data.synthetic import SyntheticSource
 from adain.errors import UserError
-from tests.data.test_picture import green_first
+from tests.helpers.pictures import gradient, green_first
 
 FRAMING = Framing(resize=24, crop=16, flip=0.5)
 
@@ -140,14 +140,9 @@ def test_error_of_a_worker_is_one_sentence(folder: Callable[..., Path]) -> None:
 # framing
 
 
-def ramp(width: int, height: int) -> Image.Image:
-    y, x = np.mgrid[:height, :width]
-    return Image.fromarray(np.stack([x, y, 0 * x], -1).astype(np.uint8))
-
-
 def test_crops_reach_every_border() -> None:
     random = np.random.default_rng(0)
-    corners = [Framing(24, 16, 0.0)(ramp(30, 24), random, flip=True)[:2, 0, 0].tolist() for _ in range(300)]
+    corners = [Framing(24, 16, 0.0)(gradient(30, 24), random, flip=True)[:2, 0, 0].tolist() for _ in range(300)]
     xs, ys = zip(*corners, strict=True)
     assert set(xs) == set(range(15))
     assert set(ys) == set(range(9))
@@ -177,24 +172,24 @@ def test_crops_and_held_out_squares_are_in_srgb_whatever_the_profile(tmp_path: P
 
 
 def test_crop_as_large_as_the_picture() -> None:
-    crop = Framing(16, 16, 0.0)(ramp(16, 16), np.random.default_rng(0), flip=True)
+    crop = Framing(16, 16, 0.0)(gradient(16, 16), np.random.default_rng(0), flip=True)
     assert crop[0, 0].tolist() == list(range(16))
 
 
 def test_content_is_mirrored_left_to_right() -> None:
-    crop = Framing(16, 16, 1.0)(ramp(16, 16), np.random.default_rng(0), flip=True)
+    crop = Framing(16, 16, 1.0)(gradient(16, 16), np.random.default_rng(0), flip=True)
     assert crop[0, 0].tolist() == list(range(16))[::-1]
     assert crop[1, :, 0].tolist() == list(range(16))
 
 
 def test_style_is_never_mirrored() -> None:
-    crop = Framing(16, 16, 1.0)(ramp(16, 16), np.random.default_rng(0), flip=False)
+    crop = Framing(16, 16, 1.0)(gradient(16, 16), np.random.default_rng(0), flip=False)
     assert crop[0, 0].tolist() == list(range(16))
 
 
 def test_flip_is_a_share() -> None:
     random = np.random.default_rng(0)
-    mirrored = [int(Framing(16, 16, 0.25)(ramp(16, 16), random, flip=True)[0, 0, 0]) == 15 for _ in range(400)]
+    mirrored = [int(Framing(16, 16, 0.25)(gradient(16, 16), random, flip=True)[0, 0, 0]) == 15 for _ in range(400)]
     assert 0.18 < sum(mirrored) / 400 < 0.32
 
 
@@ -411,7 +406,7 @@ def test_validation_without_fit() -> None:
 
 
 def test_held_out_pictures_are_cut_at_the_centre(tmp_path: Path) -> None:
-    ramp(60, 20).save(tmp_path / "wide.png")
+    gradient(60, 20).save(tmp_path / "wide.png")
     source = FolderSource(str(tmp_path))
     square = HeldOutPairs(source, source, 1, 20)[0]["content"]
     assert square[0, 0].tolist() == list(range(20, 40))

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import io
-import struct
 import time
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from adain.data.picture import (
     MAX_PIXELS,
@@ -22,8 +19,7 @@ from adain.data.picture import (
     to_tensor,
     to_unit,
 )
-
-Encode = Callable[..., bytes]
+from tests.helpers.pictures import encode, gradient, green_first, png_header
 
 
 def read(data: bytes, **options: int) -> Image.Image:
@@ -34,38 +30,26 @@ def near(picture: Image.Image, colour: tuple[int, int, int], at: tuple[int, int]
     return all(abs(a - b) <= by for a, b in zip(picture.getpixel(at), colour, strict=True))
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-@pytest.fixture
-def gradient() -> Image.Image:
-    x, y = np.meshgrid(np.linspace(0, 255, 203), np.linspace(0, 255, 150))
-    return Image.fromarray(np.stack([x, y, 255 - x], -1).astype(np.uint8))
+GRADIENT = gradient(203, 150)
 
 
 # what is no usable picture
 
 
-def test_truncated_jpeg(encode: Encode, gradient: Image.Image) -> None:
-    data = encode(gradient, "JPEG")
+def test_truncated_jpeg() -> None:
+    data = encode(GRADIENT, "JPEG")
     with pytest.raises(PictureError, match="truncated"):
         read(data[: len(data) // 2])
 
 
-def test_truncated_jpeg_in_draft_mode(encode: Encode, gradient: Image.Image) -> None:
-    data = encode(gradient, "JPEG")
+def test_truncated_jpeg_in_draft_mode() -> None:
+    data = encode(GRADIENT, "JPEG")
     with pytest.raises(PictureError, match="truncated"):
         read(data[: len(data) // 2], short_side=16)
 
 
-def test_truncated_png(encode: Encode, gradient: Image.Image) -> None:
-    data = encode(gradient)
+def test_truncated_png() -> None:
+    data = encode(GRADIENT)
     with pytest.raises(PictureError):
         read(data[: len(data) // 2])
 
@@ -97,19 +81,19 @@ def test_bomb_is_refused_before_decoding(side: int) -> None:
     assert time.perf_counter() - began < 0.5
 
 
-def test_lower_max_pixels(encode: Encode) -> None:
+def test_lower_max_pixels() -> None:
     data = encode(Image.new("RGB", (30, 30)))
     assert read(data, max_pixels=900).size == (30, 30)
     with pytest.raises(TooLarge, match="30 x 30 is over max_pixels=899"):
         read(data, max_pixels=899)
 
 
-def test_higher_max_pixels_than_pillow_allows(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_higher_max_pixels_than_pillow_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert read(encode(Image.new("RGB", (30, 30))), max_pixels=900).size == (30, 30)
 
 
-def test_raised_limit_does_not_stay(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raised_limit_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     data = encode(Image.new("RGB", (30, 30)))
     read(data, max_pixels=900)
@@ -121,7 +105,7 @@ def test_max_pixels_is_pillows_default() -> None:
     assert MAX_PIXELS == (1024 * 1024 * 1024 // 4 // 3)
 
 
-def test_min_side(encode: Encode) -> None:
+def test_min_side() -> None:
     data = encode(Image.new("RGB", (40, 15)))
     assert read(data, min_side=15).size == (40, 15)
     with pytest.raises(PictureError, match="40 x 15 is below 16 pixels a side"):
@@ -140,29 +124,29 @@ def test_reason_is_one_line_without_the_name(tmp_path: Path) -> None:
 # every kind of picture becomes RGB
 
 
-def test_red_comes_out_red(encode: Encode) -> None:
+def test_red_comes_out_red() -> None:
     picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0))))
     assert picture.mode == "RGB"
     assert to_tensor(picture)[:, 0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255)])
-def test_jpeg_colours(encode: Encode, colour: tuple[int, int, int]) -> None:
+def test_jpeg_colours(colour: tuple[int, int, int]) -> None:
     assert near(read(encode(Image.new("RGB", (64, 48), colour), "JPEG"), short_side=12), colour)
 
 
-def test_single_pixel(encode: Encode) -> None:
+def test_single_pixel() -> None:
     data = encode(Image.new("RGB", (1, 1), (1, 2, 3)))
     assert read(data).getpixel((0, 0)) == (1, 2, 3)
     assert read(data, short_side=16).size == (16, 16)
 
 
 @pytest.mark.parametrize(("mode", "grey"), [("L", 77), ("1", 255)])
-def test_grey(encode: Encode, mode: str, grey: int) -> None:
+def test_grey(mode: str, grey: int) -> None:
     assert read(encode(Image.new(mode, (8, 6), grey))).getpixel((0, 0)) == (grey, grey, grey)
 
 
-def test_grey_jpeg(encode: Encode) -> None:
+def test_grey_jpeg() -> None:
     picture = read(encode(Image.new("L", (64, 48), 77), "JPEG"), short_side=12)
     assert picture.mode == "RGB"
     assert near(picture, (77, 77, 77), by=2)
@@ -176,17 +160,17 @@ def palette() -> Image.Image:
     return picture
 
 
-def test_palette(encode: Encode, palette: Image.Image) -> None:
+def test_palette(palette: Image.Image) -> None:
     picture = read(encode(palette))
     assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (200, 100, 50)]
 
 
-def test_transparent_palette_is_laid_on_white(encode: Encode, palette: Image.Image) -> None:
+def test_transparent_palette_is_laid_on_white(palette: Image.Image) -> None:
     picture = read(encode(palette, transparency=0))
     assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (200, 100, 50)]
 
 
-def test_palette_with_shades_of_transparency(encode: Encode, palette: Image.Image) -> None:
+def test_palette_with_shades_of_transparency(palette: Image.Image) -> None:
     picture = read(encode(palette, transparency=bytes([128, 255])))
     assert near(picture, (132, 137, 142), by=1)
     assert picture.getpixel((1, 0)) == (200, 100, 50)
@@ -202,14 +186,12 @@ def test_palette_with_shades_of_transparency(encode: Encode, palette: Image.Imag
         ("LA", (100, 0), (255, 255, 255)),
     ],
 )
-def test_transparency_is_laid_on_white(
-    encode: Encode, mode: str, pixel: tuple[int, ...], expected: tuple[int, int, int]
-) -> None:
+def test_transparency_is_laid_on_white(mode: str, pixel: tuple[int, ...], expected: tuple[int, int, int]) -> None:
     assert near(read(encode(Image.new(mode, (8, 6), pixel))), expected, by=1)
 
 
 @pytest.mark.parametrize(("mode", "key", "other"), [("RGB", (255, 0, 0), (0, 0, 9)), ("L", 7, 9)])
-def test_colour_key_is_laid_on_white(encode: Encode, mode: str, key: object, other: object) -> None:
+def test_colour_key_is_laid_on_white(mode: str, key: object, other: object) -> None:
     picture = Image.new(mode, (8, 6), key)
     picture.putpixel((1, 0), other)
     result = read(encode(picture, transparency=key))
@@ -217,37 +199,37 @@ def test_colour_key_is_laid_on_white(encode: Encode, mode: str, key: object, oth
     assert result.getpixel((1, 0)) != (255, 255, 255)
 
 
-def test_cmyk_jpeg(encode: Encode) -> None:
+def test_cmyk_jpeg() -> None:
     assert near(read(encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95)), (255, 0, 0))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_are_scaled_not_clipped(encode: Encode, kind: str) -> None:
+def test_sixteen_bits_are_scaled_not_clipped(kind: str) -> None:
     levels = np.array([[0, 256, 16_384, 32_768, 49_152, 65_535]] * 4, dtype=np.uint16)
     picture = read(encode(Image.fromarray(levels), kind))
     assert [picture.getpixel((x, 0))[0] for x in range(6)] == [0, 1, 64, 128, 191, 255]
 
 
 @pytest.mark.parametrize("top", [1.0, 255.0])
-def test_float_tiff(encode: Encode, top: float) -> None:
+def test_float_tiff(top: float) -> None:
     levels = np.array([[0, top / 2, top]] * 4, dtype=np.float32)
     picture = read(encode(Image.fromarray(levels), "TIFF"))
     assert [picture.getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
 
 
-def test_sixteen_bits_with_short_side(encode: Encode) -> None:
+def test_sixteen_bits_with_short_side() -> None:
     picture = read(encode(Image.fromarray(np.full((40, 60), 32_768, dtype=np.uint16))), short_side=20)
     assert picture.size == (30, 20)
     assert picture.getpixel((5, 5)) == (128, 128, 128)
 
 
-def test_first_frame_of_an_animation(encode: Encode) -> None:
+def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
     assert read(encode(frames[0], "GIF", save_all=True, append_images=frames[1:])).getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("short_side", [None, 15])
-def test_exif_rotation(encode: Encode, short_side: int | None) -> None:
+def test_exif_rotation(short_side: int | None) -> None:
     stored = Image.new("RGB", (80, 60), "blue")
     stored.paste("red", (0, 0, 80, 30))
     exif = Image.Exif()
@@ -260,25 +242,16 @@ def test_exif_rotation(encode: Encode, short_side: int | None) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF", "ignore:Truncated File Read")
-def test_broken_exif_is_ignored(encode: Encode) -> None:
+def test_broken_exif_is_ignored() -> None:
     assert read(encode(Image.new("RGB", (16, 12)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")).size == (16, 12)
 
 
-def green_first() -> bytes:
-    """The profile of a space whose first channel is green."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    swapped = profile.replace(b"sRGB", b"odd ").replace("sRGB".encode("utf-16-be"), "oddd".encode("utf-16-be"))
-    for one, other in ((b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")):
-        swapped = swapped.replace(one, b"????").replace(other, one).replace(b"????", other)
-    return swapped
-
-
-def test_colour_profile_is_applied(encode: Encode) -> None:
+def test_colour_profile_is_applied() -> None:
     picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=green_first()))
     assert near(picture, (0, 255, 0))
 
 
-def test_broken_colour_profile_is_ignored(encode: Encode) -> None:
+def test_broken_colour_profile_is_ignored() -> None:
     picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=b"no profile"))
     assert picture.getpixel((0, 0)) == (255, 0, 0)
 
@@ -288,23 +261,23 @@ def test_broken_colour_profile_is_ignored(encode: Encode) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize("short_side", [10, 20, 38, 100, 150, 200])
-def test_short_side_keeps_the_aspect(encode: Encode, gradient: Image.Image, kind: str, short_side: int) -> None:
-    width, height = read(encode(gradient, kind), short_side=short_side).size
+def test_short_side_keeps_the_aspect(kind: str, short_side: int) -> None:
+    width, height = read(encode(GRADIENT, kind), short_side=short_side).size
     assert height == short_side
     assert abs(width - 203 * short_side / 150) < 1
 
 
-def test_portrait_short_side(encode: Encode, gradient: Image.Image) -> None:
-    assert read(encode(gradient.transpose(Image.Transpose.ROTATE_90)), short_side=75).size == (75, 102)
+def test_portrait_short_side() -> None:
+    assert read(encode(GRADIENT.transpose(Image.Transpose.ROTATE_90)), short_side=75).size == (75, 102)
 
 
-def test_draft_shows_the_same_picture(encode: Encode, gradient: Image.Image) -> None:
-    draft = read(encode(gradient, "JPEG", quality=95), short_side=30)
-    whole = read(encode(gradient, "PNG"), short_side=30).resize(draft.size)
+def test_draft_shows_the_same_picture() -> None:
+    draft = read(encode(GRADIENT, "JPEG", quality=95), short_side=30)
+    whole = read(encode(GRADIENT, "PNG"), short_side=30).resize(draft.size)
     assert np.abs(np.asarray(draft, float) - np.asarray(whole, float)).mean() < 4
 
 
-def test_jpeg_is_decoded_small(encode: Encode, gradient: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[tuple[int, int]] = []
     plain = JpegImagePlugin.JpegImageFile.load
 
@@ -313,17 +286,17 @@ def test_jpeg_is_decoded_small(encode: Encode, gradient: Image.Image, monkeypatc
         return plain(self)
 
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", load)
-    read(encode(gradient, "JPEG"), short_side=30)
+    read(encode(GRADIENT, "JPEG"), short_side=30)
     assert set(decoded) == {(51, 38)}  # a quarter of 203 x 150, and no smaller than what is asked for
 
 
-def test_sliver_is_refused(encode: Encode) -> None:
+def test_sliver_is_refused() -> None:
     with pytest.raises(PictureError, match="64 times"):
         read(encode(Image.new("RGB", (2000, 2))), short_side=16)
 
 
-def test_right_size_is_left_alone(gradient: Image.Image) -> None:
-    assert resize_short_side(gradient, 150) is gradient
+def test_right_size_is_left_alone() -> None:
+    assert resize_short_side(GRADIENT, 150) is GRADIENT
 
 
 # tensors
@@ -344,8 +317,8 @@ def test_to_unit() -> None:
     torch.testing.assert_close(unit, torch.tensor([0.0, 0.2, 1.0]))
 
 
-def test_to_picture_undoes_to_tensor(gradient: Image.Image) -> None:
-    assert np.array_equal(np.asarray(to_picture(to_unit(to_tensor(gradient)))), np.asarray(gradient))
+def test_to_picture_undoes_to_tensor() -> None:
+    assert np.array_equal(np.asarray(to_picture(to_unit(to_tensor(GRADIENT)))), np.asarray(GRADIENT))
 
 
 def test_to_picture_clamps() -> None:

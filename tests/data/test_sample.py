@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from adain import fetch
 from adain.data.sample import ARCHIVES, sample_folder, sample_source
 from adain.errors import UserError
 from adain.fetch import Archive, FetchError
+from tests.helpers.pictures import encode
 
 KINDS = pytest.mark.parametrize("kind", ["content", "style"])
 Kind = Literal["content", "style"]
@@ -26,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def wheel(tmp_path: Path, encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A wheel of two pictures in place of the real ones; the packages asked for are listed."""
     asked: list[str] = []
     path = tmp_path / "data.whl"
@@ -76,9 +77,7 @@ def test_source(wheel: list[str]) -> None:
     assert source.read(source.names[0], 16).size == (20, 20)
 
 
-def test_own_pictures_in_the_cache_need_no_network(
-    cache: Path, encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_pictures_in_the_cache_need_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch)
     folder = cache / "sample" / "content"
     folder.mkdir(parents=True)

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,15 +17,10 @@ from adain.data.register import Register, Seen, bad_pictures, conditions
 from adain.data.scan import exact_duplicates, examine, is_grey, look, near_duplicates, scan
 from adain.data.sources import FolderSource, Place
 from adain.errors import UserError
+from tests.helpers.pictures import smooth
 
 Folder = Callable[..., Path]
 UNDER = conditions(MAX_PIXELS, 16)
-
-
-def photograph(seed: int, side: int = 96) -> Image.Image:
-    """Smooth random colours: no two seeds look alike."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (7, 7, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
@@ -35,12 +29,12 @@ def mixed(tmp_path: Path) -> Path:
     root = tmp_path / "mixed"
     root.mkdir()
     for seed in range(12):
-        photograph(seed).save(root / f"good_{seed:02d}.jpg")
+        smooth(seed, (96, 96)).save(root / f"good_{seed:02d}.jpg")
     data = (root / "good_00.jpg").read_bytes()
     (root / "cut.jpg").write_bytes(data[: len(data) // 2])
     (root / "empty.png").touch()
     (root / "text.png").write_text("no picture")
-    photograph(1, 8).save(root / "tiny.png")
+    smooth(1, (8, 8)).save(root / "tiny.png")
     return root
 
 
@@ -96,7 +90,7 @@ def _reason_in_training(path: str) -> str | None:
 @pytest.mark.parametrize("progressive", [True, False])
 def test_a_truncated_jpeg_is_found_at_any_size(short_side: int | None, progressive: bool, tmp_path: Path) -> None:
     """The scan decodes at a small size only: JPEG's reduced decoding must still read to the end."""
-    photograph(0, 512).save(tmp_path / "a.jpg", quality=95, progressive=progressive)
+    smooth(0, (512, 512)).save(tmp_path / "a.jpg", quality=95, progressive=progressive)
     data = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(data[: int(len(data) * 0.95)])
     with pytest.raises(PictureError):
@@ -130,8 +124,8 @@ def test_what_cannot_be_read_now_is_said_but_not_kept(mixed: Path, manifest: Reg
 @pytest.mark.parametrize(
     ("picture", "grey"),
     [
-        (photograph(1), False),
-        (photograph(1).convert("L").convert("RGB"), True),
+        (smooth(1, (96, 96)), False),
+        (smooth(1, (96, 96)).convert("L").convert("RGB"), True),
         (Image.new("RGB", (64, 64), (90, 93, 90)), True),
         (Image.new("RGB", (64, 64), (112, 66, 20)), False),
     ],
@@ -146,7 +140,7 @@ def seen(name: str, picture: Image.Image, digest: bytes | None = None) -> Seen:
 
 
 def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
-    first = photograph(0, 200)
+    first = smooth(0, (200, 200))
     first.save(tmp_path / "a.jpg", quality=30)
     versions = [
         first,
@@ -154,7 +148,7 @@ def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
         first.resize((90, 90)),
         first.resize((64, 64)).resize((200, 200)),
     ]
-    others = [photograph(seed) for seed in range(1, 300)]
+    others = [smooth(seed, (96, 96)) for seed in range(1, 300)]
     findings = [seen(f"same_{i}", p.convert("RGB")) for i, p in enumerate(versions)]
     findings += [seen(f"other_{i}", p) for i, p in enumerate(others)]
     assert [sorted(group) for group in near_duplicates(findings)] == [["same_0", "same_1", "same_2", "same_3"]]
@@ -182,9 +176,9 @@ def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: Registe
     here.clear()
     assert scan(names(mixed), manifest, MAX_PIXELS, 16, 1)[0] == first
     assert here == []
-    photograph(99).save(mixed / "cut.jpg")
+    smooth(99, (96, 96)).save(mixed / "cut.jpg")
     os.utime(mixed / "good_01.jpg", ns=(1, 1))
-    photograph(98).save(mixed / "new.jpg")
+    smooth(98, (96, 96)).save(mixed / "new.jpg")
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     assert sorted(here) == ["cut.jpg", "good_01.jpg", "new.jpg"]
     assert found[str(mixed / "cut.jpg")].reason is None
@@ -269,7 +263,7 @@ def test_a_mended_picture_is_read_again(mixed: Path, manifest: Register, here: l
     source = FolderSource(str(mixed), manifest=str(manifest.path))
     with pytest.raises(PictureError, match="truncated"):
         source.read(str(mixed / "cut.jpg"), 32)
-    photograph(5).save(mixed / "cut.jpg")
+    smooth(5, (96, 96)).save(mixed / "cut.jpg")
     assert source.read(str(mixed / "cut.jpg"), 32).size == (48, 48)
 
 

@@ -2,19 +2,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
 
 from adain.demo.server import free_port, work_folder
-from adain.demo.studio import Limits, Studio
+from adain.demo.studio import Studio
 from adain.stylize import Stylizer
-
-SIDE = 96
-LIMITS = Limits(max_bytes=2_000_000, max_pixels=8_000_000, side=SIDE, live_side=48)
+from tests.helpers.demo import LIMITS, Served
 
 
 @pytest.fixture(scope="session")
@@ -25,24 +19,6 @@ def stylizer() -> Stylizer:
 @pytest.fixture
 def studio(stylizer: Stylizer) -> Studio:
     return Studio(stylizer, LIMITS)
-
-
-def draw(path: Path, seed: int, size: tuple[int, int] = (SIDE, 72)) -> Path:
-    """A smooth picture that no other seed makes."""
-    coarse = Image.new("RGB", (5, 4))
-    coarse.putdata(
-        [((seed * 71 + i * 37) % 256, (seed * 29 + i * 91) % 256, (seed * 113 + i * 53) % 256) for i in range(20)]
-    )
-    coarse.resize(size, Image.Resampling.BICUBIC).save(path)
-    return path
-
-
-@dataclass
-class Served:
-    url: str
-    folder: Path
-    studio: Studio
-    page: Any
 
 
 @pytest.fixture(scope="session")

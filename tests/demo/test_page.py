@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.demo.conftest import Served, draw
-from tests.demo.test_studio import HOSTILE
+from tests.helpers.demo import Served
+from tests.helpers.pictures import HOSTILE, draw
 
 httpx = pytest.importorskip("httpx", reason="comes with gradio, of the extra demo")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

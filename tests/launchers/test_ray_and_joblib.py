@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import command
-from tests.launchers.conftest import JOB
+from tests.helpers.runners import command
+from tests.helpers.settings import QUICK
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def test_a_sweep_of_two_jobs(launcher: str, words: list[str], tmp_path: Path) ->
         pytest.skip(f"needs the extra `{launcher}`")
     sweep = tmp_path / "sweep"
     done = command(
-        "train", "--multirun", f"hydra/launcher={launcher}", *words, f"hydra.sweep.dir={sweep}", *JOB,
+        "train", "--multirun", f"hydra/launcher={launcher}", *words, f"hydra.sweep.dir={sweep}", *QUICK,
         "method.style_weight=1,5", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]

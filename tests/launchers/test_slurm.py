@@ -6,15 +6,23 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.launchers.conftest import JOB, Slurm
+from tests.helpers.settings import QUICK
+from tests.helpers.slurm import Slurm, cluster
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs the extra `slurm`")
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    with cluster(tmp_path_factory.mktemp("slurm")) as made:
+        yield made
 
 
 def start(cwd: Path, slurm: Slurm, *arguments: str) -> subprocess.Popen[str]:
@@ -41,7 +49,7 @@ def test_a_sweep_of_two_jobs_one_cancelled_and_resumed(slurm: Slurm, tmp_path: P
     sweep = tmp_path / "sweep"
     sweeping = start(
         tmp_path, slurm, "--multirun", "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1",
-        f"hydra.sweep.dir={sweep}", *JOB, "trainer.max_steps=4,100000",
+        f"hydra.sweep.dir={sweep}", *QUICK, "trainer.max_steps=4,100000",
     )  # fmt: skip
     try:
         wait_until((sweep / "1" / "checkpoints" / "last.ckpt").is_file, 400, slurm.ask("squeue"))
@@ -66,7 +74,7 @@ def test_a_sweep_of_two_jobs_one_cancelled_and_resumed(slurm: Slurm, tmp_path: P
 def test_ranks_started_by_srun_share_one_folder(slurm: Slurm, tmp_path: Path) -> None:
     """A batch script as docs/scaling.md gives it, with two ranks; stopped and queued again, it goes on where it was."""
     script = tmp_path / "job.sh"
-    words = " ".join([*JOB, "strategy=ddp", "trainer.devices=2", "trainer.max_steps=100000"])
+    words = " ".join([*QUICK, "strategy=ddp", "trainer.devices=2", "trainer.max_steps=100000"])
     script.write_text(
         "#!/bin/bash\n#SBATCH --ntasks-per-node=2 --requeue\n"
         f"srun {sys.executable} -m adain.commands.train {words} hydra.run.dir=logs/slurm-$SLURM_JOB_ID\n"

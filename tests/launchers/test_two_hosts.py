@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launchers.conftest import JOB
+from tests.helpers.settings import QUICK
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +60,7 @@ def torchrun(host: str, rank: int, cwd: Path, *overrides: str) -> subprocess.Pop
     ]  # fmt: skip
     cwd.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [*command, *JOB, *DISTRIBUTED, *overrides], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [*command, *QUICK, *DISTRIBUTED, *overrides], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "GLOO_SOCKET_IFNAME": "cable"}, start_new_session=True,
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_a_host_that_vanishes_leaves_a_checkpoint_and_an_exit_code(hosts: list[s
     summary = json.loads((run / "summary.json").read_text())
     assert summary["status"] == "failed"
 
-    from tests.conftest import Run, train
+    from tests.helpers.runners import Run, train
 
     before = Run(run, 0, "", "").checkpoint()["global_step"]
     resumed = train(homes[0], f"ckpt={run}", "trainer.num_nodes=1", f"trainer.max_steps={before + 1}")

@@ -9,15 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.data.picture import read_picture, to_tensor, to_unit
-from adain.data.sample import sample_folder
 from adain.decoder import Decoder, load_decoder
 from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.methods.adain import AdaINMethod
 from adain.methods.optimise import lr_factor, lr_scale
-from tests.test_decoder import reference_network
-from tests.test_encoder import _RELUS, published_network, torchvision_state
+from tests.helpers.networks import RELUS, published_network, reference_network, torchvision_state
+from tests.helpers.tensors import sample_pair
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +23,6 @@ def method() -> AdaINMethod:
     built = AdaINMethod(init="reference")
     built.initialise(lambda count: pytest.fail("the reference start needs no pictures"))
     return built
-
-
-def real_pictures(size: int, index: int = 3) -> tuple[Tensor, Tensor]:
-    """A sample photograph and a sample painting, squares."""
-    crops = []
-    for kind in ("content", "style"):
-        path = sorted(sample_folder(kind).iterdir())[index]  # type: ignore[arg-type]
-        crops.append(to_unit(to_tensor(read_picture(path, size)))[None, :, :size, :size])
-    return crops[0], crops[1]
 
 
 def unbiased(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +34,7 @@ def unbiased(features: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("alpha", [1.0, 0.6])
 def test_parity_with_the_reference_port_on_real_pictures(method: AdaINMethod, alpha: float) -> None:
     """An independent pipeline of published modules; under 1e-3 in [0, 1]."""
-    content, style = real_pictures(160)
+    content, style = sample_pair(160)
     encode, decode = published_network(), reference_network()
     with torch.no_grad():
         c, s = encode(content), encode(style)
@@ -67,7 +56,7 @@ def test_the_identity_loss_with_an_encoder_that_rounds_down(monkeypatch: pytest.
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_loss_terms_against_an_independent_formula(method: AdaINMethod, reduction: str) -> None:
-    content, style = real_pictures(64)
+    content, style = sample_pair(64)
     with torch.no_grad():
         method.hparams["style_reduction"] = reduction
         terms, output = method.losses(content, style)
@@ -77,7 +66,7 @@ def test_loss_terms_against_an_independent_formula(method: AdaINMethod, reductio
             found, x = {}, picture
             for index, module in enumerate(published_network(), 1):
                 x = module(x)
-                found |= {name: x[0].double().numpy() for name, position in _RELUS.items() if position == index}
+                found |= {name: x[0].double().numpy() for name, position in RELUS.items() if position == index}
             return found
 
         wanted, got, own = taps(style), taps(output), taps(content)["relu4_1"]
@@ -101,7 +90,7 @@ def test_output_size_is_the_contents(method: AdaINMethod) -> None:
 
 
 def test_alpha_zero_reconstructs(method: AdaINMethod) -> None:
-    style, content = real_pictures(128, 5)
+    style, content = sample_pair(128, 5)
     with torch.no_grad():
         plain, full = method.stylize(content, style, 0.0), method.stylize(content, style, 1.0)
     assert F.mse_loss(plain, content) < 0.5 * F.mse_loss(full, content)

@@ -9,8 +9,8 @@ from adain.choices import StyleMeasure
 from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.methods.gatys import Gatys, Iterate
-from tests.methods.test_adain import real_pictures
-from tests.test_encoder import _RELUS, published_network
+from tests.helpers.networks import RELUS, published_network
+from tests.helpers.tensors import sample_pair
 
 
 def run(encoder: Encoder, content: Tensor, style: Tensor, **given: object) -> list[Iterate]:
@@ -20,7 +20,7 @@ def run(encoder: Encoder, content: Tensor, style: Tensor, **given: object) -> li
 @pytest.mark.parametrize("measure", ["gram", "statistics"])
 def test_the_terms_against_an_independent_formula(encoder: Encoder, measure: StyleMeasure) -> None:
     """Double-precision numpy on the features of the published network."""
-    content, style = real_pictures(64)
+    content, style = sample_pair(64)
     found = run(encoder, content, style, measure=measure, iterations=2)[-1]
 
     def features(picture: Tensor) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
@@ -28,7 +28,7 @@ def test_the_terms_against_an_independent_formula(encoder: Encoder, measure: Sty
         with torch.no_grad():
             for index, module in enumerate(published_network(), 1):
                 x = module(x)
-                kept |= {name: x[0].double().numpy() for name, position in _RELUS.items() if position == index}
+                kept |= {name: x[0].double().numpy() for name, position in RELUS.items() if position == index}
         return {name: array.reshape(len(array), -1) for name, array in kept.items()}
 
     out, own, wanted = features(found.picture), features(content), features(style)
@@ -47,7 +47,7 @@ def test_the_terms_against_an_independent_formula(encoder: Encoder, measure: Sty
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_the_loss_falls_and_pixels_stay_in_range(encoder: Encoder, optimizer: str) -> None:
-    content, style = real_pictures(48)
+    content, style = sample_pair(48)
     found = run(encoder, content, style, optimizer=optimizer, measure="statistics", iterations=12)
     assert [iterate.iteration for iterate in found] == list(range(13))
     totals = [iterate.terms["content"] + 10 * iterate.terms["style"] for iterate in found]
@@ -59,7 +59,7 @@ def test_the_loss_falls_and_pixels_stay_in_range(encoder: Encoder, optimizer: st
 
 
 def test_output_is_the_last_iterate_whatever_stands_beside_it(encoder: Encoder) -> None:
-    content, style = real_pictures(40)
+    content, style = sample_pair(40)
     method = Gatys(encoder, iterations=3, progress=False)
     contents = torch.cat([content, content.flip(3)])[..., :33, :]
     found = method.stylize(contents, style)
@@ -69,14 +69,14 @@ def test_output_is_the_last_iterate_whatever_stands_beside_it(encoder: Encoder) 
 
 
 def test_scales_pass_through_smaller_pictures(encoder: Encoder) -> None:
-    content, style = real_pictures(72)
+    content, style = sample_pair(72)
     found = run(encoder, content[..., :66, :], style, scales=2, iterations=5)
     assert [tuple(iterate.picture.shape[-2:]) for iterate in found] == [(33, 36)] * 2 + [(66, 72)] * 4
     assert [iterate.iteration for iterate in found] == list(range(6))
 
 
 def test_initial_pictures(encoder: Encoder) -> None:
-    content, style = real_pictures(40)
+    content, style = sample_pair(40)
     first, second = (run(encoder, content, style, initial="noise", iterations=1, seed=s)[0].picture for s in (1, 1))
     assert torch.equal(first, second)
     assert first.std() > 0.2
@@ -88,7 +88,7 @@ def test_initial_pictures(encoder: Encoder) -> None:
 def test_it_works_inside_inference_mode(encoder: Encoder) -> None:
     """Where the pictures of a command come from."""
     with torch.inference_mode():
-        content, style = real_pictures(40)
+        content, style = sample_pair(40)
         method = Gatys(encoder, iterations=1, progress=False)
         assert method.stylize(content, method.encode_style(style)).shape == content.shape
 

@@ -16,30 +16,8 @@ from adain.methods.adain import AdaINMethod, StyleFeatures
 from adain.methods.gatys import Gatys
 from adain.methods.interface import CAPABILITIES, Capabilities, Method, known_method, require
 from adain.methods.load import load_method
-from adain.methods.optimise import TrainedMethod
 from adain.methods.style_swap import StyleSwap
-from adain.methods.texture_network import TextureNetwork
-
-SMALL: dict[str, tuple[type[TrainedMethod], dict[str, Any]]] = {
-    "adain": (AdaINMethod, {"widths": [4, 6, 8]}),
-    "concat": (AdaINMethod, {"widths": [4, 6, 8], "transfer": "concat"}),
-    "bn_decoder": (AdaINMethod, {"widths": [4, 6, 8], "norm": "batch"}),
-    "in_decoder": (AdaINMethod, {"widths": [4, 6, 8], "norm": "instance"}),
-    "style_swap": (StyleSwap, {"widths": [4, 6]}),
-    "texture_network": (TextureNetwork, {"style": "/gone.png", "width": 4, "blocks": 1}),
-}
-
-
-def saved(name: str, folder: Path) -> tuple[TrainedMethod, Path]:
-    """An untrained system and the checkpoint that a run of it would write."""
-    torch.manual_seed(0)
-    kind, given = SMALL[name]
-    method = kind(**given).eval()
-    checkpoint: dict[str, Any] = {"state_dict": method.state_dict(), "hyper_parameters": dict(method.hparams)}
-    method.on_save_checkpoint(checkpoint)
-    torch.save(checkpoint, folder / "best.ckpt")
-    torch.load(folder / "best.ckpt", weights_only=True)
-    return method, folder / "best.ckpt"
+from tests.helpers.networks import SMALL, saved
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -9,8 +9,8 @@ from adain.encoder import Encoder
 from adain.errors import UserError
 from adain.functional import style_swap
 from adain.methods.style_swap import StyleSwap
-from tests.methods.test_adain import real_pictures
-from tests.test_encoder import torchvision_state
+from tests.helpers.networks import torchvision_state
+from tests.helpers.tensors import sample_pair
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +18,13 @@ def method() -> StyleSwap:
     """A real inverse network, fitted on four crops of two pictures."""
     torch.manual_seed(0)
     built = StyleSwap(widths=[32, 64], init="least_squares", start_patches=3000)
-    content, style = real_pictures(128)
+    content, style = sample_pair(128)
     built.initialise(lambda count: (torch.cat([content, content.flip(3)]), torch.cat([style, style.flip(3)])))
     return built.eval()
 
 
 def test_the_inverse_network_inverts(method: StyleSwap) -> None:
-    style, content = real_pictures(96)  # a painting has more to invert than a wall
+    style, content = sample_pair(96)  # a painting has more to invert than a wall
     restored = method.stylize(content, style, alpha=0.0)
     assert F.mse_loss(restored, content) < 0.5 * content.var(), "1 is a grey picture"
     assert F.mse_loss(method.stylize(content, content), restored) < 1e-4, "a picture's own patches change nothing"
@@ -42,7 +42,7 @@ def test_an_encoded_style_serves_again(method: StyleSwap, pictures: Tensor) -> N
 
 
 def test_alpha_blends_the_features(method: StyleSwap) -> None:
-    content, style = real_pictures(64)
+    content, style = sample_pair(64)
     with torch.no_grad():
         own, other = (method.encoder.taps(x, ["relu3_1"])["relu3_1"] for x in (content, style))
         wanted = method.decoder(0.7 * own + 0.3 * style_swap(own, other)).clamp(0, 1)
@@ -52,7 +52,7 @@ def test_alpha_blends_the_features(method: StyleSwap) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_the_loss_is_the_error_of_the_inverted_activations(method: StyleSwap, training: bool) -> None:
     """Published: real and swapped activations in training; the swapped alone are what held-out figures say."""
-    content, style = real_pictures(64)
+    content, style = sample_pair(64)
     method.train(training)
     with torch.no_grad():
         terms, output = method.losses(content, style)

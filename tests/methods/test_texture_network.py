@@ -12,13 +12,13 @@ from adain.data.picture import to_picture
 from adain.encoder import STYLE_LAYERS
 from adain.errors import UserError
 from adain.methods.texture_network import Generator, TextureNetwork
-from tests.methods.test_adain import real_pictures
+from tests.helpers.tensors import sample_pair
 
 
 @pytest.fixture(scope="module")
 def painting(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("style") / "painting.png"
-    to_picture(real_pictures(96)[1][0]).save(path)
+    to_picture(sample_pair(96)[1][0]).save(path)
     return str(path)
 
 
@@ -52,7 +52,7 @@ def test_contrast_of_the_content_does_not_matter() -> None:
 
 def test_it_starts_at_the_contents_light_in_the_colours_of_the_style(painting: str) -> None:
     generator = built(painting).generator
-    content, style = real_pictures(96)
+    content, style = sample_pair(96)
     pixels = (style[0] * 255).round().flatten(1).numpy().astype(np.float64) / 255
     assert generator.layers[-1].weight.norm() > 0  # or Muon could never move it
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_it_starts_at_the_contents_light_in_the_colours_of_the_style(painting: s
 @pytest.mark.parametrize("measure", ["gram", "statistics"])
 def test_the_terms_against_an_independent_formula(painting: str, measure: StyleMeasure) -> None:
     method = built(painting, measure=measure)
-    content, style = real_pictures(96)
+    content, style = sample_pair(96)
     style = (style * 255).round() / 255
     with torch.no_grad():
         terms, output = method.losses(content, torch.rand_like(content))
@@ -91,7 +91,7 @@ def test_the_terms_against_an_independent_formula(painting: str, measure: StyleM
 
 def test_it_learns_its_style(painting: str) -> None:
     method = built(painting, measure="statistics", content_weight=0.0)
-    content = torch.cat([real_pictures(48, index)[0] for index in (3, 4)])
+    content = torch.cat([sample_pair(48, index)[0] for index in (3, 4)])
     optimiser, totals = torch.optim.Adam(method.parameters(), lr=1e-2), []
     for _ in range(25):
         terms, _ = method.losses(content, content)
@@ -107,7 +107,7 @@ def test_the_style_travels_in_the_checkpoint(painting: str) -> None:
     method = built(painting)
     again = TextureNetwork("/gone.png", width=4, blocks=1)
     again.load_state_dict(method.state_dict())
-    content = real_pictures(48)[0]
+    content = sample_pair(48)[0]
     with torch.no_grad():
         for name, term in method.losses(content, content)[0].items():
             assert torch.equal(term, again.losses(content, content)[0][name])

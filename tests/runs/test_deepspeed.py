@@ -15,15 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import Run, command
+from tests.helpers.runners import Run, command
+from tests.helpers.settings import QUICK
 
 pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
 pytestmark = pytest.mark.slow
 
-SMALL = [
-    "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=0",
-    "data.crop=32", "data.resize=40", "data.val_size=32", "trainer.precision=32-true", "logger=none", "seed=5", "optim.lr=3e-4",
-]  # fmt: skip
+SMALL = [*QUICK, "method.widths=[64,128,256]", "seed=5", "optim.lr=3e-4"]
 RANK = """
 from importlib import import_module
 from types import SimpleNamespace

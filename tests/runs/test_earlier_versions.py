@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from adain.data.picture import to_picture
-from tests.conftest import run_here
+from tests.helpers.runners import run_here
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 VERSIONS = sorted(path.name for path in FIXTURES.glob("run_*"))

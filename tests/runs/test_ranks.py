@@ -18,15 +18,13 @@ from pytorch_lightning import seed_everything
 
 from adain.data.picture import to_picture
 from adain.decoder import Decoder
-from tests.conftest import Run, command, train
-from tests.runs.test_resume import start, wait_for
+from tests.helpers.runners import Run, command, start, train, wait_for
+from tests.helpers.settings import QUICK
 
 pytestmark = pytest.mark.slow
 
 SMALL = [
-    "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=1",
-    "data.crop=32", "data.resize=40", "data.val_size=32", "data.val_pairs=3", "trainer.precision=32-true", "seed=5",
-    "optim.lr=1e-2",
+    *QUICK, "method.widths=[64,128,256]", "data.num_workers=1", "data.val_pairs=3", "seed=5", "optim.lr=1e-2", "logger=wandb",
 ]  # fmt: skip
 TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
 

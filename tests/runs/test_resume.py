@@ -7,8 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,11 @@ import torch
 from omegaconf import OmegaConf
 
 from adain.callbacks import resumable
-from tests.conftest import Run, run_here, train
+from tests.helpers.runners import Run, run_here, start, train, wait_for
+from tests.helpers.settings import QUICK
 
 SMALL = [
-    "experiment=smoke", "method.init=random", "trainer.max_steps=10", "trainer.val_check_interval=2", "data.num_workers=2",
-    "data.crop=32", "data.resize=40", "data.val_size=32", "logger=csv", "optim=muon", "seed=5", "compare_with=null",
-    "method.widths=[32,64,128]", "trainer.precision=32-true",
+    *QUICK, "method.widths=[32,64,128]", "optim=muon", "seed=5", "trainer.max_steps=10", "data.num_workers=2", "logger=csv",
 ]  # fmt: skip
 
 
@@ -33,20 +30,6 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = train(tmp_path_factory.mktemp("uncut"), *SMALL)
     assert run.code == 0, run.err
     return run
-
-
-def start(cwd: Path, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "adain.commands.train", *overrides], cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-
-
-def wait_for(path: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.02)
 
 
 def same_decoder(a: Run, b: Run) -> bool:

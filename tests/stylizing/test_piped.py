@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import command
-from tests.video.clips import RED
+from tests.helpers.clips import RED
+from tests.helpers.runners import command
 
 STYLIZE = [sys.executable, "-m", "adain.commands.stylize"]
 
@@ -64,7 +64,7 @@ def test_a_terminal_is_given_no_picture(folder: Path) -> None:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight red frames."""
     pytest.importorskip("av", reason="needs the extra video")
-    from tests.video.clips import flat, write
+    from tests.helpers.clips import flat, write
 
     path = tmp_path_factory.mktemp("clip") / "red.mkv"
     return write(path, [flat(RED, 1, full=False)] * 8, tags=(1, 1, 1, 1))

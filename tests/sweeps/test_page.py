@@ -16,7 +16,7 @@ from adain.sweeps.page import write_page
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import read_sweep
-from tests.sweeps.conftest import PAIRS, Make, picture_colours
+from tests.helpers.sweeps import PAIRS, Make, picture_colours
 
 JOBS = [
     ({"method.style_weight": "1", "optim.lr": "1"}, "finished", [(3.0, 9.0), (1.5, 5.0), (1.4, 4.8)]),

@@ -16,7 +16,7 @@ from adain.errors import UserError
 from adain.sweeps.ranking import pareto_layers, rank
 from adain.sweeps.results import Job, Sweep, read_sweep
 from adain.sweeps.table import show, write_csv
-from tests.sweeps.conftest import Make
+from tests.helpers.sweeps import Make
 
 START = (3.0, 9.0)
 

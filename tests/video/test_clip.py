@@ -19,7 +19,7 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.errors import UserError
 from adain.video.clip import stylize_video
-from tests.video.clips import (
+from tests.helpers.clips import (
     BLUE,
     GREEN,
     RED,
@@ -214,7 +214,7 @@ def test_a_pipe_is_a_source(ending: str, tmp_path: Path) -> None:
     raw = {"codec": "wrapped_avframe", "audio": None} if ending == ".y4m" else {}
     source = write(tmp_path / f"in{ending}", moving(60), **raw)  # type: ignore[arg-type]
     script = (
-        "import torch; from adain.video.clip import stylize_video; from tests.video.clips import Copy;"
+        "import torch; from adain.video.clip import stylize_video; from tests.helpers.clips import Copy;"
         "print(stylize_video(Copy(), '-', 'out.mp4', [torch.zeros(3, 16, 16)]).frames)"
     )
     with source.open("rb") as stdin:

@@ -21,7 +21,7 @@ from adain.errors import UserError
 from adain.functional import Statistics
 from adain.video.clip import stylize_video
 from adain.video.parts import Parts
-from tests.video.clips import Copy, audio_of, moving, planes_of, times_of, write
+from tests.helpers.clips import Copy, audio_of, moving, planes_of, times_of, write
 
 STYLE = [torch.zeros(3, 16, 16)]
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ from adain.stylize import Stylizer
 from adain.video.clip import stylize_video
 from adain.video.smoothing import Cuts, Recolouring, Smoother
 from adain.video.source import Source
-from tests.video.clips import moving, write
+from tests.helpers.clips import moving, write
+from tests.helpers.pictures import smooth
 
 
 def of(*values: float) -> list[Statistics]:
@@ -46,11 +47,8 @@ def test_a_cut_begins_anew() -> None:
     assert smoother(of(8.0, 8.0, 1.0))[0].mean.flatten().tolist() == pytest.approx([8, 8, 1])
 
 
-def scene(seed: int, size: tuple[int, int] = (48, 96)) -> np.ndarray:
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 5, 6, generator=generator)
-    smooth = torch.nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)
-    return (smooth[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+def scene(seed: int, height: int = 48, width: int = 96) -> np.ndarray:
+    return np.array(smooth(seed, (width, height)))
 
 
 def find(frames: list[np.ndarray]) -> list[bool]:
@@ -97,7 +95,7 @@ def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_smoothing_calms_what_stands_still(stylizer: Stylizer, tmp_path: Path) -> None:
     """Something flits through a corner: without smoothing the colours of the whole picture change with it."""
-    ground, noise = scene(5, (96, 128)) * 0.6, np.random.default_rng(0)
+    ground, noise = scene(5, 96, 128) * 0.6, np.random.default_rng(0)
     frames = []
     for index in range(5):
         frame = ground.copy()

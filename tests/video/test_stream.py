@@ -15,7 +15,7 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.errors import UserError
 from adain.video.clip import stylize_video
-from tests.video.clips import Copy, audio_of, moving, planes_of, times_of, write
+from tests.helpers.clips import Copy, audio_of, moving, planes_of, times_of, write
 
 STYLE = [torch.zeros(3, 16, 16)]
 

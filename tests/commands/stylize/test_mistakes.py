@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.commands.stylize.conftest import EXISTING, MIX, Failed, draw
+from tests.helpers.pictures import draw
+from tests.helpers.stylize import EXISTING, MIX, Failed
 
 
 @pytest.mark.parametrize(

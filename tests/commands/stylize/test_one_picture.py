@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from adain.stylize import Stylizer
-from tests.commands.stylize.conftest import EXISTING, call, draw, reference
-from tests.conftest import command
+from tests.helpers.pictures import draw
+from tests.helpers.runners import command
+from tests.helpers.stylize import EXISTING, call, reference
 
 # --- where it goes ----------------------------------------------------------------------------------------------------
 
@@ -37,7 +38,7 @@ def test_the_output_goes_where_it_is_asked_for(out: str, monkeypatch: pytest.Mon
 
 @pytest.mark.usefixtures("copying")
 def test_an_older_output_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw(Path("a.png"), (20, 20))
+    draw(Path("a.png"), size=(20, 20))
     call(monkeypatch, *EXISTING, "out=a.png")
     assert Image.open("a.png").size == (65, 47)
 
@@ -50,7 +51,7 @@ def test_nothing_else_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("size", [(16, 16), (65, 47), (71, 64), (64, 96)])
 def test_the_output_has_the_contents_size(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    draw(Path("content.png"), size)
+    draw(Path("content.png"), size=size)
     call(monkeypatch, *EXISTING, "out=a.png")
     assert Image.open("a.png").size == size
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands.stylize.conftest import EXISTING, Copying, Failed, call, draw, written
+from tests.helpers.pictures import draw
+from tests.helpers.stylize import EXISTING, Copying, Failed, call, written
 
 # --- several ----------------------------------------------------------------------------------------------------------
 
@@ -33,7 +34,7 @@ def test_a_folder_is_stylised_with_its_sub_folders_and_no_name_twice(monkeypatch
 
 @pytest.mark.usefixtures("photos")
 def test_every_content_with_every_style_each_encoded_once(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw(Path("other.png"), (30, 20))
+    draw(Path("other.png"), size=(30, 20))
     call(monkeypatch, "content=photos/**/*.png", "style=[style.png,other.png]", "out=made/")
     assert written(Path("made")) == ["a_other.png", "a_style.png", "sub/b_other.png", "sub/b_style.png"]
     assert copying.encoded == 2
@@ -88,7 +89,7 @@ def test_results_are_replaced_or_kept(
 def test_everything_in_one_request(
     copying: Copying, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    draw(Path("mask, [1] = it's.png"), (20, 20))
+    draw(Path("mask, [1] = it's.png"), size=(20, 20))
     call(
         monkeypatch, "content=content.png", "styles=[style.png,content.png]", "weights=[2,1]", "alpha=1.5",
         "extrapolate=true", "masks=[\"mask, [1] = it's.png\",style.png]", "preserve_color=true", "tile=128",

@@ -1,7 +1,8 @@
-"""A SLURM cluster of one machine, and what the jobs of a sweep are."""
+"""A SLURM cluster of one machine."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -9,13 +10,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-
-JOB = [
-    "experiment=smoke", "method.init=random", "trainer.max_steps=4", "trainer.val_check_interval=2", "data.num_workers=0",
-    "data.crop=32", "data.resize=40", "data.val_size=32", "trainer.precision=32-true", "logger=none",
-]  # fmt: skip
 
 
 @dataclass
@@ -43,15 +40,14 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+@contextlib.contextmanager
+def cluster(home: Path) -> Iterator[Slurm]:
     """Debian's slurm-wlm with a munge, a controller and a node of its own: nothing of the machine's own set-up is used."""
     programs = ("munged", "mungekey", "slurmctld", "slurmd", "sbatch", "scontrol")
     if missing := [p for p in programs if shutil.which(p, path=f"{os.environ['PATH']}:/usr/sbin") is None]:
         pytest.skip(f"SLURM is not installed: no {', '.join(missing)} (apt-get install slurm-wlm)")
     if os.geteuid() != 0:
         pytest.skip("slurmd must be started by root")
-    home = tmp_path_factory.mktemp("slurm")
     home.chmod(0o755)
     host, key, munge = socket.gethostname().split(".")[0], home / "munge.key", home / "munge.socket"
     controller, node = _free_ports(2)
@@ -104,17 +100,17 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
         time.sleep(1)
         start("slurmctld", "-D")
         start("slurmd", "-D", "-N", host)
-        cluster, end = Slurm(environment), time.monotonic() + 60
-        while "idle" not in (state := cluster.ask("sinfo", "-h", "-o", "%t")):
+        made, end = Slurm(environment), time.monotonic() + 60
+        while "idle" not in (state := made.ask("sinfo", "-h", "-o", "%t")):
             if time.monotonic() > end:
                 logs = "\n".join(p.read_text()[-2000:] for p in home.glob("*.log"))
                 pytest.skip(f"the SLURM node did not come up ({state.strip()}):\n{logs}")
             time.sleep(0.5)
-        yield cluster
-        cluster.ask("scancel", "--state=RUNNING", "--state=PENDING", "-u", "root")
+        yield made
+        made.ask("scancel", "--state=RUNNING", "--state=PENDING", "-u", "root")
         end = time.monotonic() + 90
         # without its daemon a job would go on for ever
-        while cluster.ask("squeue", "-h").strip() and time.monotonic() < end:
+        while made.ask("squeue", "-h").strip() and time.monotonic() < end:
             time.sleep(0.5)
     finally:
         for process in reversed(started):

@@ -1,0 +1,1 @@
+"""What several tests share: runners of commands, settings of small runs, pictures, networks."""

@@ -1,0 +1,96 @@
+"""Made-up pictures and files of them. Without torch: tests start processes that import this and need none."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, ImageDraw
+
+
+def smooth(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
+    """Random colours without edges, width x height: no two seeds look alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def edged(size: tuple[int, int] = (65, 47), ground: str = "navy", stroke: str = "khaki") -> Image.Image:
+    """A disc and slanted lines."""
+    width, height = size
+    picture = Image.new("RGB", size, ground)
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((width // 8, height // 8, width // 2, height // 2), fill=stroke)
+    for x in range(0, width, 6):
+        pen.line((x, height, width, x), fill=stroke)
+    return picture
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    """Red rises to the right and green downwards, a level a pixel as far as 255 go: a pixel tells where it was."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x, y, 255 - x], -1).clip(0, 255).astype(np.uint8))
+
+
+def draw(path: Path, seed: int = 0, size: tuple[int, int] = (96, 72), **options: Any) -> Path:
+    """Saves a smooth picture, in a new folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    smooth(seed, size).save(path, **options)
+    return path
+
+
+def draw_folders(root: Path) -> Path:
+    """``content/`` with three pictures of 64 x 48 and ``style/`` with two red ones of 48 x 56."""
+    for index in range(3):
+        draw(root / "content" / f"c{index}.png", index, (64, 48))
+    (root / "style").mkdir()
+    for index in range(2):
+        red = np.asarray(smooth(10 + index, (48, 56))) * (1.0, 0.2, 0.1)
+        Image.fromarray(red.astype(np.uint8)).save(root / "style" / f"s{index}.png")
+    return root
+
+
+def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The bytes of a file: ``encode(picture, "JPEG", quality=90)``."""
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def solid(red: int, side: int = 20) -> bytes:
+    """The bytes of a PNG that can be told by its red value."""
+    return encode(Image.new("RGB", (side, side), (red, 0, 0)))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says it is so large, whose data would inflate further than that of a small one."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def green_first() -> bytes:
+    """The profile of a space whose first channel is green."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"sRGB", b"odd ").replace("sRGB".encode("utf-16-be"), "oddd".encode("utf-16-be"))
+    for one, other in ((b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")):
+        swapped = swapped.replace(one, b"????").replace(other, one).replace(b"????", other)
+    return swapped
+
+
+HOSTILE = {
+    "bomb.png": (png_header(60_000, 60_000), "max_pixels=8000000"),
+    "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "not a picture"),
+    "text.jpg": (b"this is a text", "not a picture"),
+    "empty.png": (b"", "not a picture"),
+    "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(%pipe%id) (w) file\n", "not a picture"),
+    "large.jpg": (b"\xff\xd8" + b"0" * 2_100_000, "at most 2 MB"),
+}
+"""Uploads that are no pictures, and what is said of each."""
