@@ -18,7 +18,7 @@ import yaml
 from adain.errors import UserError
 from hydra_plugins.adain_sweepers import grid
 from tests.helpers.runners import run_here
-from tests.helpers.settings import QUICK
+from tests.helpers.settings import QUICK, configs
 
 TINY = [
     *QUICK, "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1", "logger=csv",
@@ -223,7 +223,7 @@ def test_a_report_on_no_sweep_is_one_sentence(tmp_path: Path, typed: list[str], 
     assert words in done.err
 
 
-@pytest.mark.parametrize("path", sorted(Path("conf/sweep").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", configs("sweep"), ids=lambda path: path.stem)
 def test_every_named_sweep_can_be_composed(path: Path) -> None:
     from adain.preflight.jobs import preflight_jobs
 

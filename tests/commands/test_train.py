@@ -19,6 +19,7 @@ from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
 from adain.runs.outcome import write_pairs
 from tests.helpers.runners import Run, train
+from tests.helpers.settings import configs
 
 ABLATIONS = {"concat": {"transfer": "concat"}, "bn_decoder": {"norm": "batch"}, "in_decoder": {"norm": "instance"}}
 
@@ -114,7 +115,7 @@ def stylizes(method: Any) -> None:
     assert method.stylize(picture, method.encode_style(picture)).shape == picture.shape
 
 
-OTHERS = sorted(path for path in Path("conf/experiment").glob("*.yaml") if path.stem != "smoke")  # above, in full
+OTHERS = [path for path in configs("experiment") if path.stem != "smoke"]  # above, in full
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)

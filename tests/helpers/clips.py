@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import torch
+
+from adain.functional import Statistics
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 190, 40), (30, 40, 210)
 COEFFICIENTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114)}  # ITU-R BT.709 and BT.601: of red and blue
@@ -29,6 +33,29 @@ class Copy:
 
     def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:
         return content
+
+
+class Dimming(Copy):
+    """A renderer whose frames depend on those before them, as with the networks, at no cost.
+
+    Args:
+        stop_at: Which frame, counted from 1, it is stopped at: by Ctrl-C, or as ``kill -9`` does.
+        killed: Whether by the latter.
+    """
+
+    def __init__(self, stop_at: int | None = None, killed: bool = False) -> None:
+        super().__init__()
+        self.stop_at, self.killed, self.calls = stop_at, killed, 0
+
+    def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:
+        self.calls += 1
+        if self.calls == self.stop_at:
+            if self.killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise KeyboardInterrupt
+        mean = content.float().mean((1, 2, 3)).view(-1, 1, 1, 1)
+        smoothed = options["smooth"]([Statistics(mean, mean)])[0].mean
+        return (content.float() - mean + smoothed).clamp(0, 255).to(torch.uint8)
 
 
 def moving(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:

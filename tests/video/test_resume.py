@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +16,11 @@ import torch
 av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.errors import UserError
-from adain.functional import Statistics
 from adain.video.clip import stylize_video
 from adain.video.parts import Parts
-from tests.helpers.clips import Copy, audio_of, moving, planes_of, times_of, write
+from tests.helpers.clips import Dimming, audio_of, moving, planes_of, times_of, write
 
 STYLE = [torch.zeros(3, 16, 16)]
-ROOT = Path(__file__).parents[2]
-
-
-class Dimming(Copy):
-    """What a frame becomes depends on the frames before it, as with the networks, at no cost."""
-
-    def __init__(self, stop_at: int | None = None, pause: float = 0.0) -> None:
-        super().__init__()
-        self.stop_at, self.pause, self.calls = stop_at, pause, 0
-
-    def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:
-        self.calls += 1
-        if self.calls == self.stop_at:
-            raise KeyboardInterrupt
-        time.sleep(self.pause)
-        mean = content.float().mean((1, 2, 3)).view(-1, 1, 1, 1)
-        smoothed = options["smooth"]([Statistics(mean, mean)])[0].mean
-        return (content.float() - mean + smoothed).clamp(0, 255).to(torch.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -117,25 +96,19 @@ def test_an_unwritable_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_random(clip: Path, unbroken: Path, tmp_path: Path) -> None:
-    """About 25 s: five processes, most of it imports."""
-    out, draws = tmp_path / "out.mp4", random.Random(3)
+def test_killed_again_and_again(clip: Path, unbroken: Path, tmp_path: Path) -> None:
+    """Within a part of 48 frames, at its end, and before a process has done anything: each goes on from the whole parts."""
+    out = tmp_path / "out.mp4"
     script = (
-        "import sys, torch; from adain.video.clip import stylize_video; from tests.video.test_resume import Dimming, STYLE;"
-        "print('ready', flush=True); stylize_video(Dimming(pause=0.01), sys.argv[1], sys.argv[2], STYLE)"
+        "import sys, torch; from adain.video.clip import stylize_video; from tests.helpers.clips import Dimming;"
+        "stylize_video(Dimming(int(sys.argv[3]), killed=True), sys.argv[1], sys.argv[2], [torch.zeros(3, 16, 16)])"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/src", "OMP_NUM_THREADS": "1"}
-    for _ in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(clip), str(out)], env=environment, stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(draws.uniform(0.2, 1.2))
-        if process.poll() is None:
-            assert not out.exists()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    stylize_video(Dimming(), clip, out, STYLE)
+    for frame in (20, 50, 1, 49):
+        done = subprocess.run([sys.executable, "-c", script, str(clip), str(out), str(frame)])
+        assert done.returncode == -signal.SIGKILL
+        assert not out.exists()
+    last = Dimming()
+    stylize_video(last, clip, out, STYLE)
+    assert last.calls == 150 - 2 * 48
     assert same(out, unbroken)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
