@@ -58,6 +58,14 @@ def test_goes_on_where_it_was_stopped(stop_at: int, clip: Path, unbroken: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
+def test_goes_on_behind_the_last_frame_of_a_batch(clip: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(Dimming(stop_at=12), clip, out, STYLE, batch_size=5)  # ten batches are a part
+    assert stylize_video(Dimming(), clip, out, STYLE, batch_size=5).resumed == 48
+    assert same(out, unbroken)
+
+
 def test_the_flicker_counts_every_frame_once(clip: Path, tmp_path: Path) -> None:
     whole = stylize_video(Dimming(), clip, tmp_path / "whole.mp4", STYLE)
     with pytest.raises(KeyboardInterrupt):
@@ -66,11 +74,35 @@ def test_the_flicker_counts_every_frame_once(clip: Path, tmp_path: Path) -> None
     assert cut.change == pytest.approx(whole.change, abs=1e-12)
 
 
-@pytest.mark.parametrize("changed", [{"alpha": 0.5}, {"settings": {"decoder": "other"}}, {"crf": 20}])
-def test_other_settings_begin_anew(changed: dict[str, Any], clip: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part and a little."""
+    return write(tmp_path_factory.mktemp("clip") / "in.mp4", moving(52, (32, 24)), audio=None)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"alpha": 0.5},
+        {"settings": {"decoder": "other"}},
+        {"crf": 20},
+        {"temporal": 0.5},
+        {"weights": [2.0, 1.0]},
+        {"masks": [torch.ones(24, 32)] * 2},
+        {"preserve_color": "luminance"},
+        {"tile": 64},
+        {"side": 20},
+        {"seconds": 2.1},
+        {"batch_size": 2},
+    ],
+    ids=lambda changed: next(iter(changed), "nothing"),
+)
+def test_other_settings_begin_anew(changed: dict[str, Any], short: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        stylize_video(Dimming(100), clip, tmp_path / "out.mp4", STYLE)
-    assert stylize_video(Dimming(), clip, tmp_path / "out.mp4", STYLE, **changed).resumed == 0
+        stylize_video(Dimming(50), short, tmp_path / "out.mp4", STYLE * 2)
+    resumed = stylize_video(Dimming(), short, tmp_path / "out.mp4", STYLE * 2, **changed).resumed
+    assert resumed == (0 if changed else 48)
 
 
 def test_a_changed_source_begins_anew(clip: Path, tmp_path: Path) -> None:

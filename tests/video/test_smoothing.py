@@ -74,12 +74,33 @@ def test_cuts_between_plain_colours_are_found() -> None:
 
 def test_styles_are_recoloured_when_the_colours_move() -> None:
     frame = torch.from_numpy(scene(0)).permute(2, 0, 1)[None]
-    recolouring = Recolouring(0.5)
+    recolouring = Recolouring(0.75)
     assert recolouring.changed(frame, True) is not None
     assert recolouring.changed(frame, False) is None
     moved = recolouring.changed(frame // 2, False)
     assert moved is not None
-    assert torch.allclose(moved.mean, (colours(frame).mean + colours(frame // 2).mean) / 2)
+    torch.testing.assert_close(moved.mean, 0.75 * colours(frame).mean + 0.25 * colours(frame // 2).mean)
+    torch.testing.assert_close(
+        moved.covariance, 0.75 * colours(frame).covariance + 0.25 * colours(frame // 2).covariance
+    )
+    cut = recolouring.changed(frame // 3, True)
+    assert cut is not None
+    torch.testing.assert_close(cut.mean, colours(frame // 3).mean)
+
+
+def test_recolouring_goes_on_from_its_state() -> None:
+    """Where the average has moved a little, but not so much that the styles were encoded again."""
+    frame, near, far = (torch.full((1, 3, 16, 16), level, dtype=torch.uint8) for level in (100, 103, 200))
+    whole, resumed = Recolouring(0.5), Recolouring(0.5)
+    whole.changed(frame, True)
+    assert whole.changed(near, False) is None
+    resumed.restore(whole.state())
+    assert resumed.used is not None
+    assert torch.equal(resumed.used.mean, colours(frame).mean)
+    wanted, found = whole.changed(far, False), resumed.changed(far, False)
+    assert wanted is not None
+    assert found is not None
+    assert torch.equal(found.mean, wanted.mean)
 
 
 @pytest.fixture(scope="module")
