@@ -13,7 +13,7 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.functional import Statistics
 from adain.video.clip import stylize_video
-from tests.video.clips import Copy, audio_of, moving, write
+from tests.helpers.clips import Copy, audio_of, moving, write
 
 STYLE = torch.zeros(3, 16, 16)
 
