@@ -68,3 +68,19 @@ def test_its_state_can_be_saved_and_loaded() -> None:
     second.load_state_dict(first.state_dict())
     advance(second, cut, range(3, 6))
     assert all(torch.equal(a, b) for a, b in zip(whole, cut, strict=True))
+
+
+def test_its_momentum_is_nesterovs_of_all_gradients() -> None:
+    """Written out for two steps: ``M <- b M + (1 - b) G``, direction ``b M + (1 - b) G``, length ``lr |W|``."""
+    first, second = (torch.randn(6, 2, 3, 3, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    weight = Parameter(torch.randn(6, 2, 3, 3, generator=torch.Generator().manual_seed(0)))
+    expected = weight.detach().clone()
+    moment = torch.zeros_like(expected)
+    optimiser = Muon([weight], lr=0.1, bias_lr=1.0, momentum=0.7)
+    for gradient in (first, second):
+        moment = 0.7 * moment + 0.3 * gradient
+        direction = orthogonalise((0.7 * moment + 0.3 * gradient).flatten(1)).view_as(expected)
+        expected = expected - 0.1 * expected.norm() * direction / direction.norm()
+        weight.grad = gradient.clone()
+        optimiser.step()
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)
