@@ -1,0 +1,107 @@
+"""Two evaluations compared: figures by hand, and which of the two is called the better."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adain.errors import UserError
+from adain.evaluation.results import compare_evaluations, verdict
+
+PAIRS = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")]
+LOSS, SSIM = [1.0, 2.0, 3.0, 4.0], [0.9, 0.8, 0.7, 0.6]  # lower is better; higher is
+
+
+def evaluation(folder: Path, pairs: Sequence[tuple[str, str]], loss: Any, ssim: Any, **settings: Any) -> Path:
+    """A finished evaluation's folder."""
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps({"size": 64, "crop": False, "encoder": "e1", **settings}))
+    rows = [
+        {"index": index, "content": content, "style": style, "style_loss_mean": a, "ssim": b}
+        for index, ((content, style), a, b) in enumerate(zip(pairs, loss, ssim, strict=True))
+    ]
+    (folder / "rows-0.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_pairs_go_by_their_names(tmp_path: Path) -> None:
+    """The second's rows are shuffled: it is 0.5 worse everywhere, but for ``d``, where it is 1 better."""
+    first = evaluation(tmp_path / "first", PAIRS, LOSS, SSIM)
+    order = [2, 0, 3, 1]
+    second = evaluation(
+        tmp_path / "second",
+        [PAIRS[i] for i in order],
+        [[1.5, 2.5, 3.5, 3.0][i] for i in order],
+        [[0.8, 0.7, 0.6, 0.8][i] for i in order],
+    )
+    found = compare_evaluations(first, second, 200, 0)
+    assert (found["pairs"], found["left_unpaired"]) == (4, [0, 0])
+    loss, ssim = found["metrics"]["style_loss_mean"], found["metrics"]["ssim"]
+    assert (loss["first"], loss["second"], loss["difference"]) == pytest.approx((2.5, 2.625, -0.125))
+    assert (ssim["first"], ssim["second"], ssim["difference"]) == pytest.approx((0.75, 0.725, 0.025))
+    assert (loss["first_better_on"], ssim["first_better_on"]) == (3, 3)
+    # the styles' mean differences are -0.5 and 0.25: signs flipped, all four means of them are 0.125 or more from 0
+    assert loss["p"] == 1
+    assert loss["low"] == pytest.approx(-0.5)
+    assert loss["high"] == pytest.approx(0.25)
+
+
+def test_only_pairs_that_both_have_are_compared(tmp_path: Path) -> None:
+    """``a`` and ``d`` are each in one alone; the figures of whole sets are of other pairs and left out."""
+    folders = [
+        evaluation(tmp_path / "first", PAIRS[:3], [9.0, 2.0, 3.0], [0.9, 0.8, 0.7]),
+        evaluation(tmp_path / "second", [PAIRS[i] for i in (3, 2, 1)], [9.0, 3.5, 3.0], [0.1, 0.7, 0.9]),
+    ]
+    for folder in folders:
+        (folder / "results.json").write_text(json.dumps({"metrics": {"fid": {"mean": 1.0}}}))
+    found = compare_evaluations(*folders, 200, 0)
+    assert (found["pairs"], found["left_unpaired"]) == (2, [1, 1])
+    loss, ssim = found["metrics"]["style_loss_mean"], found["metrics"]["ssim"]
+    assert (loss["first"], loss["second"], loss["difference"]) == pytest.approx((2.5, 3.25, -0.75))
+    assert (ssim["first"], ssim["second"], ssim["difference"]) == pytest.approx((0.75, 0.8, -0.05))
+    assert (loss["first_better_on"], ssim["first_better_on"]) == (2, 0)
+    assert set(found["metrics"]) == {"style_loss_mean", "ssim"}
+
+
+@pytest.mark.parametrize(("key", "other"), [("size", 128), ("crop", True), ("encoder", "e2")])
+def test_figures_of_another_size_crop_or_encoder_are_refused(key: str, other: Any, tmp_path: Path) -> None:
+    folders = [
+        evaluation(tmp_path / "first", PAIRS, LOSS, SSIM),
+        evaluation(tmp_path / "second", PAIRS, LOSS, SSIM, **{key: other}),
+    ]
+    with pytest.raises(UserError, match=f"{key}={other}: evaluate both with the same"):
+        compare_evaluations(*folders, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "p", "higher_is_better", "said"),
+    [
+        (-0.5, -0.8, -0.2, 0.01, False, "first better"),  # a loss: less is better
+        (0.5, 0.2, 0.8, 0.01, False, "second better"),
+        (0.5, 0.2, 0.8, 0.01, True, "first better"),  # a similarity: more is
+        (-0.5, -0.8, -0.2, 0.01, True, "second better"),
+        (-0.5, -0.8, -0.2, 0.05, False, "first better"),
+        (-0.5, -0.8, -0.2, 0.2, False, "cannot be told apart"),  # by the test
+        (0.5, 0.2, 0.8, 0.2, True, "cannot be told apart"),
+        (-0.5, -1.1, 0.1, 0.01, False, "cannot be told apart"),  # by the interval
+        (0.5, 0.0, 1.0, 0.01, True, "cannot be told apart"),
+    ],
+)
+def test_both_the_interval_and_the_test_must_tell_which_is_better(
+    difference: float, low: float, high: float, p: float, higher_is_better: bool, said: str
+) -> None:
+    entry = {
+        "difference": difference, "low": low, "high": high, "p": p, "higher_is_better": higher_is_better,
+        "first_better_on": 3,
+    }  # fmt: skip
+    assert verdict(entry, 5) == f"{said} (first better on 3 of 5)"
+
+
+def test_without_an_interval_nothing_is_said_to_be_better() -> None:
+    entry: dict[str, Any] = {"difference": -1.0, "low": None, "high": None, "p": None, "higher_is_better": False}
+    assert verdict({**entry, "first_better_on": None}, 5) == "no interval: one figure for all pairs"
+    assert verdict({**entry, "first_better_on": 1}, 1) == "too few pairs to tell"
