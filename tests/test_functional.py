@@ -29,6 +29,16 @@ def test_statistics_are_the_population_ones_per_sample_and_channel() -> None:
     np.testing.assert_allclose(std.numpy().reshape(3, 5), np.sqrt(array.var(-1) + EPS), rtol=1e-5)
 
 
+def test_statistics_are_the_same_where_the_kernels_of_the_cpu_do_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU, in a compiler and in an exporter; a small map shows that the variance is not the unbiased one."""
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    features = torch.randn(3, 5, 2, 3) * 3 + 1
+    array = features.numpy().astype(np.float64).reshape(3, 5, -1)
+    for mean, std in (channel_statistics(features), channel_statistics(features, region=torch.ones(1, 1, 2, 3))):
+        np.testing.assert_allclose(mean.numpy().reshape(3, 5), array.mean(-1), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(std.numpy().reshape(3, 5), np.sqrt(array.var(-1) + EPS), rtol=1e-5)
+
+
 def test_statistics_of_half_precision_are_float32_and_do_not_overflow() -> None:
     features = torch.full((1, 2, 64, 64), 300.0, dtype=torch.float16)
     features[..., 0] = 0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from adain.errors import UserError
 from adain.fetch import cache_folder
@@ -55,6 +56,32 @@ def test_published_heads_and_shapes(network: Any) -> None:
     assert [tuple(getattr(ours, f"weight{i}").shape) for i in range(len(PLANS[network].convolutions))] == [
         tuple(weight.shape) for weight, _ in layers_of(model)
     ]
+
+
+def test_pictures_in_0_to_1_are_scaled_as_the_authors_scale_theirs() -> None:
+    """A narrow AlexNet written out, for where the authors' package is not: its input is (2 x - 1 - shift) / scale."""
+    random = torch.Generator().manual_seed(5)
+    plan = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))  # side, stride, padding
+    layers = [
+        (torch.randn(4, 4 if i else 3, side, side, generator=random) / side, torch.randn(4, generator=random))
+        for i, (side, _, _) in enumerate(plan)
+    ]
+    heads = [torch.rand(4, generator=random) for _ in plan]
+    shift, scale = (torch.tensor(x).view(1, 3, 1, 1) for x in ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)))
+
+    def taps(picture: torch.Tensor) -> list[torch.Tensor]:
+        x, found = (2 * picture - 1 - shift) / scale, []
+        for i, ((weight, bias), (_, stride, padding)) in enumerate(zip(layers, plan, strict=True)):
+            x = F.max_pool2d(x, 3, 2) if i in (1, 2) else x
+            x = F.conv2d(x, weight, bias, stride, padding).relu()
+            found.append(x / (x.norm(dim=1, keepdim=True) + 1e-10))
+        return found
+
+    a, b = torch.rand(2, 2, 3, 70, 64, generator=random)
+    expected = torch.zeros(2)
+    for one, other, head in zip(taps(a), taps(b), heads, strict=True):
+        expected += torch.einsum("nchw,c->nhw", (one - other).square(), head).mean((1, 2))
+    torch.testing.assert_close(Lpips("alexnet", layers, heads)(a, b), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_arrays_are_read_and_nothing_else(tmp_path: Path) -> None:
