@@ -24,6 +24,7 @@ from adain.data.picture import read_picture
 from adain.data.plan import Job, Plan, list_styles
 from adain.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylise
 from adain.errors import UserError
+from adain.stylize import Stylizer
 from tests.helpers.pictures import draw
 
 SIZES = [(24, 20), (31, 17), (24, 20), (16, 40), (24, 20), (24, 20)]
@@ -127,6 +128,20 @@ def test_batches_workers_and_memory_do_not_change_the_pictures(
     assert expected.keys() == got.keys()
     for name, picture in expected.items():  # a batch may round a half the other way
         assert np.abs(picture.astype(int) - got[name]).max() <= (1 if "batch_size" in options else 0)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_alpha_is_the_strength_of_the_style(count: int, painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture goes another way than several."""
+    monkeypatch.setattr(Stylizer, "load", lambda *_: painter.stylizer)
+    random = np.random.default_rng(0)
+    contents = list(random.integers(0, 256, (count, 20, 24, 3), dtype=np.uint8))
+    style = painter.encode(dataset.Style("", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)))
+    found = Painter("reference", alpha=0.3).paint(contents, [style] * count)
+    for content, picture in zip(contents, found, strict=True):
+        wanted, full = (painter.stylizer.stylize(Image.fromarray(content), style, alpha) for alpha in (0.3, 1.0))
+        assert np.abs(np.asarray(picture, int) - np.asarray(wanted, int)).max() <= 1
+        assert np.abs(np.asarray(picture, int) - np.asarray(full, int)).max() > 20
 
 
 def test_shards_make_the_same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import re
 import sys
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from adain.commands import stylize_dataset
+from adain.data.picture import read_picture
 from adain.stylize import Stylizer
 from tests.helpers.pictures import draw
 from tests.helpers.runners import command
@@ -97,6 +99,20 @@ def test_sizes_formats_and_copies(folder: Path, monkeypatch: pytest.MonkeyPatch)
         *["0_1.jpg", "0_2.jpg", "2_1.jpg", "2_2.jpg"],
     ]
     assert {Image.open(path).size for path in made} == {(18, 18)}
+
+
+def test_alpha_and_quality_are_those_of_the_pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(monkeypatch, *GIVEN, "out=out", "format=jpg", "alpha=0.3", "quality=40")
+    (line, *_) = (folder / "out" / "manifest-00000-of-00001.jsonl").read_text().splitlines()
+    row = json.loads(line)
+    assert row["alpha"] == 0.3
+    content, style = (
+        read_picture(folder / "in put = ü" / row["content"]),
+        read_picture(folder / "styles" / row["style"]),
+    )
+    expected = io.BytesIO()
+    _reference().stylize(content, style, 0.3).save(expected, "JPEG", quality=40)
+    assert (folder / "out" / row["output"]).read_bytes() == expected.getvalue()
 
 
 @pytest.mark.parametrize(
