@@ -99,8 +99,9 @@ def write(
     rotation: int | None = None,
     codec: str = "libx264",
     options: dict[str, str] | None = None,
+    late: int = 0,
 ) -> Path:
-    """A clip with a sine."""
+    """A clip with a sine, which begins ``late`` seconds after 0."""
     with av.open(str(path), "w", format=None) as out:
         video = out.add_stream(codec, rate=rate, options=options or {"crf": "6"})
         first = frames[0]
@@ -131,7 +132,7 @@ def write(
                 piece = av.AudioFrame.from_ndarray(
                     samples[None, start : start + 1024].copy(), format="fltp", layout="mono"
                 )
-                piece.sample_rate, piece.pts, piece.time_base = 48000, start, Fraction(1, 48000)
+                piece.sample_rate, piece.pts, piece.time_base = 48000, 48000 * late + start, Fraction(1, 48000)
                 out.mux(sound.encode(piece))
             out.mux(sound.encode(None))
     return path
@@ -151,3 +152,11 @@ def planes_of(path: Path) -> list[np.ndarray]:
 def audio_of(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def begins(path: Path) -> tuple[Fraction, Fraction]:
+    """When the first frame is shown, and how much earlier the audio begins."""
+    with av.open(str(path)) as container:
+        heard = min(packet.pts * packet.time_base for packet in container.demux(audio=0) if packet.pts is not None)
+    seen = min(times_of(path))
+    return seen, seen - heard

@@ -25,6 +25,7 @@ from tests.helpers.clips import (
     RED,
     Copy,
     audio_of,
+    begins,
     flat,
     luma_chroma,
     moving,
@@ -177,6 +178,18 @@ def test_a_start_after_zero_is_moved_to_zero(tmp_path: Path) -> None:
     assert first > 0  # an MPEG transport stream begins anywhere
     copied(source, tmp_path / "out.mp4")
     assert times_of(tmp_path / "out.mp4") == [time - first for time in times_of(source)]
+
+
+@pytest.mark.parametrize(("ending", "exact"), [(".mp4", True), (".mkv", True), (".webm", False)])
+def test_audio_moves_to_zero_with_the_frames(ending: str, exact: bool, tmp_path: Path) -> None:
+    """Encoded again, its first packet is another one."""
+    source = write(tmp_path / "in.mkv", moving(24), times=list(range(48, 72)), late=2)
+    start, ahead = begins(source)
+    assert start == 2
+    copied(source, tmp_path / f"out{ending}")
+    start, found = begins(tmp_path / f"out{ending}")
+    assert start < Fraction(1, 10)
+    assert abs(found - ahead) <= (Fraction(1, 1000) if exact else Fraction(1, 20))
 
 
 def test_side_reduces(clip: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.errors import UserError
 from adain.video.clip import stylize_video
-from tests.helpers.clips import Copy, audio_of, moving, planes_of, times_of, write
+from tests.helpers.clips import Copy, audio_of, begins, moving, planes_of, times_of, write
 
 STYLE = [torch.zeros(3, 16, 16)]
 
@@ -89,6 +89,16 @@ def test_a_start_after_zero_is_moved_to_zero(tmp_path: Path) -> None:
     stylize_video(Copy(), late, pipe, STYLE)  # type: ignore[arg-type]
     out.write_bytes(pipe.content)
     assert times_of(out)[0] == 0
+
+
+def test_audio_moves_to_zero_with_the_frames(tmp_path: Path) -> None:
+    late = write(tmp_path / "late.mkv", moving(30), times=list(range(48, 78)), late=2)
+    pipe, out = Pipe(), tmp_path / "out.mkv"
+    stylize_video(Copy(), late, pipe, STYLE)  # type: ignore[arg-type]
+    out.write_bytes(pipe.content)
+    start, ahead = begins(out)
+    assert start < Fraction(1, 10)
+    assert abs(ahead - begins(late)[1]) <= Fraction(1, 1000)
 
 
 def test_a_closed_reader_is_one_sentence_and_ends_the_work(clip: Path) -> None:
