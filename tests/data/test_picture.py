@@ -19,7 +19,7 @@ from adain.data.picture import (
     to_tensor,
     to_unit,
 )
-from tests.helpers.pictures import encode, gradient, green_first, png_header
+from tests.helpers.pictures import encode, gradient, green_first, png_header, printer
 
 
 def read(data: bytes, **options: int) -> Image.Image:
@@ -249,6 +249,20 @@ def test_broken_exif_is_ignored() -> None:
 def test_colour_profile_is_applied() -> None:
     picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=green_first()))
     assert near(picture, (0, 255, 0))
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_inks_are_what_their_profile_says(kind: str) -> None:
+    """By hand: the luminance of Lab's L, then sRGB's curve. Without the profile these are white, cyan, magenta, black."""
+    inks = {(0, 0, 0, 0): 100, (255, 0, 0, 0): 50, (0, 255, 0, 0): 60, (255, 255, 0, 255): 10}
+    printed = Image.new("CMYK", (64, 16))
+    for place, ink in enumerate(inks):
+        printed.paste(ink, (16 * place, 0, 16 * place + 16, 16))
+    options = {"quality": 100} if kind == "JPEG" else {}
+    picture = read(encode(printed, kind, icc_profile=printer(), **options))
+    for place, lightness in enumerate(inks.values()):
+        grey = round(255 * (1.055 * ((lightness + 16) / 116) ** (3 / 2.4) - 0.055))
+        assert near(picture, (grey, grey, grey), (16 * place + 8, 8), by=3)
 
 
 def test_broken_colour_profile_is_ignored() -> None:

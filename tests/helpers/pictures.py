@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from pathlib import Path
@@ -94,3 +95,18 @@ HOSTILE = {
     "large.jpg": (b"\xff\xd8" + b"0" * 2_100_000, "at most 2 MB"),
 }
 """Uploads that are no pictures, and what is said of each."""
+
+
+def printer() -> bytes:
+    """The profile of a press whose inks make grays: Lab L = 100 - 50 C - 40 M - 10 Y, whatever K, at the 16 corners."""
+    lights = [100 - 50 * c - 40 * m - 10 * y for c, m, y, k in itertools.product((0, 1), repeat=4)]
+    ramp, identity = bytes(range(256)), [int(row == column) << 16 for row in range(3) for column in range(3)]
+    table = struct.pack(">4s4xBBBx9i", b"mft1", 4, 3, 2, *identity)  # 4 inks, Lab, 2 points on each axis, 8 bits
+    table += 4 * ramp + bytes(value for light in lights for value in (round(2.55 * light), 128, 128)) + 3 * ramp
+    name = struct.pack(">4s4xI", b"desc", 9) + b"greyish\0\0" + bytes(79)
+    header = struct.pack(">IIIIII", 0, 0, 0x02400000, *(int.from_bytes(s, "big") for s in (b"prtr", b"CMYK", b"Lab ")))
+    header += struct.pack(">6H4s28x3i48x", 2026, 1, 1, 0, 0, 0, b"acsp", 0xF6D6, 0x10000, 0xD32D)  # illuminant D50
+    at = len(header) + 4 + 2 * 12
+    tags = struct.pack(">I4sII4sII", 2, b"desc", at, len(name), b"A2B0", at + len(name), len(table))
+    profile = header + tags + name + table
+    return struct.pack(">I", len(profile)) + profile[4:]
