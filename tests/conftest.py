@@ -73,5 +73,8 @@ def _fail_if_skipped(report: Any) -> Any:
     if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr[-1])
         if not any(known in reason for known in SKIPS_IN_CI):
-            report.outcome, report.longrepr = "failed", f"{reason}: in CI only the reasons in tests/conftest.py may skip"
+            report.outcome, report.longrepr = (
+                "failed",
+                f"{reason}: in CI only the reasons in tests/conftest.py may skip",
+            )
     return report
