@@ -134,18 +134,19 @@ def test_a_killed_process_leaves_no_file_under_the_name_and_no_lock(tmp_path: Pa
     class Slow(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell():
-                time.sleep(60)
+                begun.set()
+                signal.pause()
             return super().read(1000)
 
     def copy() -> None:
         with fetch.locked(target):
             place(Slow(DATA), target, SHA)
 
-    process = multiprocessing.get_context("fork").Process(target=copy)
+    context = multiprocessing.get_context("fork")
+    begun, process = context.Event(), context.Process(target=copy)
     process.start()
-    deadline = time.monotonic() + 20
-    while not names(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert begun.wait(20)
+    assert names(tmp_path) != []
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join(20)

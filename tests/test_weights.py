@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import pickle
 import tarfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -199,19 +198,23 @@ def test_of_several_processes_one_fetches_and_all_get_the_whole_file(
     published: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, log = multiprocessing.get_context("fork"), tmp_path / "fetches"
-    together, answers = context.Barrier(4), context.SimpleQueue()
+    waiting, answers = context.Semaphore(0), context.SimpleQueue()
 
     def slow(url: str, target: Path, sha256: str) -> Path:
         with log.open("a") as file:
             file.write("fetched ")
-        time.sleep(0.3)
+        assert all(waiting.acquire(timeout=20) for _ in range(4))  # the others are at the lock
         return fetch.download(url, target, sha256)
 
+    def locked(target: Path) -> Any:
+        waiting.release()
+        return fetch.locked(target)
+
     def process() -> None:
-        together.wait()
         answers.put(find("small").read_bytes() == GOOD)
 
     monkeypatch.setattr(weights, "download", slow)
+    monkeypatch.setattr(weights, "locked", locked)
     processes = [context.Process(target=process) for _ in range(4)]
     for one in processes:
         one.start()

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import torch
 
+from adain.bench import clock
 from adain.bench.clock import Spread, interleave, ratio
 
 CPU = torch.device("cpu")
@@ -22,10 +21,15 @@ def test_contestants_take_turns_and_the_first_round_is_not_counted() -> None:
     }
 
 
-def test_seconds_are_those_of_the_work() -> None:
-    found = interleave({"a": [("sleep", lambda: time.sleep(0.02)), ("own clock", lambda: 7.0)]}, 1, CPU)
-    assert 0.02 <= found["a"]["sleep"][0] < 0.2
-    assert found["a"]["own clock"] == [7.0]
+def test_seconds_are_those_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    def work() -> None:
+        now[0] += 3
+
+    found = interleave({"a": [("work", work), ("own clock", lambda: 7.0)]}, 2, CPU)
+    assert found == {"a": {"work": [3.0, 3.0], "own clock": [7.0, 7.0]}}
 
 
 def test_short_work_gets_more_rounds() -> None:

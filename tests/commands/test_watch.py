@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,16 +35,27 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What was started in place of the dashboard, which then runs for one look and a half."""
+    """What was started in place of the dashboard, which then ends at the second look."""
     started: list[list[str]] = []
 
-    class Dashboard(subprocess.Popen):  # type: ignore[type-arg]
-        def __init__(self, command: list[str], **options: Any) -> None:
+    class Dashboard(contextlib.nullcontext["Dashboard"]):
+        returncode: int | None = None
+
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(self)
             started.append(command)
-            super().__init__([sys.executable, "-c", "import time; time.sleep(0.3)"], **options)
+            self.waits = 0
+
+        def poll(self) -> int | None:
+            return self.returncode
+
+        def wait(self, seconds: float) -> None:
+            self.waits += 1
+            if self.waits == 1:
+                raise subprocess.TimeoutExpired("leet", seconds)
+            self.returncode = 0
 
     monkeypatch.setattr(watch.subprocess, "Popen", Dashboard)
-    monkeypatch.setattr(watch, "_LOOK_EVERY", 0.05)
     return started
 
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from adain.data.picture import (
     MAX_PIXELS,
@@ -74,11 +73,10 @@ def test_folder(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [40_000, 12_000])  # above twice Pillow's limit, and where Pillow only warns
-def test_bomb_is_refused_before_decoding(side: int) -> None:
-    began = time.perf_counter()
+def test_bomb_is_refused_before_decoding(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("it was decoded"))
     with pytest.raises(PictureError, match="max_pixels"):
         read(png_header(side, side))
-    assert time.perf_counter() - began < 0.5
 
 
 def test_lower_max_pixels() -> None:

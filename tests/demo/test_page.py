@@ -6,7 +6,6 @@ import contextlib
 import http.server
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 
 from tests.helpers.demo import Served
 from tests.helpers.pictures import HOSTILE, draw
+from tests.helpers.runners import wait_until
 
 httpx = pytest.importorskip("httpx", reason="comes with gradio, of the extra demo")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -228,40 +228,38 @@ def test_the_queue_serves_one_at_a_time_and_tells_the_place(served: Served, tmp_
     """Without clients between: events are joined in a known order, and must start in it."""
     client = pytest.importorskip("gradio_client")
     started: list[tuple[int, int]] = []
-    running = 0
+    running, all_wait = 0, threading.Event()
     plain = served.studio.stylize
 
-    def slow(content: Any, *given: Any, **options: Any) -> Any:
+    def waiting(content: Any, *given: Any, **options: Any) -> Any:
         nonlocal running
         running += 1
         with Image.open(content) as picture:
             started.append((picture.width, running))
-        time.sleep(0.5)  # longer than joining takes, so that the others do wait
+        assert all_wait.wait(60)
         try:
             return plain(content, *given, **options)
         finally:
             running -= 1
 
-    monkeypatch.setattr(served.studio, "stylize", slow)
+    monkeypatch.setattr(served.studio, "stylize", waiting)
     one = client.Client(served.url, verbose=False)
     file = client.handle_file
     style, widths = draw(tmp_path / "s.png", 51), [32 + 4 * i for i in range(6)]
-    jobs, ranks = [], []
+    jobs: list[Any] = []
     for width in widths:
         content = draw(tmp_path / f"{width}.png", width, (width, 40))
         given = [file(str(content)), file(str(style)), None, None, None, 1, 1, 1, 1, 1.0, "none", "photograph", ""]
         jobs.append(one.submit(*given, api_name="/stylize"))
-        deadline = time.monotonic() + 20
-        while jobs[-1].status().code.name in ("STARTING", "JOINING_QUEUE") and time.monotonic() < deadline:
-            time.sleep(0.01)  # until it has joined: from then on its place is the server's to keep
-    while jobs[-1].status().rank is None and not jobs[-1].done():
-        time.sleep(0.01)
-    ranks.append(jobs[-1].status().rank)
+        wait_until(
+            lambda: jobs[-1].status().code.name not in ("STARTING", "JOINING_QUEUE")
+        )  # from then on it has a place
+    wait_until(lambda: jobs[-1].status().rank is not None)  # it is told while it waits
+    all_wait.set()
     for job in jobs:
         job.result(timeout=120)
     assert [width for width, _ in started] == widths
     assert {together for _, together in started} == {1}
-    assert ranks[0] is not None  # told while it waited
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,12 @@ def start(cwd: Path, *words: str) -> subprocess.Popen[str]:
 
 def wait_for(path: Path, seconds: float = 120) -> None:
     """Until a file is there."""
+    wait_until(path.exists, seconds, f"{path} did not appear")
+
+
+def wait_until(done: Callable[[], object], seconds: float = 60, otherwise: str = "it did not come about") -> None:
+    """Until something is so, which another process brings about."""
     end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
+    while not done():
+        assert time.monotonic() < end, otherwise
         time.sleep(0.02)

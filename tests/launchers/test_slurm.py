@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.runners import wait_until
 from tests.helpers.settings import QUICK
 from tests.helpers.slurm import Slurm, cluster
 
@@ -35,13 +36,6 @@ def start(cwd: Path, slurm: Slurm, *arguments: str) -> subprocess.Popen[str]:
 def summary(job: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((job / "summary.json").read_text())
     return found
-
-
-def wait_until(what: Any, seconds: float, said: str) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, said
-        time.sleep(0.2)
 
 
 def test_a_sweep_of_two_jobs_one_cancelled_and_resumed(slurm: Slurm, tmp_path: Path) -> None:

@@ -87,13 +87,11 @@ def test_a_host_that_vanishes_leaves_a_checkpoint_and_an_exit_code(hosts: list[s
         inside = ip("netns", "pids", hosts[1]).stdout.split()
         for pid in inside:
             os.kill(int(pid), signal.SIGKILL)
-        begin = time.monotonic()
-        out, _ = processes[0].communicate(timeout=240)
+        out, _ = processes[0].communicate(timeout=150)  # the timeout of 30 s, and torchrun's own
     finally:
         for process in processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    assert time.monotonic() - begin < 150  # the timeout of 30 s, and torchrun's own
     assert processes[0].returncode != 0
     assert "error: rank 0 of 2 lost the others at step" in out, out[-3000:]
     summary = json.loads((run / "summary.json").read_text())
