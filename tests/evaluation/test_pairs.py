@@ -29,6 +29,7 @@ def test_crossed_and_zipped(folders: Path) -> None:
     with pytest.raises(UserError, match="there are 3 and 2"):
         cross(contents, styles, "zip")
     assert sample(crossed, 3, 1) == sample(crossed, 3, 1)
+    assert len({tuple(sample(crossed, 3, seed)) for seed in range(8)}) > 4
     assert len(set(sample(crossed, 4, 1))) == 4
 
 
@@ -36,6 +37,10 @@ def test_a_csv_and_a_list(folders: Path, tmp_path: Path) -> None:
     table = folders / "pairs.csv"
     table.write_text("style,content\nstyle/s1.png,content/c0.png\n")
     assert shown(read_pairs(table, "auto")) == [("content/c0.png", "style/s1.png")]
+    table.write_text("content,style,output\ncontent/c0.png,style/s1.png,content/c2.png\n")
+    assert [pair[2:] for pair in read_pairs(table, "auto")] == [
+        (folders / "content" / "c0.png", folders / "style" / "s1.png", folders / "content" / "c2.png")
+    ]
     listed = folders / "list.txt"
     listed.write_text("content/c2.png\ncontent/c0.png\n\nstyle/s0.png\nstyle/s1.png\n")
     assert shown(read_pairs(listed, "auto")) == [("content/c2.png", "style/s0.png"), ("content/c0.png", "style/s1.png")]

@@ -1,0 +1,129 @@
+"""Which figures come of which pair: the loop and the sets, with a system and metrics whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from adain.encoder import Encoder
+from adain.evaluation.pairs import Pair, cross
+from adain.evaluation.run import Frame, Gallery, measure, set_figures
+from adain.evaluation.store import Store
+from adain.metrics.frechet import FrechetDistance
+from adain.metrics.lpips import Lpips
+from adain.metrics.panel import Panel, build_panel
+from adain.metrics.sight import Sight
+
+CPU = torch.device("cpu")
+CONTENTS, STYLES = {"a": 10, "b": 60, "c": 110}, {"x": 40, "y": 200, "z": 250}  # grey levels
+
+
+class Average:
+    """A system whose output is the mean of content and style; notes the strengths that it is asked for."""
+
+    def __init__(self) -> None:
+        self.alphas: set[float] = set()
+
+    def stylize(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
+        self.alphas.add(alpha)
+        return (content + style) / 2
+
+
+class Level:
+    """A figure that is the grey level of one of the three pictures that metrics are given."""
+
+    def __init__(self, which: int) -> None:
+        self.which = which
+
+    def per_pair(self, *pictures: Tensor) -> Tensor:
+        return 255 * pictures[self.which].mean((1, 2, 3))
+
+
+def mean_colours(picture: Tensor) -> Tensor:
+    """Something of every picture, as wide as the features of ``frechet_vgg19``."""
+    return torch.nn.functional.pad(picture.mean((2, 3)), (0, 509))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
+    root = tmp_path_factory.mktemp("grey")
+    named: list[list[tuple[str, Path]]] = []
+    for levels in (CONTENTS, STYLES):
+        for name, level in levels.items():
+            Image.new("RGB", (24, 24), (level, level, level)).save(root / f"{name}.png")
+        named.append([(name, root / f"{name}.png") for name in levels])
+    return cross(named[0], named[1], "all")
+
+
+@pytest.fixture
+def evaluated(pairs: list[Pair], encoder: Encoder, tmp_path: Path) -> Callable[..., Any]:
+    """Measures all pairs and gives the store, the panel and the gallery."""
+
+    def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[Store, Panel, Gallery]:
+        figures: Any = {name: Level(which) for which, name in enumerate(("of output", "of content", "of style"))}
+        panel = Panel(Sight(encoder), figures, {"frechet_vgg19": mean_colours})
+        store, gallery = Store(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
+        store.open({}, pairs)
+        measure(pairs, store, panel, gallery, lambda: system, alpha, batch_size)
+        return store, panel, gallery
+
+    return run
+
+
+def test_every_pair_has_the_figures_of_its_own_content_style_and_output(
+    evaluated: Callable[..., Any], pairs: list[Pair]
+) -> None:
+    """In batches of four, in which both contents and styles differ."""
+    system = Average()
+    store, _, _ = evaluated(system, alpha=0.25)
+    rows, features = store.rows(), store.features("frechet_vgg19")
+    assert list(rows) == list(features) == list(range(9))
+    for index, pair in enumerate(pairs):
+        content, style = CONTENTS[pair.content], STYLES[pair.style]
+        levels = {"of output": (content + style) / 2, "of content": content, "of style": style}
+        assert {name: rows[index][name] for name in levels} == pytest.approx(levels, abs=0.01)
+        assert features[index][0] == pytest.approx((content + style) / 510, abs=1e-4)
+    assert system.alphas == {0.25}
+
+
+def test_the_distance_is_of_all_outputs_to_the_distinct_styles(
+    evaluated: Callable[..., Any], pairs: list[Pair]
+) -> None:
+    found = set_figures(pairs, *evaluated(Average()), {}, artfid_wanted=False)["frechet_vgg19"]
+    styles, outputs = list(STYLES.values()), [(c + s) / 2 for s in STYLES.values() for c in CONTENTS.values()]
+    expected = FrechetDistance(512)
+    for levels, real in ((styles, True), (outputs, False)):
+        expected.update(mean_colours(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 1, 1) / 255), real=real)
+    assert found == pytest.approx(float(expected.compute()), rel=1e-4)
+
+
+def test_a_picture_is_cut_at_its_centre(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(60, dtype=np.uint8), (20, 1))
+    Image.fromarray(np.stack([ramp] * 3, -1)).save(tmp_path / "wide.png")
+    Image.fromarray(np.stack([ramp.T] * 3, -1)).save(tmp_path / "high.png")
+    wide, high = (np.asarray(Frame(20, crop=True).read(tmp_path / f"{name}.png"))[..., 0] for name in ("wide", "high"))
+    assert wide[0].tolist() == high[:, 0].tolist() == list(range(20, 40))
+    assert Frame(10, crop=False).read(tmp_path / "wide.png").size == (30, 10)
+
+
+def test_every_metric_is_the_one_of_its_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, object]] = []
+
+    def load(network: str, path: object = None) -> torch.nn.Module:
+        asked.append((network, path))
+        return torch.nn.Identity()
+
+    monkeypatch.setattr(Lpips, "load", load)
+    names = ["style_loss_mean", "style_loss_sum", "lpips", "lpips_vgg16"]
+    panel = build_panel(names, encoder, {"lpips_alexnet": "a.npz", "lpips_vgg16": "v.npz"}, CPU)
+    assert asked == [("alexnet", "a.npz"), ("vgg16", "v.npz")]
+    output, content, style = torch.rand(3, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    mean, total = (float(panel.pair[name].per_pair(output, content, style)) for name in names[:2])
+    assert 64 * mean < total < 512 * mean  # the layers' numbers of channels
