@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -52,8 +54,13 @@ def test_a_second_job_takes_the_same_start_and_another_one_its_own(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fits: list[int] = []
-    real = least_squares.fit_decoder
-    monkeypatch.setattr(least_squares, "fit_decoder", lambda *given: (fits.append(given[3]), real(*given))[1])
+
+    def fit(decoder: Decoder, encoder: Encoder, pictures: torch.Tensor, patches: int) -> None:
+        fits.append(patches)
+        for parameter in decoder.parameters():
+            parameter.detach().fill_(len(fits))
+
+    monkeypatch.setattr(least_squares, "fit_decoder", fit)
     pictures = some_pictures(2, 32)
     first, second, third, fourth = (Decoder([16, 24, 32]) for _ in range(4))
     fit_again(first, encoder, pictures, 300)
@@ -64,6 +71,18 @@ def test_a_second_job_takes_the_same_start_and_another_one_its_own(
     fit_again(fourth, encoder, pictures.flip(0), 400)
     assert fits == [300, 300, 400]
     assert not torch.equal(third.state_dict()["conv4_1.weight"], first.state_dict()["conv4_1.weight"])
+    other = copy.deepcopy(encoder)
+    next(other.buffers()).add_(0.01)
+    fit_again(fourth, other, pictures.flip(0), 400)
+    assert fits == [300, 300, 400, 400]
+
+
+def test_the_patches_are_counted_over_all_pictures(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    real = least_squares.solve
+    monkeypatch.setattr(least_squares, "solve", lambda *given: (counts.append(len(given[2])), real(*given))[1])
+    fit_decoder(Decoder([4, 6], start="relu3_1"), encoder, some_pictures(10, 16), patches=150, progress=False)
+    assert set(counts) == {150}  # of 20 pictures, which are encoded in three portions
 
 
 def test_the_fitted_decoder_reconstructs_and_is_the_same_each_time(encoder: Encoder) -> None:

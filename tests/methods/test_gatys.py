@@ -66,6 +66,8 @@ def test_output_is_the_last_iterate_whatever_stands_beside_it(encoder: Encoder) 
     assert found.shape == contents.shape
     alone = list(method.iterate(contents[1:], method.encode_style(style)))[-1].picture
     torch.testing.assert_close(found[1:], alone)
+    styles = torch.cat([style, style.flip(1)])  # one a content
+    torch.testing.assert_close(method.stylize(contents, styles)[1:], method.stylize(contents[1:], styles[1:]))
 
 
 def test_scales_pass_through_smaller_pictures(encoder: Encoder) -> None:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from adain.encoder import Encoder
 from adain.errors import UserError
-from adain.functional import style_swap
+from adain.functional import channel_statistics, style_swap
+from adain.losses import style_loss
 from adain.methods.style_swap import StyleSwap
 from tests.helpers.networks import torchvision_state
 from tests.helpers.tensors import sample_pair
@@ -61,6 +62,9 @@ def test_the_loss_is_the_error_of_the_inverted_activations(method: StyleSwap, tr
         targets = [own, other, swap] if training else [swap]
         errors = [(method.encoder.taps(method.decoder(t), ["relu3_1"])["relu3_1"] - t).square().mean() for t in targets]
         torch.testing.assert_close(output, method.decoder(swap), atol=1e-4, rtol=1e-4)
+        for name in ("relu1_1", "relu2_1", "relu3_1"):  # of the swapped pictures alone
+            found, wanted = (channel_statistics(method.encoder.taps(x, [name])[name]) for x in (output, style))
+            assert terms[f"style/{name}"].item() == pytest.approx(style_loss(found, wanted, "mean").item(), rel=1e-3)
     method.eval()
     assert terms["content"].item() == pytest.approx(sum(errors).item() / len(errors), rel=1e-4)  # type: ignore[union-attr]
     assert {"tv", "style/relu1_1", "style/relu2_1", "style/relu3_1"} <= set(terms)
