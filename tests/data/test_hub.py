@@ -266,6 +266,22 @@ def test_missing_file() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_everything_that_says_which_data_set_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked: dict[str, Any] = {}
+
+    def load_dataset(**given: Any) -> Any:
+        asked.update(given)
+        raise RuntimeError
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    given = {"path": "a/b", "split": "test", "name": "large", "data_files": ["x.parquet"], "revision": "0123"}
+    with pytest.raises(UserError, match="cannot be opened"):
+        take(HubSource(**given), 1)  # type: ignore[arg-type]
+    assert asked == {**given, "streaming": True}
+
+
 def test_wrong_split(parquet: Parquet) -> None:
     with pytest.raises(UserError, match=r"\(split test\) cannot be opened") as caught:
         take(source(parquet(range(3)), split="test"), 1)

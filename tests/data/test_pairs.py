@@ -127,6 +127,13 @@ def test_skipped_files_travel_with_the_batch(folder: Callable[..., Path]) -> Non
     assert all(name in lines for name in ("a/bad_00", "a/bad_01", "b/bad_00"))
 
 
+def test_skipped_held_out_files_of_both_kinds_travel_with_the_first_pair(folder: Callable[..., Path]) -> None:
+    content, style = (FolderSource(str(folder(name, good=2))) for name in ("a", "b"))
+    content.skipped, style.skipped = ("a/x.png: empty",), ("b/y.png: empty",)
+    held = HeldOutPairs(content, style, 2, 16)
+    assert [held[index]["skipped"] for index in range(2)] == [["a/x.png: empty", "b/y.png: empty"], []]
+
+
 def test_error_of_a_worker_is_one_sentence(folder: Callable[..., Path]) -> None:
     bad = FolderSource(str(folder(bad=2)))
     loader = iter(DataLoader(PairStream(bad, bad, FRAMING, 0, Place()), num_workers=1, collate_fn=collate))

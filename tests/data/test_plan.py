@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -133,3 +134,5 @@ def test_substitutes_begin_with_the_style_and_do_not_change() -> None:
     assert len(drawn) == 30
     assert len(set(drawn)) > 8
     assert drawn == list(substitutes(7, names, 30))
+    others = {next(itertools.islice(substitutes(style, names, 2), 1, None)) - style for style in range(20)}
+    assert len(others) > 8  # no fixed neighbour, which may be of the same broken download
