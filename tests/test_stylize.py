@@ -218,6 +218,16 @@ def test_where_no_mask_is_the_contents_pixels_stay(stylizer: Stylizer) -> None:
     assert np.abs(made[:, :30].astype(float) - np.asarray(CONTENT)[:, :30]).mean() > 10
 
 
+def test_where_masks_overlap_styles_are_mixed_by_their_weights(stylizer: Stylizer) -> None:
+    """Masks that are white everywhere are no masks; of a grey one the share is smaller."""
+    white, grey = np.ones((47, 65)), np.full((47, 65), 0.5)
+    styles = stylizer.encode_style([STYLE, OTHER])
+    mixed = stylizer.stylize(CONTENT, styles=styles, weights=[3, 1])
+    assert distance(stylizer.stylize(CONTENT, styles=styles, weights=[3, 1], masks=[white, white]), mixed) < 0.1
+    assert distance(stylizer.stylize(CONTENT, styles=styles, weights=[3, 2], masks=[white, grey]), mixed) < 0.1
+    assert distance(stylizer.stylize(CONTENT, styles=styles), mixed) > 1
+
+
 def test_masks_give_each_style_its_region(stylizer: Stylizer) -> None:
     content = edged((160, 64), "grey", "white")
     left = np.zeros((64, 160), bool)

@@ -99,6 +99,30 @@ def test_painted_regions(tmp_path: Path, studio: Studio) -> None:
     assert np.abs(np.asarray(filled, int)[:, 60:] - before[:, 60:]).mean() > 5
 
 
+def test_what_is_not_painted_takes_the_mix_of_the_shares(tmp_path: Path, studio: Studio) -> None:
+    content, a, b = (draw(tmp_path / f"{name}.png", seed) for seed, name in enumerate("cab", 1))
+    sheet = Image.new("RGBA", (96, 72))
+    ImageDraw.Draw(sheet).rectangle((0, 0, 31, 71), fill=COLOURS[1])
+    _, made = studio.stylize(content, (a, b, None, None), (0.2, 0.6, 1, 1), paint=data_url(sheet), rest="mix")
+    first = np.full((72, 96), 0.25)
+    first[:, :32] = 0
+    expected = studio.stylizer.stylize(
+        Image.open(content), styles=[Image.open(a), Image.open(b)], masks=[first, 1 - first]
+    )
+    assert np.abs(np.asarray(made, int) - np.asarray(expected, int)).max() <= 1
+
+
+def test_a_frame_of_the_camera_is_small_and_takes_the_shares(tmp_path: Path, studio: Studio) -> None:
+    content, a, b = (draw(tmp_path / f"{name}.png", seed) for seed, name in enumerate("cab", 1))
+    made = studio.frame(content, (a, None, b, None), (0.2, 1, 0.6, 1), 0.7, "coral")
+    assert max(made.size) == studio.limits.live_side
+    expected = studio.stylizer.stylize(
+        studio.read(content, "frame", studio.limits.live_side).picture, styles=[Image.open(a), Image.open(b)],
+        weights=[0.25, 0.75], alpha=0.7, preserve_color="luminance",
+    )  # fmt: skip
+    assert np.abs(np.asarray(made, int) - np.asarray(expected, int)).max() <= 1
+
+
 def test_masks_of_a_painted_picture() -> None:
     sheet = Image.new("RGBA", (8, 4))
     for k, colour in enumerate(COLOURS):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from adain.colour import colours, coral, keep_chroma
+from adain.stylizing.systems import MethodStylizer
 from tests.helpers.networks import saved
 from tests.helpers.pictures import draw_folders
 from tests.helpers.runners import run_here
@@ -51,6 +55,47 @@ def test_pictures_of_the_contents_size(cwd: Path, overrides: list[str]) -> None:
         content = np.asarray(Image.open(cwd / "content" / path.name.replace("_s0", "")), dtype=float)
         assert picture.shape == content.shape
         assert np.abs(picture - content).mean() > 0.5
+
+
+class Noting:
+    """A system that gives one picture back whatever it is asked, and notes what that was."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.made = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(3))
+
+    def encode_style(self, style: torch.Tensor) -> str:
+        return "encoded"
+
+    def stylize(self, content: torch.Tensor, style: Any, alpha: float = 1.0) -> torch.Tensor:
+        self.asked.append((content, style, alpha))
+        return self.made.clone()
+
+
+def test_a_system_is_given_content_style_and_strength() -> None:
+    random = np.random.default_rng(0)
+    content, style = (random.integers(0, 256, (*size, 3), np.uint8) for size in ((20, 24), (26, 30)))
+    style[..., 1:] //= 3  # reddish
+    photo, painting = Image.fromarray(content), Image.fromarray(style)
+    picture, colour = (torch.from_numpy(array).permute(2, 0, 1)[None] / 255 for array in (content, style))
+    system = Noting()
+    stylizer = MethodStylizer(system)  # type: ignore[arg-type]
+
+    def same(made: Image.Image, wanted: torch.Tensor) -> bool:
+        return bool(np.abs(np.asarray(made) - 255 * wanted[0].permute(1, 2, 0).numpy()).max() < 0.6)
+
+    assert same(stylizer.stylize(photo, styles=[painting], alpha=0.3), system.made)
+    assert same(
+        stylizer.stylize(photo, styles=["encoded before"], preserve_color="luminance"),
+        keep_chroma(system.made, picture),
+    )
+    stylizer.stylize(photo, styles=[painting], preserve_color="coral")
+    (plain, seen, alpha), (_, encoded, full), (_, moved, _) = system.asked
+    assert (encoded, alpha, full) == ("encoded before", 0.3, 1.0)
+    torch.testing.assert_close((plain, seen), (picture, colour))
+    torch.testing.assert_close(moved, coral(colour, colours(picture)))
 
 
 @pytest.mark.parametrize("given", ["tile=64", "precision=bf16-mixed"])
