@@ -19,7 +19,7 @@ from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
 from adain.runs.outcome import write_pairs
 from tests.helpers.runners import Run, train
-from tests.helpers.settings import configs
+from tests.helpers.settings import QUICK, configs
 
 ABLATIONS = {"concat": {"transfer": "concat"}, "bn_decoder": {"norm": "batch"}, "in_decoder": {"norm": "instance"}}
 
@@ -175,6 +175,19 @@ def test_a_method_takes_its_own_recipe_and_shows_its_one_style(tmp_path: Path) -
     again = train(tmp_path, "ckpt=last", "trainer.max_steps=3")
     assert again.code == 0, again.err
     assert again.summary["steps"] == 3
+
+
+def test_a_run_that_goes_on_keeps_its_recorded_precision(tmp_path: Path) -> None:
+    """Another machine would choose another: this one's choice is swapped in the record."""
+    words = ["trainer.precision=auto", "trainer.max_steps=1", "trainer.val_check_interval=1", "data.batch_size=1"]
+    run = train(tmp_path, *QUICK, *words)
+    assert run.code == 0, run.err
+    other = {"32-true": "bf16-mixed", "bf16-mixed": "32-true"}[run.summary["precision"]]
+    (run.folder / "summary.json").write_text(json.dumps({**run.summary, "precision": other}))
+    again = train(tmp_path, "ckpt=last", "trainer.max_steps=2")
+    assert again.code == 0, again.err
+    assert again.summary["precision"] == other
+    assert f"precision {other}" in again.out
 
 
 def test_a_torch_seed_gives_the_same_run(smoke: Run, tmp_path: Path) -> None:
