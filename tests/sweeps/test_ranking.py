@@ -162,6 +162,19 @@ def test_other_held_out_pairs_are_told(make_sweep: Make) -> None:
     assert any("different held-out pairs" in line for line in rank(read_sweep(folder)).warnings)
 
 
+def test_jobs_in_two_precisions_are_told_unless_that_was_swept(make_sweep: Make) -> None:
+    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    sweep = read_sweep(make_sweep(jobs, ["optim.lr=1,2"]))
+    mixed = replace(sweep, jobs=tuple(
+        replace(job, summary={**job.summary, "precision": word})
+        for job, word in zip(sweep.jobs, ("bf16-mixed", "32-true"), strict=True)
+    ))  # fmt: skip
+    told = "The jobs were trained in 32-true and bf16-mixed, so small differences mean little."
+    assert told in rank(mixed).warnings
+    assert told not in rank(replace(mixed, keys=(*mixed.keys, "trainer.precision"))).warnings
+    assert told not in rank(sweep).warnings
+
+
 def test_half_finished_and_failed_jobs_are_shown_unranked(make_sweep: Make) -> None:
     jobs = [
         ({"optim.lr": "1"}, "failed", [START, (0.1, 0.1)]),  # its figures are not of a whole run

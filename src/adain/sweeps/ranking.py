@@ -110,6 +110,9 @@ def _warnings(
         found.append(f"The jobs differ in more than what was swept: {_list(other)}. Their figures mix both effects.")
     if len(pairs) > 1:
         found.append("The jobs were measured on different held-out pairs, so small differences mean little.")
+    precisions = {str(job.summary["precision"]) for job in sweep.jobs if job.summary.get("precision")}
+    if len(precisions) > 1 and "trainer.precision" not in sweep.keys:
+        found.append(f"The jobs were trained in {_list(sorted(precisions))}, so small differences mean little.")
     if seeds:
         found.append("Differences between settings that are smaller than the deviation over seeds are not differences.")
     elif len(sweep.jobs) > 1:
