@@ -1,35 +1,65 @@
-"""Which arithmetic is fast here."""
+"""Which arithmetic is fast here: decided by what the device is, so the same machine always gives the same answer."""
 
 from __future__ import annotations
 
-import time
-from functools import cache
-from typing import get_args
+import os
+from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 
 from adain.choices import Arithmetic
 from adain.errors import UserError
 
+InstructionSet = Literal["amx", "avx512_bf16", "avx512", "avx2", "other"]
+"""What oneDNN, which runs torch's convolutions on a CPU, can use; ``other`` includes every processor that is not x86."""
 
-@cache  # the jobs of a sweep share one answer, whatever else the machine does meanwhile
-def fastest_precision(device: torch.device) -> str:
-    """``bf16-mixed`` where it is faster than ``32-true``, in Lightning's words.
+BF16_PAYS: dict[InstructionSet, bool] = {
+    "amx": True,  # a training step at 256 px is 3.3 times faster
+    "avx512_bf16": True,  # 2.1 times faster
+    "avx512": False,  # emulated, several times slower
+    "avx2": False,  # emulated, a hundred times slower
+    "other": False,  # not measured
+}
+"""Where bfloat16 beats float32. Measured by ``make bench bench=stages precisions=[32-true,bf16-mixed]``."""
 
-    A GPU is asked. A CPU is measured, in a twentieth of a second: one with AVX-512 or AMX bfloat16 instructions runs a
-    3x3 convolution about twice as fast with them, one without several times slower, and one without AVX-512 a hundred
-    times, which a small convolution shows at once.
+
+def instruction_set() -> InstructionSet:
+    """Return the best instruction set of this CPU that oneDNN may use: ``ONEDNN_MAX_CPU_ISA`` lowers it."""
+    cpu = torch.cpu
+    present = {
+        "amx": cpu._is_amx_tile_supported(),
+        "avx512_bf16": cpu._is_avx512_bf16_supported(),
+        "avx512": cpu._is_avx512_supported(),
+        "avx2": cpu._is_avx2_supported(),
+        "other": True,
+    }
+    order = get_args(InstructionSet)
+    allowed = order[order.index(_limit(os.environ.get("ONEDNN_MAX_CPU_ISA", ""))) :]
+    return next(name for name in allowed if present[name])
+
+
+def _limit(value: str) -> InstructionSet:
+    """Return the set that a value of ``ONEDNN_MAX_CPU_ISA`` stands for; no limit if it is none of oneDNN's."""
+    value = value.upper()
+    if value.startswith(("SSE", "AVX2")) or value == "AVX":
+        return "avx2" if value.startswith("AVX2") else "other"
+    if value in ("AVX512_CORE", "AVX512_CORE_VNNI"):
+        return "avx512"
+    if value in ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX10_1_512"):
+        return "avx512_bf16"
+    return "amx"
+
+
+def fastest_precision(device: torch.device) -> Arithmetic:
+    """Return ``bf16-mixed`` where it is faster than ``32-true``, in Lightning's words.
+
+    A GPU is asked for its capability, a CPU for its instruction set; see ``BF16_PAYS``.
     """
     if device.type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if device.type != "cpu":
-        return "32-true"
-    with torch.no_grad():
-        hopeless = _seconds(torch.bfloat16, 32) > 4 * _seconds(torch.float32, 32)
-        if hopeless or _seconds(torch.bfloat16, 128) >= 0.8 * _seconds(torch.float32, 128):
-            return "32-true"
-        return "bf16-mixed"
+        pays = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        pays = device.type == "cpu" and BF16_PAYS[instruction_set()]
+    return "bf16-mixed" if pays else "32-true"
 
 
 def memory_format(device: torch.device, precision: str) -> torch.memory_format:
@@ -49,15 +79,3 @@ def arithmetic(device: torch.device, precision: Arithmetic) -> torch.autocast:
     if precision not in get_args(Arithmetic):
         raise UserError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
-
-
-def _seconds(dtype: torch.dtype, channels: int) -> float:
-    """The fastest of a few convolutions."""
-    features = torch.ones(1, channels, channels // 4, channels // 4, dtype=dtype)
-    weight = torch.ones(channels, channels, 3, 3, dtype=dtype)
-    best = float("inf")
-    for _ in range(4):
-        start = time.perf_counter()
-        F.conv2d(features, weight, padding=1)
-        best = min(best, time.perf_counter() - start)
-    return best

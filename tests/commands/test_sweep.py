@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +14,9 @@ import pytest
 import yaml
 
 from adain.errors import UserError
+from adain.runs import precision
 from hydra_plugins.adain_sweepers import grid
+from tests.helpers import stopping
 from tests.helpers.runners import run_here
 from tests.helpers.settings import QUICK, configs
 
@@ -125,33 +125,29 @@ def test_other_values_are_no_resumption(swept: Swept) -> None:
     assert done.err.count("\n") == 1
 
 
-def test_a_job_cut_short_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
-    """SIGTERM in the second job: the sweep ends with 143, and goes on in the same folders with nothing done twice."""
-    from adain.callbacks import resumable
+def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM in the second job: the sweep ends with 143, and goes on in the same folders with nothing done twice.
 
-    real, seen = resumable.LastCheckpoint.on_train_batch_end, []
-
-    def kill_at_third(self: Any, trainer: Any, *rest: Any) -> None:
-        seen.append(trainer.global_step)
-        if len(seen) == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        real(self, trainer, *rest)
-
-    resumable.LastCheckpoint.on_train_batch_end = kill_at_third  # type: ignore[method-assign]
-    try:
-        cut = call(tmp_path, "sweep", *TINY, "optim.lr=1e-4,2e-4,3e-4")
-    finally:
-        resumable.LastCheckpoint.on_train_batch_end = real  # type: ignore[method-assign]
+    The machine that goes on would choose another precision.
+    """
+    stopping.stop_at(monkeypatch, "batch", 1, job=1)
+    monkeypatch.setattr(precision, "fastest_precision", lambda device: "bf16-mixed")
+    cut = call(tmp_path, "sweep", *TINY, stopping.TARGET, "trainer.precision=auto", "optim.lr=1e-4,2e-4,3e-4")
     assert cut.code == 143
     assert "make sweep resume=latest" in cut.out
     folder = latest(tmp_path)
     assert [summary(folder / n)["status"] for n in ("0", "1")] == ["finished", "preempted"]
     assert summary(folder / "1")["steps"] == 1
     assert not (folder / "2").exists()
+    stopping.go_on(monkeypatch)
+    monkeypatch.setattr(precision, "fastest_precision", lambda device: "32-true")
     resumed = call(tmp_path, "sweep", f"resume={folder}")
     assert resumed.code == 0, resumed.err
     assert [summary(folder / n)["status"] for n in "012"] == ["finished"] * 3
-    assert [row["step"] for row in summary(folder / "1")["history"]] == [0, 2]  # no validation at the cut
+    assert [summary(folder / n)["precision"] for n in "012"] == ["bf16-mixed"] * 3
+    assert [row["step"] for row in summary(folder / "1")["history"]] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

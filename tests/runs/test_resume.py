@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import csv
-import os
 import resource
 import shutil
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
 from adain.callbacks import resumable
-from tests.helpers.runners import Run, run_here, start, train, wait_for
-from tests.helpers.settings import QUICK
+from adain.methods.adain import AdaINMethod
+from tests.helpers import stopping
+from tests.helpers.runners import Run, latest_run, run_here, start, train
+from tests.helpers.settings import QUICK, ROOT
 
 SMALL = [
     *QUICK, "method.widths=[32,64,128]", "optim=muon", "seed=5", "trainer.max_steps=10", "data.num_workers=2", "logger=csv",
@@ -37,33 +36,52 @@ def same_decoder(a: Run, b: Run) -> bool:
     return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_cut_and_resumed_is_bit_identical(how: signal.Signals, uncut: Run, tmp_path: Path) -> None:
-    """Forgetting the position in the streams, the optimiser, the rate or the seed fails here."""
-    process = start(tmp_path, *SMALL)
-    last = tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt"
-    wait_for(last.parents[1] / "samples" / "step_000002.png")
-    time.sleep(0.1)  # the summary follows the pictures
-    os.killpg(process.pid, how)  # as a scheduler does: the loader workers hear it too
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == (143 if how == signal.SIGTERM else -9), err
-    cut = Run((tmp_path / "logs" / "latest").resolve(), process.returncode, out, err)
-    step = cut.checkpoint()["global_step"]
-    assert 2 <= step < 10, f"cut at step {step}: too late to show anything"
-    if how == signal.SIGTERM:
-        assert cut.summary["status"] == "preempted"
-        assert cut.summary["steps"] == step
-        assert "make train ckpt=last" in out
-
-    resumed = train(tmp_path, "ckpt=last")
+def assert_as_if_never_cut(resumed: Run, uncut: Run) -> None:
     assert resumed.code == 0, resumed.err
-    assert resumed.folder == cut.folder
     assert resumed.summary["status"] == "finished"
     assert resumed.checkpoint()["global_step"] == 10
     assert same_decoder(uncut, resumed)
-    assert [row["step"] for row in resumed.summary["history"]] == list(range(0, 11, 2))
-    for name in ("val/loss", "val/content"):
-        assert resumed.summary["final"][name] == uncut.summary["final"][name]
+    assert resumed.summary["history"] == uncut.summary["history"]
+    assert resumed.summary["best"] == uncut.summary["best"]
+    assert best_score(resumed) == best_score(uncut)
+
+
+@pytest.mark.parametrize(
+    ("place", "step", "kept"),
+    [("batch", 4, 4), ("batch", 5, 5), ("validation", 4, 5), ("batch", 10, 10)],
+    ids=["before a validation", "beside one", "in one", "at the last step"],
+)
+def test_told_to_stop_and_resumed_is_as_if_never_cut(
+    place: stopping.Place, step: int, kept: int, uncut: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forgetting the position in the streams, the optimizer, the rate, the seed or a validation fails here."""
+    stopping.stop_at(monkeypatch, place, step)
+    cut = train(tmp_path, *SMALL, stopping.TARGET)
+    assert cut.code == 143, cut.err
+    assert cut.checkpoint()["global_step"] == cut.summary["steps"] == kept
+    assert cut.summary["status"] == ("preempted" if kept < 10 else "finished")
+    assert "make train ckpt=last" in cut.out
+    stopping.go_on(monkeypatch)
+    resumed = train(tmp_path, "ckpt=last")
+    assert resumed.folder == cut.folder
+    assert_as_if_never_cut(resumed, uncut)
+
+
+@pytest.mark.parametrize(
+    ("place", "step", "kept"), [("validation", 4, 4), ("validation", 10, 8)], ids=["in a validation", "in the last one"]
+)
+def test_killed_and_resumed_is_as_if_never_cut(
+    place: stopping.Place, step: int, kept: int, uncut: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping.stop_at(monkeypatch, place, step, signal.SIGKILL)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where its callback is
+    process = start(tmp_path, *SMALL, stopping.TARGET)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, err
+    cut = Run(latest_run(tmp_path), 0, "", "")
+    assert cut.checkpoint()["global_step"] == kept
+    stopping.go_on(monkeypatch)
+    assert_as_if_never_cut(train(tmp_path, "ckpt=last"), uncut)
 
 
 def best_score(run: Run) -> float:
@@ -93,20 +111,107 @@ def test_a_lengthened_run_logs_every_step_once(steps: int, tmp_path: Path) -> No
     assert logged == list(range(6))
 
 
-def test_a_resumed_run_that_cannot_begin_keeps_its_figures(uncut: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "logs" / "runs" / "smoke" / "copy"
+def files(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder but locks, which hold nothing."""
+    paths = [path for path in folder.rglob("*") if path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in paths}
+
+
+def copy(uncut: Run, cwd: Path) -> Path:
+    """The run in another folder, where ``logs/latest`` is another one still."""
+    folder = cwd / "logs" / "runs" / "smoke" / "copy"
     shutil.copytree(uncut.folder, folder)
-    code, _, err = run_here("train", tmp_path, f"ckpt={folder}", "seed=6", "trainer.max_steps=12")
+    (cwd / "logs" / "newer").mkdir()
+    (cwd / "logs" / "latest").symlink_to(cwd / "logs" / "newer")
+    return folder
+
+
+def assert_refused_untouched(cwd: Path, folder: Path, words: tuple[str, ...], *says: str) -> None:
+    before = files(folder)
+    code, _, err = run_here("train", cwd, f"ckpt={folder}", "trainer.max_steps=12", *words)
     assert code == 1
-    assert "seed" in err.strip().splitlines()[-1]
-    kept = Run(folder, code, "", err).summary
-    assert kept["status"] == "failed"
-    assert kept["error"].startswith("UserError")
-    for key in ("history", "best", "final", "steps"):
-        assert kept[key] == uncut.summary[key], key
+    message = err.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    for text in says:
+        assert text in message
+    assert "Traceback" not in err
+    assert files(folder) == before
+    assert (cwd / "logs" / "latest").resolve() == (cwd / "logs" / "newer").resolve()
 
 
-def test_a_step_of_several_batches_is_cut_between_steps_and_validated_by_steps(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("seed=6",), ("seed=5", "seed=6", "method.init=")),
+        (("method.widths=[16,32,64]",), ("method.widths=[32,64,128]", "method.widths=[16,32,64]", "method.init=")),
+        (("method.style_weight=3",), ("method.style_weight=10", "method.style_weight=3")),
+        (("data.crop=64", "data.resize=64"), ("data.resize=40, data.crop=32", "data.resize=64, data.crop=64")),
+        (("data.val_pairs=4",), ("data.val_pairs=4",)),
+        (("data=sample",), ("data=synthetic", "data=sample")),
+        (("experiment=quickstart",), ("data=synthetic", "data=sample", "method.init=")),
+        (("monitor.metric=val/style",), ("monitor.metric=val/style",)),
+    ],
+    ids=lambda value: value[0].partition("=")[0] if isinstance(value, tuple) else None,
+)
+def test_what_would_make_it_another_run_is_refused_and_nothing_is_touched(
+    words: tuple[str, ...], says: tuple[str, ...], uncut: Run, tmp_path: Path
+) -> None:
+    assert_refused_untouched(tmp_path, copy(uncut, tmp_path), words, *says)
+
+
+@pytest.mark.parametrize("size", [0, 20_000])
+def test_a_cut_checkpoint_is_refused_and_nothing_is_touched(size: int, uncut: Run, tmp_path: Path) -> None:
+    folder = copy(uncut, tmp_path)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:size])
+    assert_refused_untouched(tmp_path, folder, (), str(last), "cut short", "ckpt=", "best.ckpt")
+
+
+def test_a_checkpoint_that_fits_the_words_but_not_the_network_is_refused(uncut: Run, tmp_path: Path) -> None:
+    """A run's folder whose record was lost."""
+    folder = copy(uncut, tmp_path)
+    (folder / ".hydra" / "config.yaml").unlink()
+    assert_refused_untouched(tmp_path, folder, ("method.widths=[16,32,64]",), "does not fit", "size mismatch")
+
+
+def test_a_bare_decoder_is_no_checkpoint_of_a_run(uncut: Run, tmp_path: Path) -> None:
+    folder = copy(uncut, tmp_path)
+    torch.save(uncut.decoder(), folder / "checkpoints" / "last.ckpt")
+    assert_refused_untouched(tmp_path, folder, (), "no checkpoint of a run", "method.init=")
+
+
+def test_the_record_changes_once_a_step_is_done(uncut: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copy(uncut, tmp_path)
+    before = files(folder)
+    monkeypatch.setattr(AdaINMethod, "training_step", broken)
+    with pytest.raises(RuntimeError, match="broke"):
+        run_here("train", tmp_path, f"ckpt={folder}", "trainer.max_steps=12", "logger=none")
+    assert files(folder) == before
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run_here("train", tmp_path, f"ckpt={folder}", "trainer.max_steps=12", "logger=none")
+    assert code == 0, err
+    assert "trainer.max_steps=12" in OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    assert OmegaConf.load(folder / ".hydra" / "config.yaml").trainer.max_steps == 12
+    assert (tmp_path / "logs" / "latest").resolve() == folder
+    assert Run(folder, code, "", err).summary["steps"] == 12
+
+
+def broken(*args: Any) -> Any:
+    raise RuntimeError("broke")
+
+
+def test_a_run_without_steps_left_keeps_its_figures(uncut: Run, tmp_path: Path) -> None:
+    folder = copy(uncut, tmp_path)
+    code, out, err = run_here("train", tmp_path, f"ckpt={folder}", "logger=none")
+    assert code == 0, err
+    assert "it had made its 10 steps already" in out
+    assert Run(folder, code, out, err).summary == uncut.summary
+
+
+def test_a_step_of_several_batches_is_cut_between_steps_and_validated_by_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     several = [*SMALL, "trainer.accumulate_grad_batches=3", "data.batch_size=1", "trainer.max_steps=4", "logger=none"]
     folders = [tmp_path / name for name in ("whole", "cut")]
     for folder in folders:
@@ -114,33 +219,23 @@ def test_a_step_of_several_batches_is_cut_between_steps_and_validated_by_steps(t
     whole = train(folders[0], *several)
     assert whole.code == 0, whole.err
     assert [row["step"] for row in whole.summary["history"]] == [0, 2, 4]
-    stop = "+callbacks.stop._target_=tests.runs.test_resume.StopInAStep"
-    cut = train(folders[1], *several, stop)
+    stopping.stop_at(monkeypatch, "batch", 4)  # after the first of the three batches of the second step
+    cut = train(folders[1], *several, stopping.TARGET)
     assert cut.code == 143, cut.err
     assert cut.checkpoint()["global_step"] == 2
+    stopping.go_on(monkeypatch)
     resumed = train(folders[1], "ckpt=last")
     assert resumed.code == 0, resumed.err
     assert same_decoder(whole, resumed)
+    assert resumed.summary["history"] == whole.summary["history"]
 
 
-class StopInAStep(pl.Callback):
-    """Tells the run to stop after the first of the three batches of its second step."""
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if batch_idx == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def test_ctrl_c_is_as_good(tmp_path: Path) -> None:
-    process = start(tmp_path, *SMALL, "logger=none")
-    wait_for(tmp_path / "logs" / "latest" / "checkpoints" / "last.ckpt")
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    assert Run((tmp_path / "logs" / "latest").resolve(), 130, out, err).summary["status"] == "preempted"
+def test_ctrl_c_is_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping.stop_at(monkeypatch, "batch", 3, signal.SIGINT)
+    cut = train(tmp_path, *SMALL, "logger=none", stopping.TARGET)
+    assert cut.code == 130, cut.err
+    assert cut.summary["status"] == "preempted"
+    assert cut.checkpoint()["global_step"] == 3
 
 
 def test_a_finished_run_is_lengthened_with_its_own_configuration(uncut: Run) -> None:

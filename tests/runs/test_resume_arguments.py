@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from omegaconf import OmegaConf
 
 from adain.errors import UserError
 from adain.preflight.compose import preflight
-from adain.runs.resume import rewrite_arguments, settled_precision
+from adain.runs.resume import rewrite_arguments
 
 OWN = ["experiment=smoke", "trainer.max_steps=6", "optim.lr=2e-4"]
 
@@ -176,11 +175,3 @@ def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(
     (tmp_path / "logs" / "latest").symlink_to(failed, target_is_directory=True)
     with pytest.raises(UserError, match="give ckpt=logs/runs/smoke/2026-01-01/checkpoints/best.ckpt"):
         rewritten(monkeypatch, "ckpt=last")
-
-
-@pytest.mark.parametrize(("device", "settled"), [("cpu", "bf16-mixed"), ("cuda", None)])
-def test_a_resumed_run_keeps_the_precision_that_was_measured(device: str, settled: str | None, run: Path) -> None:
-    checkpoint = run / "checkpoints" / "last.ckpt"
-    assert settled_precision(checkpoint, device) is None
-    (run / "summary.json").write_text(json.dumps({"precision": "bf16-mixed", "device": "cpu"}))
-    assert settled_precision(checkpoint, device) == settled

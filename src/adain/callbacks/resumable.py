@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
 
 from adain.callbacks.progress import say
 from adain.errors import UserError
@@ -20,7 +22,9 @@ class LastCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` every few steps, at the end, and when the run is told to stop.
 
     What is written before a validation, for that may fail, is written again after it: only then is it known whether the
-    step is the best. As a ``Checkpoint`` this comes after the other callbacks, and after those given before it.
+    step is the best. A run that was cut between the two makes up for the validation when it goes on. The last step is
+    written after its validation only: a run without steps left to train could not make up for it. As a ``Checkpoint`` this
+    comes after the other callbacks, and after those given before it.
 
     SIGTERM and SIGINT (Ctrl-C) let the step in progress end, so the checkpoint is always of a whole step; a second
     Ctrl-C ends the run at once. Files appear whole or not at all. Of several ranks it is enough that one is told. So does
@@ -38,15 +42,27 @@ class LastCheckpoint(Checkpoint):
         self.path, self.every_n_steps = Path(folder) / "last.ckpt", every_n_steps
         self.received: signal.Signals | None = None
         self._saved_at = -1
+        self._validated_at: int | None = None  # None: unknown, a checkpoint of version 0.1
         self._handlers: dict[signal.Signals, Any] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the step of the last validation."""
+        return {"validated_at": self._validated_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Recall the step of the last validation."""
+        self._validated_at = state_dict["validated_at"]
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listens for the signals, in place of Lightning, which would break off inside a step."""
+        """Listens for the signals, in place of Lightning, which would break off inside a step. Makes up for a validation."""
         self._saved_at = trainer.global_step
         self.path = trainer.strategy.broadcast(self.path)  # the folder of rank 0
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             if number != signal.SIGUSR2 or callable(signal.getsignal(number)):
                 self._handlers[number] = signal.signal(number, self._receive)
+        step = trainer.global_step
+        if step and self._validated_at is not None and self._validated_at < step and _is_due(trainer):
+            _validate(trainer)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
@@ -64,21 +80,26 @@ class LastCheckpoint(Checkpoint):
             told = torch.tensor(int(self.received or 0), device=pl_module.device)
             most = int(trainer.strategy.reduce(told, reduce_op="max"))
             self.received = signal.Signals(most) if most else None
+        last = step == trainer.max_steps and trainer.enable_validation
         if self.received is not None:
             say(f"{self.received.name} at step {step}: writing {self.path} and stopping")
             trainer.should_stop = True
-            trainer.limit_val_batches = 0  # a scheduler kills soon: no last validation
-        if self.received is not None or step % self.every_n_steps == 0:
+            if not last:
+                trainer.limit_val_batches = 0  # a scheduler kills soon: the validation is made up for later
+        if not last and (self.received is not None or step % self.every_n_steps == 0):
             self._save(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves anew what was saved before a validation that the interval asked for."""
-        if trainer.global_step == self._saved_at and _is_due(trainer):
-            self._save(trainer, anew=True)
+        self._validated_at = trainer.global_step
+        step = trainer.global_step
+        if trainer.state.fn == TrainerFn.FITTING and step in (self._saved_at, trainer.max_steps) and _is_due(trainer):
+            self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the end, and anew what was saved before a last validation beside the interval."""
-        self._save(trainer, anew=self.received is None and not _is_due(trainer))
+        """Saves the end, unless it is saved."""
+        if trainer.global_step != self._saved_at:
+            self._save(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Gives the signals back."""
@@ -90,11 +111,34 @@ class LastCheckpoint(Checkpoint):
         """Gives the signals back: Lightning tears no callback down then, and the next job of a sweep must hear them."""
         self.teardown(trainer, pl_module, "fit")
 
-    def _save(self, trainer: pl.Trainer, anew: bool = False) -> None:
-        if trainer.global_step == self._saved_at and not anew:
-            return
+    def _save(self, trainer: pl.Trainer) -> None:
         save_checkpoint(trainer, self.path)
         self._saved_at = trainer.global_step
+
+
+class FirstStep(pl.Callback):
+    """Calls a function once, on rank 0, when the first optimizer step of this process is done.
+
+    Args:
+        then: The function.
+    """
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then: Callable[[], None] | None = then
+        self._start = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Notes the step that a resumed run begins with."""
+        self._start = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Calls it."""
+        if self._then is not None and trainer.global_step > self._start:
+            if trainer.is_global_zero:
+                self._then()
+            self._then = None
 
 
 def _is_due(trainer: pl.Trainer) -> bool:
@@ -105,6 +149,15 @@ def _is_due(trainer: pl.Trainer) -> bool:
     """
     every = trainer.val_check_batch  # a whole number: our intervals are in steps
     return isinstance(every, int) and trainer.global_step * trainer.accumulate_grad_batches % every == 0
+
+
+def _validate(trainer: pl.Trainer) -> None:
+    """Runs a validation before the next step, as Lightning's training loop runs one between two steps."""
+    loop = trainer.fit_loop.epoch_loop.val_loop
+    loop.restarting = False  # the whole of it
+    trainer.validating = True
+    loop.run()
+    trainer.training = True
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:

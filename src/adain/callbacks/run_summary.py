@@ -48,7 +48,6 @@ class RunSummary(pl.Callback):
         self.status, self.error = "running", ""
         self._start = self.began = time.time()
         self.first_step: float | None = None
-        self._training = False
         self._rate: dict[str, float] = {}
         self._train: dict[str, float] = {}
 
@@ -60,7 +59,6 @@ class RunSummary(pl.Callback):
         rate = float(schedulers[0].base_lrs[0]) if schedulers else None  # scaled, not scheduled
         self._rate = {name: value for name, value in (("batch", batch), ("lr", rate)) if value is not None}
         self._recall(trainer)
-        self._training = True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -89,23 +87,28 @@ class RunSummary(pl.Callback):
         self.write(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The run ended as it should, or was told to stop."""
-        if not self.history:  # nothing was left to train: cut after its last step
+        """The run ended as it should, or was told to stop. One that had no step left keeps the figures of those before."""
+        if self._untouched(trainer):
             self._recall(trainer)
+            if trainer.is_global_zero:
+                mark(self.path.parent, "finished")
+            return
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         stopped = any(isinstance(c, LastCheckpoint) and c.received for c in callbacks)
+        stopped = stopped and trainer.global_step < trainer.max_steps
         pruned = any(isinstance(c, PruneTrial) and c.pruned for c in callbacks)
         self.finish(trainer, "preempted" if stopped else "pruned" if pruned else "finished")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """The run broke off."""
+        """The run broke off. One that could not go on stays as it was: nothing new is known of it."""
+        if self._untouched(trainer):
+            return
         self.error = f"{type(exception).__name__}: {exception}"
-        status = "preempted" if isinstance(exception, KeyboardInterrupt) else "failed"
-        if trainer.ckpt_path and not self._training:  # a resumed run, whose figures are all in the file still
-            if trainer.is_global_zero:
-                mark(self.path.parent, status, self.error)
-        else:
-            self.finish(trainer, status)
+        self.finish(trainer, "preempted" if isinstance(exception, KeyboardInterrupt) else "failed")
+
+    def _untouched(self, trainer: pl.Trainer) -> bool:
+        """Whether the run was to go on but has not made a step of its own."""
+        return bool(trainer.ckpt_path) and self.first_step is None and self.path.is_file()
 
     def finish(self, trainer: pl.Trainer, status: str) -> None:
         """Writes the last word, here and in W&B."""
@@ -153,7 +156,7 @@ class RunSummary(pl.Callback):
         write_whole(self.path, json.dumps(summary, indent=2) + "\n")
 
 
-def mark(folder: Path, status: str, error: str) -> None:
+def mark(folder: Path, status: str, error: str | None = None) -> None:
     """Says in ``summary.json`` how a run ended, whatever it said before, and keeps its figures."""
     path = folder / "summary.json"
     found = json.loads(path.read_text()) if path.is_file() else {"steps": 0, "final": {}, "best": {}, "history": []}

@@ -22,7 +22,13 @@ from adain.preflight.strategy import SHARDING, check_strategy, device_count, lau
 from adain.runs.began import began
 from adain.runs.outcome import compare, point_latest, report, say_shared, write_pairs
 from adain.runs.ranks import is_rank, run_ranks, serve
-from adain.runs.resume import requeued, rewrite_arguments, settled_precision
+from adain.runs.resume import (
+    check_loads,
+    check_unchanged,
+    requeued,
+    rewrite_arguments,
+    write_record,
+)
 from adain.runs.session import Stopped, alone, say_stopped, stoppable
 
 _LOST = re.compile(r"gloo|NCCL|pair closure|[Cc]onnection (closed|reset)|[Tt]imed out|[Tt]imeout")
@@ -50,6 +56,8 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     since, folder = began(), Path(HydraConfig.get().runtime.output_dir)
     check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
     requeued(config, folder)
+    if config.ckpt is not None:
+        check_unchanged(config, folder)
     if strategy_kind(config) != "single" and launched_outside() is None:
         if extra:
             raise UserError(
@@ -73,6 +81,7 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
     from hydra.utils import instantiate
 
     from adain.callbacks.one_start import OneStart
+    from adain.callbacks.resumable import FirstStep
     from adain.callbacks.run_summary import RunSummary, close_wandb, log_configuration
     from adain.data.sources import FolderSource
     from adain.memory import keep_freed_memory
@@ -83,12 +92,14 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
     pl.seed_everything(config.seed, workers=True, verbose=False)
     code, compared, received, trainer = 1, None, None, None
     try:
-        loggers = list(instantiate(config.logger).values())  # first: what fails from here on is marked failed in W&B
-        log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
         datamodule = instantiate(config.data)
         if (one := OmegaConf.select(config, "method.style")) is not None:
             datamodule.style = FolderSource(one)  # a network of one style is shown beside that, not beside others
         method = instantiate(config.method)
+        if config.ckpt is not None:
+            check_loads(Path(config.ckpt), method, datamodule)
+        loggers = list(instantiate(config.logger).values())  # what fails from here on is marked failed in W&B
+        log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
         if config.compile:
             from adain.compiling import compiled
 
@@ -98,13 +109,21 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         if summary:
             summary.began = since
         start = OneStart(datamodule.draw if config.ckpt is None else None)
-        trainer = build_trainer(config, loggers, [start, *callbacks.values(), *extra])
-        if trainer.is_global_zero:
+
+        def record() -> None:
             point_latest(Path(config.logs) / "latest", folder)
+            write_pairs(folder / "held_out.csv", datamodule.held_out.names)
+            if config.ckpt is not None:
+                write_record(config, folder)
+
+        later = [] if config.ckpt is None else [FirstStep(record)]
+        trainer = build_trainer(config, loggers, [start, *callbacks.values(), *extra, *later])
+        if trainer.is_global_zero:
             print(f"run: {folder}  ({trainer.strategy.root_device}, precision {trainer.precision})")
         datamodule.setup()
         if trainer.is_global_zero:
-            write_pairs(folder / "held_out.csv", datamodule.held_out.names)
+            if config.ckpt is None:
+                record()
             say_shared(datamodule, ("content", "style") if one is None else ("content",))
         device = trainer.strategy.root_device
         if strategy_kind(config) not in SHARDING:  # they cut and send contiguous weights only
@@ -113,17 +132,14 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         if config.ckpt is None:
             trainer.validate(method, datamodule, verbose=False)
         trainer.fit(method, datamodule, ckpt_path=config.ckpt)
-        if (
-            summary
-            and summary.first_step is None
-            and trainer.is_global_zero
-            and trainer.global_step >= trainer.max_steps
-        ):
+        idle = config.ckpt is not None and summary is not None and summary.first_step is None
+        if idle and trainer.is_global_zero and trainer.global_step >= trainer.max_steps:
             print(f"it had made its {trainer.global_step} steps already: a larger trainer.max_steps goes on with it")
         received = callbacks["last"].received if "last" in callbacks else None
         code = 128 + received if received else 0
-        if config.compare_with is not None and not received and trainer.is_global_zero:
-            losses = compare(config.compare_with, method.to(trainer.strategy.root_device), datamodule)
+        if config.compare_with is not None and not received and not idle and trainer.is_global_zero:
+            with trainer.precision_plugin.val_step_context():  # measured as the run's own were
+                losses = compare(config.compare_with, method.to(device), datamodule)
             compared = None if losses is None else (config.compare_with, losses)
             if losses is not None and "summary" in callbacks:
                 callbacks["summary"].compared(trainer, *losses)
@@ -163,16 +179,14 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from pytorch_lightning.callbacks import ProgressBar
 
-    from adain.precision import fastest_precision
+    from adain.runs.precision import settle_precision
 
     if not config.trainer.enable_progress_bar:  # Lightning refuses a bar that it is told not to show
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     precision = config.trainer.precision
     if precision == "auto":
         on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
-        device = "cuda" if on_gpu else "cpu"
-        before = None if config.ckpt is None else settled_precision(Path(config.ckpt), device)
-        precision = before or fastest_precision(torch.device(device))
+        precision = settle_precision(config.ckpt and Path(config.ckpt), "cuda" if on_gpu else "cpu")
     interval = config.trainer.val_check_interval * config.trainer.accumulate_grad_batches  # Lightning counts batches
     # Lightning would take any process inside a SLURM job for one of several that srun started.
     ours = launched_outside() is None or "ADAIN_RANKS" in os.environ
