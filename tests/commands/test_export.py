@@ -147,17 +147,38 @@ def test_safetensors_alone_needs_no_onnx(
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"decoder.safetensors", "MODEL_CARD.md"}
 
 
+@pytest.mark.parametrize("largest", [float("nan"), 0.5])
 def test_a_graph_that_differs_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    largest: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Whatever stands before and after it in the list."""
     from adain import export
 
-    wrong = [export.Difference("transfer", (1, 16, 16), float("nan"))]
-    monkeypatch.setattr(export, "compare", lambda *_: wrong)
+    fine = export.Difference("style_encoder", (1, 16, 16), 1e-6)
+    wrong = export.Difference("transfer", (1, 16, 16), largest)
+    monkeypatch.setattr(export, "compare", lambda *_: [fine, wrong, fine])
     monkeypatch.setattr(export, "_write_graph", lambda module, path, *_: path.write_bytes(b"graph"))
     said = failed(capsys, "decoder=reference", f"out={tmp_path / 'out'}", f"logs={tmp_path}")
-    assert "transfer.onnx differs from PyTorch by nan at 1 x 16 x 16" in said
+    assert f"transfer.onnx differs from PyTorch by {largest:.2g} at 1 x 16 x 16" in said
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_is_no_number_is_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    from adain import export
+
+    class Session:
+        """The first graph's second output is no number; the other is right."""
+
+        def __init__(self, path: Path, providers: list[str]) -> None: ...
+
+        def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            zero = np.zeros((1, 1), np.float32)
+            return [feed["picture"]] if "mean" in feed else [zero, zero + np.nan]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    statistics = torch.zeros(1, 1), torch.zeros(1, 1)
+    found = export.compare(lambda style: statistics, lambda picture, *_: picture, Path(), Path())  # type: ignore[arg-type]
+    assert {(one.graph, str(one.largest)) for one in found} == {("style_encoder", "nan"), ("transfer", "0.0")}
 
 
 def test_an_out_that_is_a_file_is_a_users_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
