@@ -25,7 +25,7 @@ from adain.data.plan import Job, Plan, list_styles
 from adain.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylise
 from adain.errors import UserError
 from adain.stylize import Stylizer
-from tests.helpers.pictures import draw
+from tests.helpers.pictures import draw, smooth
 
 SIZES = [(24, 20), (31, 17), (24, 20), (16, 40), (24, 20), (24, 20)]
 
@@ -144,6 +144,26 @@ def test_alpha_is_the_strength_of_the_style(count: int, painter: Painter, monkey
         assert np.abs(np.asarray(picture, int) - np.asarray(full, int)).max() > 20
 
 
+def test_sizes_are_recorded_as_they_were_and_as_they_became(
+    folders: tuple[Path, Path], painter: Painter, tmp_path: Path
+) -> None:
+    for row in made(tmp_path, folders, painter, size=16, crop=16):
+        assert row["content_size"] == list(Image.open(folders[0] / row["content"]).size)
+        assert row["output_size"] == list(Image.open(tmp_path / row["output"]).size) == [16, 16]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_pictures_are_made_in_the_precision_that_is_asked_for(count: int, painter: Painter) -> None:
+    """Rounded, by a grey level or so, whether alone or in a batch."""
+    rounded = Painter("reference", device="cpu", precision="bf16-mixed")
+    contents = [np.asarray(smooth(seed, (48, 40))) for seed in range(count)]
+    styles = [painter.stylizer.encode_style(smooth(9, (40, 48)))] * count
+    exact, made = (
+        np.stack([np.asarray(one, float) for one in own.paint(contents, styles)]) for own in (painter, rounded)
+    )
+    assert 0.05 < np.abs(exact - made).mean() < 2
+
+
 def test_shards_make_the_same(
     plain: tuple[Path, list[dict[str, Any]]], folders: tuple[Path, Path], painter: Painter, tmp_path: Path
 ) -> None:
@@ -175,6 +195,9 @@ def test_contents_are_resized_and_cropped_and_styles_only_reduced(tmp_path: Path
     assert read.style is not None
     assert (read.size, read.pixels.shape, read.style.pixels.shape) == ((40, 60), (24, 24, 3), (48, 32, 3))
     assert reader.read_style(1).pixels.shape == (30, 20, 3)
+    limited = Reader(content, style, ["large.png", "small.png"], size=32, max_pixels=60 * 40 - 1)
+    assert limited[Request(Job("a.jpg", 0, 1, "a.jpg"), with_style=False)].reason == "60 x 40 is over max_pixels=2399"
+    assert limited.read_style(0).name == "small.png"  # the other has 64 x 96
     whole = np.asarray(read_picture(content / "a.jpg", 32))
     assert np.array_equal(read.pixels, whole[12:36, 4:28])
 

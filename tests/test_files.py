@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.files import lock, replacing, write_whole
+from adain.files import existing, lock, replacing, write_whole
 
 
 def test_the_old_content_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -39,3 +39,10 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with lock(tmp_path / "l") as again:
         assert again
+
+
+def test_the_nearest_folder_that_is_there(tmp_path: Path) -> None:
+    """A link that leads nowhere is there: a folder cannot be made in its place."""
+    (tmp_path / "broken").symlink_to(tmp_path / "gone")
+    assert existing(tmp_path / "a" / "b") == existing(tmp_path) == tmp_path
+    assert existing(tmp_path / "broken" / "a") == tmp_path / "broken"

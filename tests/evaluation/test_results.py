@@ -67,6 +67,19 @@ def test_only_pairs_that_both_have_are_compared(tmp_path: Path) -> None:
     assert set(found["metrics"]) == {"style_loss_mean", "ssim"}
 
 
+def test_figures_of_whole_sets_are_compared_where_the_pairs_are_the_same(tmp_path: Path) -> None:
+    """Not where one of the two has more: each is one number for all of its pairs."""
+    first = evaluation(tmp_path / "first", PAIRS, LOSS, SSIM)
+    same = evaluation(tmp_path / "same", PAIRS, LOSS, SSIM)
+    less = evaluation(tmp_path / "less", PAIRS[:3], LOSS[:3], SSIM[:3])
+    for folder, fid in ((first, 5.0), (same, 3.0), (less, 3.0)):
+        (folder / "results.json").write_text(json.dumps({"metrics": {"fid": {"mean": fid}}}))
+    found = compare_evaluations(first, same, 200, 0)["metrics"]["fid"]
+    assert (found["first"], found["second"], found["difference"], found["p"]) == (5.0, 3.0, 2.0, None)
+    for one, other in ((first, less), (less, first)):
+        assert "fid" not in compare_evaluations(one, other, 200, 0)["metrics"]
+
+
 @pytest.mark.parametrize(("key", "other"), [("size", 128), ("crop", True), ("encoder", "e2")])
 def test_figures_of_another_size_crop_or_encoder_are_refused(key: str, other: Any, tmp_path: Path) -> None:
     folders = [
