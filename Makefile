@@ -9,7 +9,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-COMMANDS := help setup train sweep report stylize stylize-dataset export evaluate compare bench doctor gallery demo watch test \
+COMMANDS := help setup train sweep report stylize stylize-dataset export evaluate compare bench doctor gallery demo watch test test-slow \
 	coverage lint check lock clean
 .PHONY: $(COMMANDS)
 
@@ -114,20 +114,24 @@ demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder
 watch: $(READY) ## the terminal dashboard over the local W&B runs
 	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)
 
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+QUICK = -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test: $(READY) ## the tests, in six minutes on two cores; ARGS='-m ""' adds the slow ones, which start servers and several processes
-	@$(PYTEST) $(ARGS)
+test: $(READY) ## the tests, in six minutes on two cores, without the slow ones; ARGS='-k word' picks
+	@$(PYTEST) $(QUICK) $(ARGS)
+
+test-slow: $(READY) ## the slow tests, which start servers, queues and several processes: a quarter of an hour; CI runs them nightly
+	@$(PYTEST) -m slow $(ARGS)
 
 coverage: $(READY) ## the tests with coverage of src/: half as long again
-	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-check: lint test ## everything CI runs
+check: lint test ## everything CI runs on a push
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
