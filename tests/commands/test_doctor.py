@@ -34,7 +34,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     (tmp_path / "content" / "3.png").write_bytes((tmp_path / "content" / "2.png").read_bytes())
     Image.new("L", (80, 80), 99).save(tmp_path / "style" / "4.png")
     monkeypatch.chdir(tmp_path)
-    return ["experiment=smoke", "data=folders", "data.content=content", "data.style=style", "data.num_workers=0"]
+    folders = ["data=folders", "data.content=content", "data.style=style"]
+    return ["experiment=smoke", "trainer.precision=32-true", *folders, "data.num_workers=0"]
 
 
 def report(*overrides: str) -> tuple[int, dict[str, Any]]:
