@@ -130,6 +130,9 @@ def test_every_kind_comes_back_as_it_came_with_the_same_picture(stylizer: Styliz
     as_bytes = stylizer.stylize(array, style)
     assert (as_bytes.dtype, as_bytes.shape) == (np.uint8, array.shape)
     np.testing.assert_allclose(as_bytes.astype(int), wanted, atol=1)
+    stacked = stylizer.stylize(np.stack([array, array[::-1]]), style)
+    assert (stacked.dtype, stacked.shape) == (np.uint8, (2, *array.shape))
+    np.testing.assert_allclose(stacked[0].astype(int), wanted, atol=1)
     as_doubles = stylizer.stylize(array / 255, style / 255)
     assert as_doubles.dtype == np.float64
     np.testing.assert_allclose(as_doubles * 255, wanted, atol=0.6)

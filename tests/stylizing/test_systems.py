@@ -79,7 +79,7 @@ def test_a_system_is_given_content_style_and_strength() -> None:
     content, style = (random.integers(0, 256, (*size, 3), np.uint8) for size in ((20, 24), (26, 30)))
     style[..., 1:] //= 3  # reddish
     photo, painting = Image.fromarray(content), Image.fromarray(style)
-    picture, colour = (torch.from_numpy(array).permute(2, 0, 1)[None] / 255 for array in (content, style))
+    picture, wanted = (torch.from_numpy(array).permute(2, 0, 1)[None] / 255 for array in (content, style))
     system = Noting()
     stylizer = MethodStylizer(system)  # type: ignore[arg-type]
 
@@ -94,8 +94,8 @@ def test_a_system_is_given_content_style_and_strength() -> None:
     stylizer.stylize(photo, styles=[painting], preserve_color="coral")
     (plain, seen, alpha), (_, encoded, full), (_, moved, _) = system.asked
     assert (encoded, alpha, full) == ("encoded before", 0.3, 1.0)
-    torch.testing.assert_close((plain, seen), (picture, colour))
-    torch.testing.assert_close(moved, coral(colour, colours(picture)))
+    torch.testing.assert_close((plain, seen), (picture, wanted))
+    torch.testing.assert_close(moved, coral(wanted, colours(picture)))
 
 
 @pytest.mark.parametrize("given", ["tile=64", "precision=bf16-mixed"])

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("av", reason="needs the extra `video`")
 
 from omegaconf import DictConfig
+from PIL import Image
 
 from adain.preflight.compose import compose_config
 from adain.stylizing.found import Found
@@ -45,3 +46,31 @@ def test_an_interrupted_video_says_what_it_has_kept(
 def test_a_camera_promises_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     interrupted_after(100, "camera:0", monkeypatch)
     assert "kept" not in capsys.readouterr().err
+
+
+def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("adain.video.clip.stylize_video", lambda *args, **options: asked.append(options))
+    monkeypatch.setattr("adain.dataset.weights_digest", lambda decoder: "digest")
+    words = [
+        "content=a.mp4", "styles=[x.png,y.png]", "weights=[2,1]", "temporal=0.3", "side=64", "seconds=2.5", "crf=30",
+        "batch_size=4", "max_pixels=999", "extrapolate=true",
+    ]  # fmt: skip
+    config: DictConfig = compose_config("stylize", words)
+    styles = [tmp_path / "x.png", tmp_path / "y.png"]
+    job = Job(
+        Found(tmp_path / "a.mp4", Path("a.mp4"), None, True), tuple(Found(s, Path(s.name)) for s in styles), Path()
+    )
+    white, grey = (Image.new("L", (4, 4), level) for level in (255, 128))
+    for texts, masks in (("xy", [white, white]), ("xz", [white, white]), ("xy", [white, grey]), ("xy", [white, white])):
+        for style, text in zip(styles, texts, strict=True):
+            style.write_text(text)
+        make_video(job, config, SimpleNamespace(decoder=None), [], masks, "luminance", 128)  # type: ignore[arg-type]
+    wanted = {
+        "weights": [2.0, 1.0], "temporal": 0.3, "side": 64, "seconds": 2.5, "crf": 30, "batch_size": 4, "max_pixels": 999,
+        "extrapolate": True, "preserve_color": "luminance", "tile": 128,
+    }  # fmt: skip
+    assert {key: asked[0][key] for key in wanted} == wanted
+    first, style, mask, again = (options["settings"] for options in asked)
+    assert again == first
+    assert first not in (style, mask)

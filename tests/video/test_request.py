@@ -81,3 +81,26 @@ def test_every_audio_stream_is_kept(tmp_path: Path) -> None:
             if packet.size:
                 heard[made.streams.audio.index(packet.stream)].append(bytes(packet))
     assert heard == [audio_of(clip) for clip in clips]
+
+
+def test_the_quality_is_the_one_asked_for_in_vp9_too(tmp_path: Path) -> None:
+    source, sizes = write(tmp_path / "in.mp4", moving(4), audio=None), []
+    for crf in (4, 40):
+        stylize_video(Copy(), source, tmp_path / "out.webm", [STYLE], crf=crf)
+        sizes.append((tmp_path / "out.webm").stat().st_size)
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_the_change_from_frame_to_frame_is_of_neighbors_in_any_batches(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", moving(7), audio=None)
+    found = [stylize_video(Copy(), source, tmp_path / "out.mp4", [STYLE], batch_size=size).change for size in (1, 3, 7)]
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+    assert found[2] == pytest.approx(found[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (64, 48)])
+def test_the_shorter_side_is_reduced_and_never_enlarged(size: tuple[int, int], tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", moving(2, size), audio=None)
+    for side, wanted in ((24, (size[0] // 2, size[1] // 2)), (48, size), (60, size)):
+        report = stylize_video(Copy(), source, tmp_path / "out.mp4", [STYLE], side=side)
+        assert (report.width, report.height) == wanted

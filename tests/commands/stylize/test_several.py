@@ -121,18 +121,18 @@ def test_all_together_on_the_real_networks(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_grid(grid: str, rows: int, columns: int, copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
     mix = "styles" if grid == "corners" else "style"
     styles = "style=style.png" if grid == "alpha" else f"{mix}=[style.png,content.png]"
-    call(monkeypatch, "content=content.png", styles, f"grid={grid}", "cell=32")
+    call(monkeypatch, "content=content.png", styles, f"grid={grid}", "cell=32", "alpha=0.6")
     (name,) = written(Path("logs/stylized"))
     assert name == ("content_style_alpha.png" if grid == "alpha" else f"content_style+content_{grid}.png")
     sheet = Image.open(Path("logs/stylized", name))
     assert sheet.size == (columns * (32 + 6) + 6, rows * (23 + 6 + 18) + 6)
-    if grid == "alpha":
-        assert [options["alpha"] for options in copying.asked] == [0, 0.25, 0.5, 0.75, 1]
-    elif grid == "styles":
+    alphas = [options["alpha"] for options in copying.asked]
+    assert alphas == ([0, 0.25, 0.5, 0.75, 1] if grid == "alpha" else [0.6] * len(alphas))
+    if grid == "styles":
         one, other = (options["styles"] for options in copying.asked)
         assert len(one) == len(other) == 1
         assert one[0] is not other[0]
-    else:
+    elif grid == "corners":
         assert [options["weights"] for options in copying.asked] == [
             (1, 0),
             (0.75, 0.25),
