@@ -53,6 +53,7 @@ def test_writes_what_it_says(first: tuple[Path, str]) -> None:
         found = results["metrics"][name]
         assert found["mean"] == pytest.approx(np.mean([float(row[name]) for row in rows]))
         assert found["low"] <= found["mean"] <= found["high"]
+        assert found["higher_is_better"] == (name == "ssim")
     assert results["metrics"]["frechet_vgg19"]["mean"] > 0
     assert "rank-deficient" in results["notes"][0]
     assert "lpips and fid cannot be measured" in results["left_out"]["artfid"]
@@ -93,7 +94,9 @@ def test_finished_outputs_give_the_figures_of_their_decoder(first: tuple[Path, s
     assert code == 0, text
     code, text = evaluate(folders, *ALL, "crop=false", "outputs=whole/outputs", "out=theirs", "against=whole")
     assert code == 0, text
-    found = json.loads((folders / "theirs" / "comparison.json").read_text())["metrics"]
+    comparison = json.loads((folders / "theirs" / "comparison.json").read_text())
+    assert (comparison["first"], comparison["second"]) == ("theirs", "whole")
+    found = comparison["metrics"]
     assert found["ssim"]["first"] == pytest.approx(found["ssim"]["second"], abs=1e-3)  # but for 8 bits
     assert found["content_loss"]["first"] == pytest.approx(found["content_loss"]["second"], rel=0.02)
 

@@ -46,7 +46,7 @@ class Level:
         return 255 * pictures[self.which].mean((1, 2, 3))
 
 
-def mean_colours(picture: Tensor) -> Tensor:
+def mean_colors(picture: Tensor) -> Tensor:
     """Something of every picture, as wide as the features of ``frechet_vgg19``."""
     return torch.nn.functional.pad(picture.mean((2, 3)), (0, 509))
 
@@ -68,7 +68,7 @@ def evaluated(pairs: list[Pair], encoder: Encoder, tmp_path: Path) -> Callable[.
 
     def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[Store, Panel, Gallery]:
         figures: Any = {name: Level(which) for which, name in enumerate(("of output", "of content", "of style"))}
-        panel = Panel(Sight(encoder), figures, {"frechet_vgg19": mean_colours})
+        panel = Panel(Sight(encoder), figures, {"frechet_vgg19": mean_colors})
         store, gallery = Store(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
         store.open({}, pairs)
         measure(pairs, store, panel, gallery, lambda: system, alpha, batch_size)
@@ -100,7 +100,7 @@ def test_the_distance_is_of_all_outputs_to_the_distinct_styles(
     styles, outputs = list(STYLES.values()), [(c + s) / 2 for s in STYLES.values() for c in CONTENTS.values()]
     expected = FrechetDistance(512)
     for levels, real in ((styles, True), (outputs, False)):
-        expected.update(mean_colours(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 1, 1) / 255), real=real)
+        expected.update(mean_colors(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 1, 1) / 255), real=real)
     assert found == pytest.approx(float(expected.compute()), rel=1e-4)
 
 
