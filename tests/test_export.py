@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from adain.decoder import Decoder, Trained, load_decoder
 from adain.encoder import CONVOLUTIONS, Encoder
 from adain.errors import UserError
-from adain.export import compare, write_onnx, write_safetensors
+from adain.export import card, compare, write_onnx, write_safetensors
 from adain.transfer import StyleEncoder, Transfer
 
 _KEYS = (0, 2, 5, 7, 10, 12, 14, 16, 19)
@@ -75,3 +75,12 @@ def test_an_unknown_encoder_is_a_users_message(trained: Trained, tmp_path: Path)
     save_file(trained.decoder.state_dict(), tmp_path / "new.safetensors", {"encoder": "vgg99"})
     with pytest.raises(UserError, match=r"new\.safetensors belongs to the encoder 'vgg99'"):
         load_decoder(tmp_path / "new.safetensors")
+
+
+def test_the_card_gives_each_decoder_its_own_licence_and_pictures(trained: Trained) -> None:
+    reference, shipped, own = (card(trained, source, []) for source in ("reference", "shipped", "runs/a.ckpt"))
+    assert "licence: MIT (naoto0804/pytorch-AdaIN)\n" in reference
+    assert "licence: MIT (naoto0804/pytorch-AdaIN, trained on by this project)\n" in shipped
+    assert "MIT" not in own
+    assert ["non-commercial research" in text for text in (reference, shipped, own)] == [False, True, False]
+    assert all("torchvision's VGG-19" in text for text in (reference, shipped, own))

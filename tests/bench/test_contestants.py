@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from adain.bench import contestants, training
+from adain.bench import contestants, machine, training
 from adain.bench.contestants import PORT, measure
 from adain.bench.floors import floor_seconds, stage_work
 from adain.bench.machine import Rates
@@ -53,3 +53,11 @@ def test_a_turn_of_several_steps_is_divided_by_them(monkeypatch: pytest.MonkeyPa
     assert [row["per_second"] for row in rows] == pytest.approx([2 / 3, 1.0, 2.0, 0.5])
     assert [row["against_plain"] for row in rows] == pytest.approx([2 / 3, 1.0, 2.0, 0.5])
     assert [row["against_default"] for row in rows] == pytest.approx([1.0, 1.5, 3.0, 0.75])
+
+
+def test_rates_are_operations_and_bytes_read_and_written_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product of 1,024 x 1,024, a convolution of 256 channels at 64 x 64, a copy of 128 MiB; in half a second each."""
+    monkeypatch.setattr(machine, "_best", lambda *given: 0.5)
+    found = machine.measure(CPU, torch.float32)
+    assert found == (2 * 2 * 1024**3, 2 * 2 * 9 * 256**2 * 64**2, 2 * 2 * 2**27)
+    assert found.flops == found.convolution

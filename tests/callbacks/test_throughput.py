@@ -30,3 +30,13 @@ def test_validation_time_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None
     speed.on_train_batch_end(trainer, module, None, batch, 1)
     assert speed.seconds == pytest.approx(4)
     assert logged["train/lr"] == 0.1
+
+
+@pytest.mark.parametrize(("platform", "counted"), [("linux", 3 * 2**10), ("darwin", 3 * 2**20)])
+def test_peak_memory_is_in_mib_whatever_the_system_counts_in(
+    platform: str, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throughput.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(throughput.sys, "platform", platform)
+    monkeypatch.setattr(throughput.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=counted))
+    assert throughput.peak_memory_mib() == 3

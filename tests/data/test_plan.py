@@ -135,4 +135,4 @@ def test_substitutes_begin_with_the_style_and_do_not_change() -> None:
     assert len(set(drawn)) > 8
     assert drawn == list(substitutes(7, names, 30))
     others = {next(itertools.islice(substitutes(style, names, 2), 1, None)) - style for style in range(20)}
-    assert len(others) > 8  # no fixed neighbour, which may be of the same broken download
+    assert len(others) > 8  # no fixed neighbor, which may be of the same broken download

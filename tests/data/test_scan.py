@@ -171,6 +171,12 @@ def test_copies_are_exact_and_counted_once(mixed: Path, manifest: Register, here
 # --- what is kept ---------------------------------------------------------------------------------------------------
 
 
+def test_files_of_one_size_are_no_copies() -> None:
+    digests = {"a": b"1", "b": b"2", "c": b"1", "empty": b""}
+    found = [Seen(path, 100 * (path != "empty"), 0, "", None, digest=digest) for path, digest in digests.items()]
+    assert exact_duplicates(found) == [["a", "c"]]
+
+
 def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: Register, here: list[str]) -> None:
     first, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()

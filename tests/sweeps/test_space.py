@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from adain.errors import UserError
 from adain.sweeps.space import grid, naming, overrides_of, probes, split, wandb_parameters
+from adain.sweeps.wandb_file import write_wandb_sweep
 
 
 def test_what_is_fixed_and_what_is_swept() -> None:
@@ -95,3 +100,15 @@ def test_wandb_parameters() -> None:
         "f": {"values": [1e-4, 0.5]},
         "b": {"distribution": "q_log_uniform_values", "q": 1, "min": 2, "max": 64},
     }
+
+
+@pytest.mark.parametrize(("mode", "goal"), [("min", "minimize"), ("max", "maximize")])
+def test_wandb_is_told_what_is_monitored_and_in_which_direction(mode: str, goal: str, tmp_path: Path) -> None:
+    config = OmegaConf.create({"hydra": {"sweeper": {}}, "monitor": {"metric": "val/style", "mode": mode}})
+    fixed, axes = split({}, ["experiment=smoke", "sweep=grid", "optim.lr=1,2"])
+    write_wandb_sweep(config, fixed, axes, tmp_path / "sweep.yaml")
+    written = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
+    assert written["metric"] == {"name": "val/style", "goal": goal}
+    assert written["parameters"] == {"optim.lr": {"values": [1, 2]}}
+    assert "experiment=smoke" in written["command"]
+    assert "sweep=grid" not in written["command"]
