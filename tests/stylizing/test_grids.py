@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adain.stylizing.grids import alpha_grid, corner_grid, corner_weights, pictures_of, style_grid
+from adain.stylizing.grids import alpha_grid, corner_grid, corner_weights, frame_grid, pictures_of, style_grid
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,16 @@ def test_every_result_stands_beneath_its_style() -> None:
     assert seen(sheet, 1, 0) == (0, 0, 99)
     for index in range(3):
         assert [seen(sheet, row, 1 + index) for row in (0, 1)] == [(200, 10 * index, 0), (0, 10 * index, 200)]
+
+
+def test_every_frame_stands_above_the_same_in_its_style() -> None:
+    before, after = ([flat(level, 10 * i, 0) for i in range(3)] for level in (100, 200))
+    sheet = frame_grid(before, after, [0.0, 1.0, 2.0])
+    for index in range(3):
+        assert [seen(sheet, row, index) for row in (0, 1)] == [(100, 10 * index, 0), (200, 10 * index, 0)]
+
+
+def test_strengths_rise_from_the_content_to_the_style() -> None:
+    sheet = alpha_grid(flat(0, 0, 99), flat(99, 0, 0), lambda alpha: flat(0, round(100 * alpha), 0))
+    levels = [(0, 0, 99), *((0, level, 0) for level in (0, 25, 50, 75, 100)), (99, 0, 0)]
+    assert [seen(sheet, 0, column) for column in range(7)] == levels

@@ -16,7 +16,8 @@ from PIL import Image
 from adain.preflight.compose import compose_config
 from adain.stylizing.found import Found
 from adain.stylizing.results import Job
-from adain.stylizing.video import make_video
+from adain.stylizing.video import make_video, told
+from adain.video.clip import Report
 
 
 def interrupted_after(frames: int, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +75,16 @@ def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypat
     first, style, mask, again = (options["settings"] for options in asked)
     assert again == first
     assert first not in (style, mask)
+
+
+def test_the_speed_is_that_of_the_frames_made_now() -> None:
+    """An earlier run's take no time."""
+    report = Report(100, 48, 2.0, 64, 48, 0.01, (0.03, 0.02), 2, ["a note"])
+    first, flicker, note = told(Path("a.mp4"), report, "decoder shipped").splitlines()
+    assert (
+        first == "a.mp4  (64 x 48, 100 frames, 48 of them by an earlier run, 26.0 frames per second, decoder shipped)"
+    )
+    assert (
+        "flicker +0.0100: from frame to frame the result changes by 0.0300, the source by 0.0200  (2 scenes)" in flicker
+    )
+    assert note == "  a note"
