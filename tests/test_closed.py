@@ -13,7 +13,7 @@ import pytest
 from adain.fetch import cache_folder
 from tests.helpers.settings import ROOT, configs
 
-ELSEWHERE = ["192.0.2.1", "2001:db8::1", "example.org"]
+ELSEWHERE = ["198.51.100.1", "2001:db8::1", "example.org"]
 
 
 @pytest.mark.parametrize("host", ELSEWHERE)
@@ -27,9 +27,9 @@ def test_no_socket_reaches_another_machine(host: str) -> None:
 
 
 def test_no_child_reaches_another_machine() -> None:
-    script = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    script = "import socket; socket.create_connection(('198.51.100.1', 80), timeout=1)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert "this machine only, not 192.0.2.1" in done.stderr
+    assert "this machine only, not 198.51.100.1" in done.stderr
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

@@ -10,14 +10,22 @@ from typing import Any
 _connect, _connect_ex, _getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
 
+def _is_here(host: str | None) -> bool:
+    """Whether it is this machine's name, or an address that a socket of it can have: the loopback's, or Ray's choice."""
+    if host in (None, "", "localhost", socket.gethostname()):
+        return True
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
 def _check(host: Any) -> None:
     host = host.decode() if isinstance(host, bytes) else host
-    try:
-        address = ipaddress.ip_address(host or "::")
-        here = address.is_loopback or address.is_unspecified
-    except ValueError:
-        here = host in ("localhost", socket.gethostname())
-    if not here:
+    if not _is_here(host):
         raise OSError(errno.ENETUNREACH, f"tests reach this machine only, not {host}")
 
 
