@@ -10,43 +10,49 @@ from typing import Any
 _connect, _connect_ex, _getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
 
-def _is_here(host: str | None) -> bool:
-    """Whether it is this machine's name, or an address that a socket of it can have: the loopback's, or Ray's choice."""
-    if host in (None, "", "localhost", socket.gethostname()):
-        return True
+def _is_address(host: str) -> bool:
     try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0))
-    except (ValueError, OSError):
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
         return False
+
+
+def _is_own_name(host: str | None) -> bool:
+    return host in (None, "", "localhost", socket.gethostname())
+
+
+def _is_own_address(host: str) -> bool:
+    """Whether a socket of this machine can have it: the loopback's, or the one that Ray takes."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
     return True
 
 
-def _check(host: Any) -> None:
-    host = host.decode() if isinstance(host, bytes) else host
-    if not _is_here(host):
+def _check(sock: socket.socket, address: Any) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    host = address[0]
+    if not (_is_own_name(host) or (_is_address(host) and _is_own_address(host))):
         raise OSError(errno.ENETUNREACH, f"tests reach this machine only, not {host}")
 
 
-def _is_network(sock: socket.socket) -> bool:
-    return sock.family in (socket.AF_INET, socket.AF_INET6)
-
-
 def connect(self: socket.socket, address: Any) -> None:
-    if _is_network(self):
-        _check(address[0])
+    _check(self, address)
     _connect(self, address)
 
 
 def connect_ex(self: socket.socket, address: Any) -> int:
-    if _is_network(self):
-        _check(address[0])
+    _check(self, address)
     return _connect_ex(self, address)
 
 
 def getaddrinfo(host: Any, *given: Any, **options: Any) -> Any:
-    _check(host)
+    name = host.decode() if isinstance(host, bytes) else host
+    if not _is_own_name(name) and not _is_address(name):
+        raise socket.gaierror(socket.EAI_NONAME, f"tests reach this machine only, not {name}")
     return _getaddrinfo(host, *given, **options)
 
 
