@@ -24,6 +24,7 @@ def values(count: int, higher: bool = False) -> list[tuple[str, float]]:
 def test_worst_then_best_then_between() -> None:
     assert values(6) == [("worst", 9), ("worst", 8), ("best", 1), ("best", 2), ("between", 7), ("between", 3)]
     assert values(2) == [("worst", 9), ("best", 1)]
+    assert values(1) == [("worst", 9)]
 
 
 def test_direction_and_all() -> None:

@@ -59,7 +59,7 @@ def chosen(rows: Sequence[Row], order: str, higher_is_better: bool, count: int) 
     ranked = sorted(rows, key=lambda row: row[order], reverse=not higher_is_better)  # worst first
     count = min(count, len(ranked))
     end = (count + 2) // 3
-    worst, best = ranked[:end], ranked[end:][::-1][:end]
+    worst, best = ranked[:end], ranked[end:][::-1][: min(end, count - end)]
     rest = ranked[len(worst) : len(ranked) - len(best)]
     left = count - len(worst) - len(best)
     between = [rest[int((i + 0.5) * len(rest) / left)] for i in range(left)]
