@@ -1,0 +1,81 @@
+"""Stand-ins for what needs a network or a program beside ours, or takes seconds that no key is about."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from matplotlib.figure import Figure
+
+from adain.bench import machine
+from adain.demo.studio import Studio
+from tests.helpers.pictures import encode, smooth
+from tests.keys.commands import Commands, Enough
+
+
+class Hub:
+    """A streamed data set in place of one of the Hugging Face hub. It tells what it is asked for."""
+
+    column_names = ("image", "photo")
+    info = SimpleNamespace(splits=None)
+
+    def __init__(self, commands: Commands, **given: Any) -> None:
+        self.commands, self.column = commands, ""
+        self.commands.asked.extend(given.items())
+
+    def cast_column(self, column: str, kind: Any) -> Hub:
+        self.commands.asked.append(("column", column))
+        self.column = column
+        return self
+
+    def skip(self, count: int) -> Hub:
+        return self
+
+    def shuffle(self, seed: int, buffer_size: int) -> Hub:
+        self.commands.asked.append(("buffer", buffer_size))
+        return self
+
+    def iter(self, batch_size: int) -> Iterator[dict[str, Any]]:
+        for number in range(6):
+            yield {
+                self.column: [{"bytes": encode(smooth(number, (20 + number % 3, 20 + 4 * (number % 2)))), "path": None}]
+            }
+
+
+@contextmanager
+def stand_ins(commands: Commands) -> Iterator[None]:
+    """In place of the hub, W&B, the demo's server, ONNX and drawn figures. They tell what they are asked for."""
+
+    def load_dataset(**given: Any) -> Hub:
+        return Hub(commands, **given)
+
+    def init(**given: Any) -> MagicMock:
+        commands.asked += {**given, "finish_timeout": given["settings"].finish_timeout}.items()
+        return MagicMock()
+
+    def start(studio: Studio, *_: Any) -> None:
+        commands.asked.append(("studio", studio))
+        raise Enough
+
+    def write_onnx(*_: Any) -> list[Any]:
+        commands.asked.append(("onnx", True))
+        return []
+
+    def savefig(figure: Figure, file: Any, **_: Any) -> None:
+        smooth(0, (8, 8)).save(file, "png")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset, Image=lambda decode: None))
+        patch.setitem(sys.modules, "gradio", SimpleNamespace())
+        patch.setitem(sys.modules, "adain.demo.launch", SimpleNamespace(start=start))
+        patch.setattr("wandb.init", init)
+        patch.setattr("adain.export.write_onnx", write_onnx)
+        patch.setattr(Figure, "savefig", savefig)
+        patch.setattr(machine, "measure", functools.cache(machine.measure))
+        yield
