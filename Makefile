@@ -29,7 +29,7 @@ $(ASKED): help
 help: $(READY)
 	@for command in $(ASKED); do \
 		module=$$(echo $$command | tr - _); \
-		if [ -f src/adain/commands/$$module.py ]; then $(BIN)/python -m adain.commands.$$module --help $(OVERRIDES); \
+		if [ -f src/adain/cli/$$module.py ]; then $(BIN)/python -m adain.cli.$$module --help $(OVERRIDES); \
 		else awk -F ':.*## ' -v c=$$command '$$1 == c && NF > 1 {printf "make %s : %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)); fi; done
 else
 
@@ -57,7 +57,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	@$(INSTALL) --extra dev
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
-	@$(BIN)/python -m adain.commands.prepare >&2
+	@$(BIN)/python -m adain.cli.prepare >&2
 	@touch $@
 
 # Optional packages, pinned like the rest, when a command first needs them.
@@ -74,34 +74,34 @@ NEEDS = $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$
 EXTRA = $(NEEDS:%=.venv/.extra-%)
 
 train: $(READY) $(EXTRA) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
-	@$(BIN)/python -m adain.commands.train $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.train $(OVERRIDES)
 
 sweep: .venv/.extra-sweep $(EXTRA) ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
-	@$(BIN)/python -m adain.commands.sweep $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.sweep $(OVERRIDES)
 
 report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## a sweep's ranked table and page: sweep=latest|PATH; a run's losses as a picture: run=latest|PATH
-	@$(BIN)/python -m adain.commands.report $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.report $(OVERRIDES)
 
 stylize: $(READY) $(EXTRA) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
-	@$(BIN)/python -m adain.commands.stylize $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.stylize $(OVERRIDES)
 
 stylize-dataset: $(READY) $(EXTRA) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
-	@$(BIN)/python -m adain.commands.stylize_dataset $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.stylize_dataset $(OVERRIDES)
 
 export: .venv/.extra-export ## [decoder=latest|shipped|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
-	@$(BIN)/python -m adain.commands.export $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.export $(OVERRIDES)
 
 evaluate: $(READY) $(EXTRA) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
-	@$(BIN)/python -m adain.commands.evaluate $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.evaluate $(OVERRIDES)
 
 compare: .venv/.extra-compare ## the paper's table and figures over all four systems, half an hour or more on two cores; resumable
-	@$(BIN)/python -m adain.commands.compare $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.compare $(OVERRIDES)
 
 bench: .venv/.extra-sweep $(EXTRA) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
-	@$(BIN)/python -m adain.commands.bench $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.bench $(OVERRIDES)
 
 doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
-	@$(BIN)/python -m adain.commands.doctor $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.doctor $(OVERRIDES)
 
 gallery: .venv/.extra-video ## the pictures of docs/gallery.md anew: its own commands
 	@command -v ffmpeg >/dev/null || { echo "error: the page's video is made with the program ffmpeg: install it" >&2; exit 1; }
@@ -109,10 +109,10 @@ gallery: .venv/.extra-video ## the pictures of docs/gallery.md anew: its own com
 		sed -n 's/^make stylize/$(subst /,\/,$(MAKE)) --no-print-directory stylize/p; /^ffmpeg /p' docs/gallery.md | sh -e
 
 demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder=...] [side=1024]
-	@$(BIN)/python -m adain.commands.demo $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.demo $(OVERRIDES)
 
 watch: $(READY) ## the terminal dashboard over the local W&B runs
-	@$(BIN)/python -m adain.commands.watch $(OVERRIDES)
+	@$(BIN)/python -m adain.cli.watch $(OVERRIDES)
 
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 QUICK = -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from adain.encoder import Encoder
-from adain.fetch import cache_folder
+from adain.nn.encoder import Encoder
+from adain.runtime.fetch import cache_folder
 from tests.helpers.runners import Run, command, latest_run
 from tests.helpers.settings import ROOT
 from tests.helpers.tensors import smooth_tensor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.fetch import cache_folder
+from adain.runtime.fetch import cache_folder
 from tests.helpers.settings import ROOT, configs
 
 ELSEWHERE = ["198.51.100.1", "2001:db8::1", "example.org"]

@@ -46,7 +46,7 @@ def make(folder: Path, *typed: str) -> subprocess.CompletedProcess[str]:
 
 def test_overrides_arrive_as_they_were_typed_and_our_own_variables_do_not(checkout: Path) -> None:
     done = make(checkout, "train", *TYPED, "PYTHON=python3", "ARGS=-k x")
-    assert sorted(done.stdout.splitlines()) == sorted(["-m", "adain.commands.train", *TYPED]), done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(["-m", "adain.cli.train", *TYPED]), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_a_stray_word_is_told_before_the_command_runs(checkout: Path, typed: lis
     done = make(checkout, *typed)
     assert done.returncode == 2
     assert f"error: there is no command {told}" in done.stderr
-    assert "adain.commands" not in done.stdout
+    assert "adain.cli" not in done.stdout
 
 
 @pytest.mark.parametrize("typed", [["help", "stylize-dataset"], ["stylize-dataset", "help"]])
 def test_help_before_or_behind_a_command_is_the_commands(checkout: Path, typed: list[str]) -> None:
     done = make(checkout, *typed, "seed=2")
-    assert done.stdout.split() == ["-m", "adain.commands.stylize_dataset", "--help", "seed=2"], done.stderr
+    assert done.stdout.split() == ["-m", "adain.cli.stylize_dataset", "--help", "seed=2"], done.stderr
 
 
 def test_every_command_is_listed(checkout: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adain.stylize import Stylizer
+    from adain.inference.stylizer import Stylizer
 
 __all__ = ["Stylizer"]
 
@@ -13,7 +13,7 @@ __all__ = ["Stylizer"]
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import, and a mistyped override is to be answered without it
     if name == "Stylizer":
-        from adain.stylize import Stylizer
+        from adain.inference.stylizer import Stylizer
 
         return Stylizer
     raise AttributeError(name)

@@ -15,7 +15,7 @@ from adain.data.hub import HubSource
 from adain.data.pairs import Framing, PairStream, StyleTransferDataModule, collate
 from adain.data.sources import Place, Sample
 from adain.data.synthetic import SyntheticSource
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from tests.helpers.pictures import solid
 
 pytest.importorskip("datasets")

@@ -16,7 +16,7 @@ from adain.data.pairs import Batch, Framing, HeldOutPairs, PairStream, StyleTran
 from adain.data.picture import resized, to_tensor
 from adain.data.sources import FolderSource, Place
 from adain.data.synthetic import SyntheticSource
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from tests.helpers.pictures import gradient, green_first
 
 FRAMING = Framing(resize=24, crop=16, flip=0.5)

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import pytest
 from PIL import Image
 
-from adain import fetch
 from adain.data.sample import ARCHIVES, sample_folder, sample_source
-from adain.errors import UserError
-from adain.fetch import Archive, FetchError
+from adain.runtime import fetch
+from adain.runtime.errors import UserError
+from adain.runtime.fetch import Archive, FetchError
 from tests.helpers.pictures import encode
 
 KINDS = pytest.mark.parametrize("kind", ["content", "style"])

@@ -16,7 +16,7 @@ from adain.data.picture import MAX_PIXELS, PictureError, read_picture
 from adain.data.register import Register, Seen, bad_pictures, conditions
 from adain.data.scan import exact_duplicates, examine, is_grey, look, near_duplicates, scan
 from adain.data.sources import FolderSource, Place
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from tests.helpers.pictures import smooth
 
 Folder = Callable[..., Path]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from adain.data.picture import PictureError
 from adain.data.sources import FolderSource, IndexedSource, Place, Sample
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 Folder = Callable[..., Path]
 

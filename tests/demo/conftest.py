@@ -7,7 +7,7 @@ import pytest
 
 from adain.demo.server import free_port, work_folder
 from adain.demo.studio import Studio
-from adain.stylize import Stylizer
+from adain.inference.stylizer import Stylizer
 from tests.helpers.demo import LIMITS, Served
 
 

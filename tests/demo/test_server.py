@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from adain.demo.server import free_port, is_loopback
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 
 def test_a_port_in_use_names_the_next_free_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from adain.demo.studio import COLOURS, Studio, painted
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from tests.helpers.pictures import HOSTILE, draw
 
 NONE = (None, None, None)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adain.errors import UserError
 from adain.evaluation.pairs import Pair, cross, named, read_pairs, sample, with_outputs
+from adain.runtime.errors import UserError
 
 
 def shown(pairs: list[Pair]) -> list[tuple[str, str]]:

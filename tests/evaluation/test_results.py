@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adain.errors import UserError
 from adain.evaluation.results import compare_evaluations, verdict
+from adain.runtime.errors import UserError
 
 PAIRS = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")]
 LOSS, SSIM = [1.0, 2.0, 3.0, 4.0], [0.9, 0.8, 0.7, 0.6]  # lower is better; higher is

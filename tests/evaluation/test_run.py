@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from adain.encoder import Encoder
 from adain.evaluation.pairs import Pair, cross
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
 from adain.evaluation.store import Store
@@ -20,6 +19,7 @@ from adain.metrics.frechet import FrechetDistance
 from adain.metrics.lpips import Lpips
 from adain.metrics.panel import Panel, build_panel
 from adain.metrics.sight import Sight
+from adain.nn.encoder import Encoder
 
 CPU = torch.device("cpu")
 CONTENTS, STYLES = {"a": 10, "b": 60, "c": 110}, {"x": 40, "y": 200, "z": 250}  # grey levels

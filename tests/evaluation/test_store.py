@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from adain.errors import UserError
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import Store
+from adain.runtime.errors import UserError
 
 PAIRS = [Pair("a", "x", Path("a.png"), Path("x.png")), Pair("b", "y", Path("b.png"), Path("y.png"))]
 

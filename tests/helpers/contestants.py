@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adain.bench.clock import Stages
+from adain.evaluation.speed.clock import Stages
 
 
 class Fixed:

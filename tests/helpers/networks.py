@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from adain.methods.adain import AdaINMethod
-from adain.methods.optimise import TrainedMethod
+from adain.methods.base import TrainedMethod
 from adain.methods.style_swap import StyleSwap
 from adain.methods.texture_network import TextureNetwork
-from adain.weights import find, read_state
+from adain.nn.weights import find, read_state
 
 RELUS = {
     "relu1_1": 4,

@@ -45,7 +45,7 @@ def run_here(name: str, cwd: Path, *words: str, together: bool = False) -> tuple
     Returns:
         Exit code, standard output and standard error; both in the first if ``together``.
     """
-    main = importlib.import_module(f"adain.commands.{name}").main
+    main = importlib.import_module(f"adain.cli.{name}").main
     before, out, code = sys.argv, io.StringIO(), 0
     err = out if together else io.StringIO()
     try:
@@ -71,13 +71,13 @@ def latest_run(cwd: Path) -> Path:
 
 def command(module: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, to its end."""
-    line = [sys.executable, "-m", f"adain.commands.{module}", *words]
+    line = [sys.executable, "-m", f"adain.cli.{module}", *words]
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def start(cwd: Path, *words: str) -> subprocess.Popen[str]:
     """``make train WORDS`` in a process of its own, which goes on: this one does not hear the signals to its group."""
-    line = [sys.executable, "-m", "adain.commands.train", *words]
+    line = [sys.executable, "-m", "adain.cli.train", *words]
     return subprocess.Popen(
         line, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )

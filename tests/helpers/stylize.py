@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adain.commands import stylize
-from adain.stylize import Stylizer
+from adain.cli import stylize
+from adain.inference.stylizer import Stylizer
 
 EXISTING = "content=content.png", "style=style.png"
 MIX = "content=content.png", "styles=[style.png,content.png]"

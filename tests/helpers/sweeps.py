@@ -11,8 +11,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from PIL import Image
 
-from adain.grid import picture_grid
-from adain.preflight.compose import compose_config
+from adain.cli.preflight.compose import compose_config
+from adain.data.contact_sheet import picture_grid
 
 MULTIRUN = """
 hydra:

@@ -187,7 +187,7 @@ class WandbServer:
         if not json.loads(given["runState"]):
             number = self.operations.count("Heartbeat")
             args = {key: {"value": value} for key, value in (self.jobs.pop(0) if self.jobs else {}).items()}
-            run = {"type": "run", "run_id": f"job{number}", "args": args, "program": "adain.commands.train"}
+            run = {"type": "run", "run_id": f"job{number}", "args": args, "program": "adain.cli.train"}
             commands = [run if args else {"type": "exit"}]
         return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}
 

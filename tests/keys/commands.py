@@ -24,9 +24,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from adain.commands.train import build_trainer
+from adain.cli.mistakes import mistake
+from adain.cli.train import build_trainer
 from adain.data.register import Register, Seen, conditions
-from adain.mistakes import mistake
 from tests.helpers.pictures import draw
 from tests.helpers.settings import ROOT
 
@@ -152,7 +152,7 @@ class Commands:
             return lambda config: build_trainer(config, [], [])
         if command == "sweep":
             return self._sweep
-        function: Callable[[DictConfig], Any] = getattr(importlib.import_module(f"adain.commands.{command}"), command)
+        function: Callable[[DictConfig], Any] = getattr(importlib.import_module(f"adain.cli.{command}"), command)
         return function
 
     def _sweep(self, config: DictConfig) -> None:

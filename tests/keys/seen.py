@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from tests.helpers.pictures import encode, smooth
 from tests.keys.commands import Done
 

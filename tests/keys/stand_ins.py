@@ -13,8 +13,8 @@ from unittest.mock import MagicMock
 import pytest
 from matplotlib.figure import Figure
 
-from adain.bench import machine
 from adain.demo.studio import Studio
+from adain.evaluation.speed import machine
 from tests.helpers.pictures import encode, smooth
 from tests.keys.commands import Commands, Enough
 
@@ -75,7 +75,7 @@ def stand_ins(commands: Commands) -> Iterator[None]:
         patch.setitem(sys.modules, "gradio", SimpleNamespace())
         patch.setitem(sys.modules, "adain.demo.launch", SimpleNamespace(start=start))
         patch.setattr("wandb.init", init)
-        patch.setattr("adain.export.write_onnx", write_onnx)
+        patch.setattr("adain.inference.export.write_onnx", write_onnx)
         patch.setattr(Figure, "savefig", savefig)
         patch.setattr(machine, "measure", functools.cache(machine.measure))
         yield

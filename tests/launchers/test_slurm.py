@@ -27,7 +27,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 def start(cwd: Path, slurm: Slurm, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "adain.commands.train", *arguments]
+    command = [sys.executable, "-m", "adain.cli.train", *arguments]
     return subprocess.Popen(
         command, cwd=cwd, env=slurm.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -71,7 +71,7 @@ def test_ranks_started_by_srun_share_one_folder(slurm: Slurm, tmp_path: Path) ->
     words = " ".join([*QUICK, "strategy=ddp", "trainer.devices=2", "trainer.max_steps=100000"])
     script.write_text(
         "#!/bin/bash\n#SBATCH --ntasks-per-node=2 --requeue\n"
-        f"srun {sys.executable} -m adain.commands.train {words} hydra.run.dir=logs/slurm-$SLURM_JOB_ID\n"
+        f"srun {sys.executable} -m adain.cli.train {words} hydra.run.dir=logs/slurm-$SLURM_JOB_ID\n"
     )
     job = slurm.ask("sbatch", "--parsable", "--output=job.log", f"--chdir={tmp_path}", str(script)).strip()
     run = tmp_path / "logs" / f"slurm-{job}"

@@ -56,7 +56,7 @@ def hosts() -> Iterator[list[str]]:
 def torchrun(host: str, rank: int, cwd: Path, *overrides: str) -> subprocess.Popen[str]:
     command = [
         "ip", "netns", "exec", host, sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank),
-        "--nproc-per-node", "1", "--master-addr", ADDRESSES[0], "--master-port", "29511", "-m", "adain.commands.train",
+        "--nproc-per-node", "1", "--master-addr", ADDRESSES[0], "--master-port", "29511", "-m", "adain.cli.train",
     ]  # fmt: skip
     cwd.mkdir(exist_ok=True)
     return subprocess.Popen(

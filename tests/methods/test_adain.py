@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.decoder import Decoder, load_decoder
-from adain.encoder import STYLE_LAYERS, Encoder
-from adain.errors import UserError
 from adain.methods.adain import AdaINMethod
-from adain.methods.optimise import lr_factor, lr_scale
+from adain.methods.base import lr_factor, lr_scale
+from adain.nn.decoder import Decoder, load_decoder
+from adain.nn.encoder import STYLE_LAYERS, Encoder
+from adain.runtime.errors import UserError
 from tests.helpers.networks import RELUS, published_network, reference_network, torchvision_state
 from tests.helpers.tensors import sample_pair, smooth_tensor
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from adain.choices import StyleMeasure
-from adain.encoder import Encoder
-from adain.errors import UserError
 from adain.methods.gatys import Gatys, Iterate
+from adain.nn.encoder import Encoder
+from adain.runtime.errors import UserError
+from adain.runtime.schema import StyleMeasure
 from tests.helpers.networks import RELUS, published_network
 from tests.helpers.tensors import sample_pair
 

@@ -8,15 +8,15 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from adain.choices import MethodName
 from adain.data.picture import to_picture
-from adain.decoder import Decoder, load_decoder
-from adain.errors import UserError
 from adain.methods.adain import AdaINMethod, StyleFeatures
 from adain.methods.gatys import Gatys
 from adain.methods.interface import CAPABILITIES, Capabilities, Method, known_method, require
 from adain.methods.load import load_method
 from adain.methods.style_swap import StyleSwap
+from adain.nn.decoder import Decoder, load_decoder
+from adain.runtime.errors import UserError
+from adain.runtime.schema import MethodName
 from tests.helpers.networks import SMALL, saved
 
 

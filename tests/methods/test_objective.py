@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.functional import style_swap
+from adain.functional.transfer import style_swap
 from adain.methods.adain import AdaINMethod
+from adain.methods.base import TrainedMethod
 from adain.methods.gatys import Gatys
-from adain.methods.optimise import TrainedMethod
 from adain.methods.style_swap import StyleSwap
 from adain.methods.texture_network import TextureNetwork
+from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 
 Array = npt.NDArray[np.float64]
 CONTENT, STYLE, TV, IDENTITY = 2.0, 7.0, 3.0, 5.0  # no two alike, none a default

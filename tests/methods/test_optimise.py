@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from adain.methods.optimise import TrainedMethod
+from adain.methods.base import TrainedMethod
 
 
 class OneWeight(TrainedMethod):

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from adain import least_squares
-from adain.encoder import Encoder
+from adain.methods import least_squares
 from adain.methods.adain import AdaINMethod
 from adain.methods.style_swap import StyleSwap
+from adain.nn.encoder import Encoder
 
 
 @pytest.mark.parametrize(("kind", "widths"), [(AdaINMethod, [4, 6, 8]), (StyleSwap, [4, 6])])

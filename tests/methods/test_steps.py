@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from adain.callbacks.figures import held_out_losses
-from adain.methods.optimise import TrainedMethod
+from adain.methods.base import TrainedMethod
+from adain.training.validation_printer import held_out_losses
 
 CONTENTS, STYLES = [10, 20, 90], [4, 8, 36]  # grey levels of three pairs, in batches of two and one
 

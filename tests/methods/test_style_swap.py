@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.encoder import Encoder
-from adain.errors import UserError
-from adain.functional import channel_statistics, style_swap
-from adain.losses import style_loss
+from adain.functional.losses import style_loss
+from adain.functional.transfer import channel_statistics, style_swap
 from adain.methods.style_swap import StyleSwap
+from adain.nn.encoder import Encoder
+from adain.runtime.errors import UserError
 from tests.helpers.networks import torchvision_state
 from tests.helpers.tensors import sample_pair
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from adain.choices import StyleMeasure
 from adain.data.picture import to_picture
-from adain.encoder import STYLE_LAYERS
-from adain.errors import UserError
 from adain.methods.texture_network import Generator, TextureNetwork
+from adain.nn.encoder import STYLE_LAYERS
+from adain.runtime.errors import UserError
+from adain.runtime.schema import StyleMeasure
 from tests.helpers.tensors import sample_pair
 
 

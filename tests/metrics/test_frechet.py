@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from adain.errors import UserError
 from adain.metrics.frechet import FrechetDistance, artfid, frechet_distance, worth
+from adain.runtime.errors import UserError
 
 
 def features(count: int, seed: int) -> torch.Tensor:

@@ -12,10 +12,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from adain.errors import UserError
-from adain.fetch import cache_folder
 from adain.metrics.lpips import PLANS, Lpips
-from adain.weights import KNOWN, read_arrays
+from adain.nn.weights import KNOWN, read_arrays
+from adain.runtime.errors import UserError
+from adain.runtime.fetch import cache_folder
 
 SHORT = {"alexnet": "alex", "vgg16": "vgg"}
 

@@ -9,8 +9,6 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from adain.encoder import STYLE_LAYERS, Encoder
-from adain.errors import UserError
 from adain.metrics.pairwise import (
     Cfsd,
     ColourDistance,
@@ -22,6 +20,8 @@ from adain.metrics.pairwise import (
     StyleLoss,
 )
 from adain.metrics.sight import Sight, check_pictures, observe, stack
+from adain.nn.encoder import STYLE_LAYERS, Encoder
+from adain.runtime.errors import UserError
 
 Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from adain.sweeps.ranking import pareto_layers, rank
 from adain.sweeps.results import Job, Sweep, read_sweep
 from adain.sweeps.table import show, write_csv

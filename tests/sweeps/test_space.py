@@ -9,7 +9,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from adain.sweeps.space import grid, naming, overrides_of, probes, split, wandb_parameters
 from adain.sweeps.wandb_file import write_wandb_sweep
 

@@ -13,9 +13,9 @@ optuna = pytest.importorskip("optuna", reason="optuna comes with the extra `swee
 
 from omegaconf import DictConfig
 
-from adain.commands import app
-from adain.errors import UserError
-from adain.files import lock
+from adain.cli import app
+from adain.runtime.errors import UserError
+from adain.runtime.files import lock
 from adain.sweeps.space import split
 from adain.sweeps.study import distributions, open_study, override_text, size
 

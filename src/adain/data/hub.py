@@ -11,8 +11,8 @@ from PIL import Image
 
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.sources import LOOK, MAX_SUBSTITUTES, IndexedSource, Place, Sample
-from adain.errors import UserError
-from adain.extras import install_command
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
 
 
 class HubSource:

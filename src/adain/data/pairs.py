@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_rgb, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 _CONTENT, _STYLE, _CROP = 0, 1, 2  # stream numbers, so that the three never share random numbers
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 if TYPE_CHECKING:  # the scan's processes decode pictures and need no torch
     from torch import Tensor
 
-from adain.choices import EXTENSIONS as EXTENSIONS
+from adain.runtime.schema import EXTENSIONS as EXTENSIONS
 
 MAX_PIXELS = 89_478_485
 """Pillow's own limit: a picture above it is taken for a decompression bomb. ``max_pixels`` raises it."""

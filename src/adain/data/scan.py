@@ -20,7 +20,7 @@ from PIL import Image
 from adain.data.picture import PictureError, read_picture
 from adain.data.register import Register, Seen, conditions
 from adain.data.sources import LOOK
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 _CHUNK = 16  # pictures sent to a process at once
 _COMMIT_SECONDS = 1.0

@@ -19,7 +19,7 @@ from PIL import Image
 
 from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, decode_picture
 from adain.data.register import bad_pictures, conditions, unchanged
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 MAX_SUBSTITUTES = 100
 """So many unreadable pictures in a row are not bad luck: the run stops and says so."""

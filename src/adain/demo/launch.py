@@ -12,7 +12,7 @@ from adain.demo.guard import Guard
 from adain.demo.page import CSS, HEAD, THEME, build
 from adain.demo.server import is_loopback
 from adain.demo.studio import Studio
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 _WAITING = 60  # visitors in the queue; more are told to come back
 _REQUEST_ROOM = 2_000_000  # bytes of a request beside a file: its form, or the painted mask

@@ -15,11 +15,11 @@ from typing import Any, cast
 import gradio as gr
 from PIL import Image
 
-from adain.choices import PreserveColor
 from adain.demo.samples import sample_pictures, thumbnails
 from adain.demo.studio import COLOURS, Source, Studio
 from adain.demo.upload import Upload
-from adain.errors import UserError
+from adain.runtime.errors import UserError
+from adain.runtime.schema import PreserveColor
 
 PLACES = len(COLOURS)
 _HERE = Path(__file__).parent

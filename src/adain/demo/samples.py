@@ -7,7 +7,7 @@ from typing import Literal
 
 from PIL import Image
 
-from adain.fetch import cache_folder
+from adain.runtime.fetch import cache_folder
 
 # Chosen by eye for how different they look as styles. The paintings are Metropolitan Museum objects, named by number.
 _CHOSEN = {

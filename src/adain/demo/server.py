@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 _TRIED = 200  # ports above one that is taken
 

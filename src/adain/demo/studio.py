@@ -15,13 +15,13 @@ from typing import IO, Literal, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from adain.choices import PreserveColor
+from adain.data.image_io import SMALLEST
 from adain.data.picture import PictureError, read_picture
-from adain.errors import UserError
-from adain.functional import Statistics
-from adain.picture_kinds import SMALLEST
-from adain.request import check_request
-from adain.stylize import Stylizer
+from adain.functional.transfer import Statistics
+from adain.inference.request import check_request
+from adain.inference.stylizer import Stylizer
+from adain.runtime.errors import UserError
+from adain.runtime.schema import PreserveColor
 
 Source = Path | bytes
 """An upload: a file, or the bytes of one."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from PIL import Image
 
-from adain.choices import HIGHER_IS_BETTER
 from adain.evaluation.pairs import Pair
 from adain.evaluation.results import figures
 from adain.evaluation.run import Frame
 from adain.evaluation.store import Row
-from adain.files import write_whole
+from adain.runtime.files import write_whole
+from adain.runtime.schema import HIGHER_IS_BETTER
 
 _SIDE = 128  # pixels
 

@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from omegaconf import OmegaConf
 
+from adain.cli.preflight.compose import conf_folder
 from adain.data.picture import EXTENSIONS
 from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
-from adain.errors import UserError
-from adain.preflight.compose import conf_folder
+from adain.runtime.errors import UserError
 
 _SHOWN = 3  # names in a message
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adain.choices import HIGHER_IS_BETTER, SET_METRICS
-from adain.errors import UserError
 from adain.evaluation.store import Row, Store
-from adain.files import write_whole
 from adain.metrics.paired import bootstrap_means, compare, design, interval
+from adain.runtime.errors import UserError
+from adain.runtime.files import write_whole
+from adain.runtime.schema import HIGHER_IS_BETTER, SET_METRICS
 
 NOT_FIGURES = ("index", "content", "style")
 _LEVEL = 0.05  # of the test

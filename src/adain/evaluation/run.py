@@ -15,13 +15,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
-from adain.encoder import Encoder
-from adain.errors import UserError
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import Row, Store
 from adain.metrics.frechet import FrechetDistance, artfid
 from adain.metrics.panel import Panel, features_of
 from adain.metrics.sight import Features, observe, stack
+from adain.nn.encoder import Encoder
+from adain.runtime.errors import UserError
 
 _KEPT = 24  # pictures whose features are remembered: about 8 MB each at 256 px
 _MOST_NAMED = 10  # unreadable pictures in one message

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adain.errors import UserError
 from adain.evaluation.pairs import Pair
-from adain.files import lock, replacing, write_whole
+from adain.runtime.errors import UserError
+from adain.runtime.files import lock, replacing, write_whole
 
 Row = dict[str, Any]
 

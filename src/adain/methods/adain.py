@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.choices import (
+from adain.functional.losses import content_loss, identity_loss, style_loss, total_variation
+from adain.functional.transfer import Statistics, adain, channel_statistics, target
+from adain.methods.base import Draw, TrainedMethod, check_words
+from adain.methods.interface import CAPABILITIES, Capabilities, require
+from adain.methods.least_squares import fit_again
+from adain.nn.decoder import WIDTHS, Decoder, load_decoder
+from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
+from adain.runtime.errors import UserError
+from adain.runtime.schema import (
     EncoderName,
     LearningRateScaling,
     MethodName,
@@ -19,14 +27,6 @@ from adain.choices import (
     StyleReduction,
     Transfer,
 )
-from adain.decoder import WIDTHS, Decoder, load_decoder
-from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.errors import UserError
-from adain.functional import Statistics, adain, channel_statistics, target
-from adain.least_squares import fit_again
-from adain.losses import content_loss, identity_loss, style_loss, total_variation
-from adain.methods.interface import CAPABILITIES, Capabilities, require
-from adain.methods.optimise import Draw, TrainedMethod, check_words
 
 
 class StyleFeatures(NamedTuple):

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from adain.choices import MethodName, PixelOptimiser, StyleMeasure
-from adain.encoder import BOTTLENECK, Encoder
-from adain.errors import UserError
-from adain.functional import Statistics, channel_statistics, gram
-from adain.losses import content_loss, gram_loss, style_loss, total_variation, weighted_total
+from adain.functional.losses import content_loss, gram_loss, style_loss, total_variation, weighted_total
+from adain.functional.transfer import Statistics, channel_statistics, gram
+from adain.methods.base import check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
-from adain.methods.optimise import check_words
+from adain.nn.encoder import BOTTLENECK, Encoder
+from adain.runtime.errors import UserError
+from adain.runtime.schema import MethodName, PixelOptimiser, StyleMeasure
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 30.0, "statistics": 10.0}
 """Beside a content weight of 1. For the statistics AdaIN's lambda; for the Gram matrices chosen by eye at 256 px."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, get_args
 
-from adain.choices import MethodName
-from adain.errors import UserError
+from adain.runtime.errors import UserError
+from adain.runtime.schema import MethodName
 
 if TYPE_CHECKING:
     from torch import Tensor

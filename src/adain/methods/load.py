@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
-from adain.decoder import load_decoder
-from adain.encoder import Encoder
-from adain.errors import UserError
 from adain.methods.adain import AdaINMethod
+from adain.methods.base import TrainedMethod
 from adain.methods.gatys import Gatys
 from adain.methods.interface import Method, known_method, require
-from adain.methods.optimise import TrainedMethod
 from adain.methods.style_swap import StyleSwap, check_patches
 from adain.methods.texture_network import TextureNetwork
-from adain.weights import read_state
+from adain.nn.decoder import load_decoder
+from adain.nn.encoder import Encoder
+from adain.nn.weights import read_state
+from adain.runtime.errors import UserError
 
 _TRAINED: dict[str, type[TrainedMethod]] = {
     "adain": AdaINMethod,

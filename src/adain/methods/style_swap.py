@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from adain.choices import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule
-from adain.decoder import WIDTHS, Decoder
-from adain.encoder import STYLE_LAYERS, Encoder
-from adain.errors import UserError
-from adain.functional import channel_statistics, style_swap
-from adain.least_squares import fit_again
-from adain.losses import content_loss, style_loss, total_variation
+from adain.functional.losses import content_loss, style_loss, total_variation
+from adain.functional.transfer import channel_statistics, style_swap
+from adain.methods.base import Draw, TrainedMethod
 from adain.methods.interface import CAPABILITIES, Capabilities
-from adain.methods.optimise import Draw, TrainedMethod
-from adain.weights import read_state
+from adain.methods.least_squares import fit_again
+from adain.nn.decoder import WIDTHS, Decoder
+from adain.nn.encoder import STYLE_LAYERS, Encoder
+from adain.nn.weights import read_state
+from adain.runtime.errors import UserError
+from adain.runtime.schema import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule
 
 LAYER = "relu3_1"
 """Where patches are swapped and the inverse network begins."""

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.choices import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule, StyleMeasure
 from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
-from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.errors import UserError
-from adain.functional import Statistics, channel_statistics, gram
-from adain.losses import content_loss, gram_loss, style_loss, total_variation
+from adain.functional.losses import content_loss, gram_loss, style_loss, total_variation
+from adain.functional.transfer import Statistics, channel_statistics, gram
+from adain.methods.base import Draw, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
-from adain.methods.optimise import Draw, TrainedMethod, check_words
+from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
+from adain.runtime.errors import UserError
+from adain.runtime.schema import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule, StyleMeasure
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 3.0, "statistics": 5.0}
 _DEPTH = 2  # halvings in the generator

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from adain.errors import UserError
-from adain.extras import install_command
-from adain.weights import find
+from adain.nn.weights import find
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
 
 INCEPTION_FEATURES = 2048
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.choices import LpipsNetwork
-from adain.weights import find, read_arrays
+from adain.nn.weights import find, read_arrays
+from adain.runtime.schema import LpipsNetwork
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's: LPIPS' shift and scale seen from [0, 1]
 

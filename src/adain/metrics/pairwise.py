@@ -10,14 +10,14 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from adain.choices import StyleReduction
-from adain.encoder import BOTTLENECK, STYLE_LAYERS
-from adain.errors import UserError
-from adain.functional import Statistics, adain
-from adain.losses import content_loss, gram_loss, style_loss
+from adain.functional.losses import content_loss, gram_loss, style_loss
+from adain.functional.transfer import Statistics, adain
 from adain.metrics.lpips import Lpips
 from adain.metrics.sight import Features, check_pictures
 from adain.metrics.structure import cfsd, colour_distance
+from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
+from adain.runtime.errors import UserError
+from adain.runtime.schema import StyleReduction
 
 See = Callable[[Tensor], Features]
 """Gives VGG-19's features of pictures: a ``Sight``, shared by the metrics of one evaluation."""

@@ -9,9 +9,6 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from adain.choices import MetricName
-from adain.encoder import BOTTLENECK, Encoder
-from adain.errors import UserError
 from adain.metrics.frechet import INCEPTION_FEATURES, Inception
 from adain.metrics.lpips import Lpips
 from adain.metrics.pairwise import (
@@ -26,6 +23,9 @@ from adain.metrics.pairwise import (
     StyleLoss,
 )
 from adain.metrics.sight import Sight
+from adain.nn.encoder import BOTTLENECK, Encoder
+from adain.runtime.errors import UserError
+from adain.runtime.schema import MetricName
 
 
 @dataclass

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adain.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.errors import UserError
-from adain.functional import Statistics, channel_statistics, gram
+from adain.functional.transfer import Statistics, channel_statistics, gram
+from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
+from adain.runtime.errors import UserError
 
 STRUCTURE_LAYER = "relu3_1"
 """Where CFSD compares patches (Chung et al. 2024)."""

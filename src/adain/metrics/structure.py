@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 _CHUNK = 8 * 2**20  # similarities held at a time: 64 MB in float64, twice
 

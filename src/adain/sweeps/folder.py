@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 
 
 def find_sweep(wanted: str, logs: Path, word: str) -> Path:

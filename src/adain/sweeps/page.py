@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from PIL import Image, UnidentifiedImageError
 from plotly.offline import get_plotlyjs
 
-from adain.files import write_whole
-from adain.grid import cut_grid
+from adain.data.contact_sheet import cut_grid
+from adain.runtime.files import write_whole
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import Ranking
 from adain.sweeps.results import Job, Sweep

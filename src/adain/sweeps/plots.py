@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative, sample_colorscale
 from plotly.subplots import make_subplots
 
-from adain.curves import training_curve
 from adain.sweeps.ranking import SEED, Ranking, Setting
 from adain.sweeps.results import Job, Sweep
 from adain.sweeps.space import short_names, short_value
+from adain.training.curves import training_curve
 
 _SCALE = "Viridis"
 _INK = "#1f2933"

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from adain.sweeps.space import short_value, split
 
 STATUSES = ("finished", "pruned", "failed", "preempted", "unfinished", "missing")

@@ -12,8 +12,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from adain.errors import UserError
-from adain.quoting import quote
+from adain.cli.quoting import quote
+from adain.runtime.errors import UserError
 
 _TAG_LENGTH = 64  # W&B refuses longer tags
 

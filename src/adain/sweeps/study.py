@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from adain.errors import UserError
+from adain.runtime.errors import UserError
 from adain.sweeps.space import Axis, number
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

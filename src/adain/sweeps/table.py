@@ -9,7 +9,7 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from adain.files import write_whole
+from adain.runtime.files import write_whole
 from adain.sweeps.ranking import Ranking, Setting
 from adain.sweeps.results import Job, Sweep
 from adain.sweeps.space import short_names, short_value

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from adain.errors import UserError
-from adain.files import write_whole
+from adain.runtime.errors import UserError
+from adain.runtime.files import write_whole
 from adain.sweeps.space import Axis, wandb_parameters
 
 _METHODS = {"TPESampler": "bayes", "RandomSampler": "random", "BruteForceSampler": "grid"}
@@ -42,7 +42,7 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
     kept = [o for o in fixed if not re.match(r"\+?(sweep=|hydra[./])", o)]
     project = OmegaConf.select(config, "logger.wandb.project")  # else W&B keeps the runs where it keeps the nameless
     content: dict[str, Any] = {
-        "program": "adain.commands.train",
+        "program": "adain.cli.train",
         **({} if project is None else {"project": str(project)}),
         "method": method,
         "metric": {"name": str(config.monitor.metric), "goal": "minimize" if config.monitor.mode == "min" else "maximize"},

@@ -15,8 +15,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from adain.errors import UserError
-from adain.files import lock, write_whole
+from adain.runtime.errors import UserError
+from adain.runtime.files import lock, write_whole
 from adain.sweeps.results import status_of
 from adain.sweeps.space import grid, naming, overrides_of, split
 

@@ -15,8 +15,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from adain.errors import UserError
-from adain.files import lock
+from adain.runtime.errors import UserError
+from adain.runtime.files import lock
 from adain.sweeps.results import read_summary, status_of
 from adain.sweeps.space import Axis, naming, overrides_of, split
 from hydra_plugins.adain_sweepers.grid import launch

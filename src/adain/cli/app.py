@@ -1,0 +1,105 @@
+"""How every command starts and ends: configuration composed and checked first, a user's mistake in one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from adain.cli.mistakes import mistake
+from adain.cli.preflight.compose import compose_config, conf_folder, preflight
+from adain.cli.preflight.explain import explain
+from adain.cli.preflight.jobs import preflight_jobs
+from adain.cli.preflight.training import check_files
+from adain.cli.preflight.usage import usage
+from adain.cli.quoting import quoted
+from adain.runtime.errors import UserError
+
+_FLAGS = {
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
+    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun", "-i", "--info",
+}  # fmt: skip
+"""Hydra's own. Its parser would take ``--experiment`` for the beginning of the longest of them."""
+
+
+def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = (), head: str | None = None) -> None:
+    """Runs a command under Hydra and exits: 0 done, 1 a user's mistake, 128 + n stopped by signal n.
+
+    With ``--multirun`` every job is checked before the first starts, and a job's mistake does not end the others.
+
+    Args:
+        config: Name of the primary configuration.
+        task: What to do with the composed one.
+        paths: Keys whose value is a file name, taken as it is, whatever characters it has.
+        head: First lines of ``--help``, where the command shares its configuration with another.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
+    typed = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in sys.argv[1:]]
+    arguments = [quoted(argument, paths, many) for argument in typed]
+    if "system" in OmegaConf.load(conf_folder() / f"{config}.yaml"):
+        # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
+        arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]
+    sys.argv[1:] = arguments
+    overrides = [a for a in arguments if not a.startswith("-")]
+    if {"--help", "-h"} & set(arguments):
+        try:
+            print(usage(config, overrides, head), flush=True)
+        except BrokenPipeError:  # into head, say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except HydraException as error:
+            fail(explain(error, overrides, lambda: compose_config(config, [])))
+        return
+    if dashed := [a for a in arguments if a.startswith("-") and a.partition("=")[0] not in _FLAGS]:
+        key = dashed[0].lstrip("-")
+        fail(
+            f"{dashed[0]} is no option: keys are typed without dashes, such as {key if '=' in key else f'{key}=VALUE'}"
+        )
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
+
+    started = False
+
+    def guarded(given: DictConfig) -> Any:
+        nonlocal started
+        started = True
+        try:
+            return task(given)
+        except Exception as error:
+            if (text := mistake(error)) is None:
+                raise  # a fault of ours: with its traceback
+            fail(text)
+
+    try:
+        if many:
+            preflight_jobs(config, overrides)
+        elif not any(a.startswith("-") for a in arguments):  # --help and the like are Hydra's
+            check_files(preflight(config, overrides))
+        start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)
+        start(task if many else guarded)()
+    except UserError as error:
+        fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(explain(error, overrides, lambda: compose_config(config, [])))
+    except OSError as error:
+        if started:
+            raise
+        fail(f"the output folder cannot be written ({error}): give another one with logs=PATH")
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the process with one sentence and exit code 1."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,69 @@
+"""``make demo``: a web page that paints photographs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from omegaconf import DictConfig
+
+from adain.cli.app import run
+from adain.demo.server import free_port, is_loopback, work_folder
+from adain.inference.decoders import choose_decoder
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
+
+
+def demo(config: DictConfig) -> None:
+    """Serves the page until Ctrl-C."""
+    host = str(config.host)
+    port = free_port(host, config.port)
+    if not is_loopback(host):
+        print(
+            f"warning: host={host} lets everyone who reaches this machine use the page and upload pictures: it has no password",
+            file=sys.stderr,
+        )
+    decoder = choose_decoder(None if config.decoder is None else str(config.decoder), Path(config.logs))
+    with work_folder() as folder:
+        try:
+            import gradio  # noqa: F401  # before torch: a missing extra is told at once
+        except ModuleNotFoundError:
+            raise UserError(f"the page needs gradio, which is not installed: {install_command('demo')}") from None
+        print("loading ...", flush=True)
+
+        from adain.demo.launch import start
+        from adain.demo.studio import Limits, Studio
+        from adain.inference.stylizer import Stylizer
+        from adain.runtime.memory import keep_freed_memory
+
+        keep_freed_memory()
+        limits = Limits(int(config.max_mb * 2**20), config.max_pixels, config.side, config.live_side)
+        studio = Studio(Stylizer.load(decoder, config.device, config.precision), limits)
+        page = start(studio, host, port, folder, decoder)
+        ended = threading.Event()
+
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            ended.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        print(
+            f"the page is at {page.local_url}   (decoder {decoder}, {studio.stylizer.device}; Ctrl-C ends it)",
+            flush=True,
+        )
+        while not ended.wait(1):  # a wait without end would not notice the signal on every system
+            pass
+        print("\nending")
+        page.close(verbose=False)
+
+
+def main() -> None:
+    """The command."""
+    run("demo", demo, paths=("decoder", "logs"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Errors of Hydra and OmegaConf in a user's words, with the nearest right names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from adain.methods.interface import CAPABILITIES, require
+from adain.runtime.errors import UserError
+
+_MOST_KEYS = 40  # in a message
+
+
+def explain(error: Exception, overrides: list[str], default: Callable[[], DictConfig]) -> str:
+    """Hydra's error as one sentence, with the nearest right names.
+
+    Args:
+        error: What Hydra or OmegaConf raised while composing.
+        overrides: As typed.
+        default: Composes the configuration without overrides, to know its keys.
+    """
+    text = str(error)
+    if match := re.search(
+        r"Could not find '([^']+)'.*?Available options in '[^']+':\s*(.*?)(?:Config search|$)", text, re.S
+    ):
+        group, _, given = match[1].rpartition("/")
+        options = match[2].split()
+        if group == "method" and given in CAPABILITIES:
+            try:
+                require(given, "trained")
+            except UserError as answer:
+                return str(answer)
+        return f"{group}={given} does not exist{near(given, options)}; choose one of {', '.join(sorted(options))}"
+    if match := re.search(r"An item is already at '([^']+)'", text):
+        return f"{match[1]} is there already: leave the + out"
+    if match := re.search(
+        r"Could not (?:override|append to config|delete from config)\.? '?(?:group )?'?([\w./@]+)'?", text
+    ):
+        key = match[1]
+        if key in ("data.content", "data.style", "data.held_out"):
+            return f"the data chosen has no key {key}: add data=folders"
+        if key == "resume":
+            return "resume= goes on with a sweep (make sweep resume=latest); one run goes on with ckpt=last"
+        config = default()
+        keys = _keys(config)
+        advice = near(key, keys) or near(key.rpartition(".")[2], [k for k in keys if "." not in k])
+        if not advice and is_used(config, key):
+            advice = f"; add a new one with +{key}=VALUE"
+        return f"there is no key {key}{advice or _some(config)}"
+    if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
+        return f"there is no key {match[1]}{near(match[1], _keys(default()))}"
+    if "Config group override must be" in text:
+        word = next((o for o in overrides if o.startswith("=") or o.endswith("=null")), " ".join(overrides))
+        return f"{word} names no choice: give group=NAME, or leave it out"
+    if match := re.search(r"Ambiguous value for argument '(.+)'", text):
+        sweep = ", or make sweep to train with one after another" if "trainer" in default() else ""
+        return f"{match[1]} gives several values: give one, [a,b] for a list{sweep}"
+    if match := re.search(r"Multiple values for ([\w/]+)", text):
+        return f"{match[1]} has a choice already: leave the + out"
+    if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
+        return f"{text.splitlines()[0].rstrip(':')}: {str(error.__cause__).splitlines()[0]}"
+    first = text.splitlines()[0] if text else type(error).__name__
+    if type(error).__name__ == "OverrideParseException":
+        word = next((o for o in overrides if o in text), " ".join(overrides))
+        return f"{word} cannot be read as key=value ({first}): quote values that hold spaces, commas or brackets"
+    return first
+
+
+def _keys(config: DictConfig) -> list[str]:
+    """Every key of a configuration, dotted, and its groups."""
+    found: list[str] = []
+
+    def visit(node: Any, prefix: str) -> None:
+        for name in node:
+            key = f"{prefix}{name}"
+            if str(name).startswith("_"):
+                continue
+            found.append(key)
+            child = node._get_node(name)
+            if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
+                visit(child, f"{key}.")
+
+    visit(config, "")
+    return [*found, "experiment", "callbacks"]
+
+
+def is_used(config: DictConfig, key: str) -> bool:
+    """Whether somebody would read a new key: it belongs to an object that is built with whatever it is given."""
+    parent, _, _ = key.rpartition(".")
+    while parent:
+        node = OmegaConf.select(config, parent, throw_on_missing=False)
+        if isinstance(node, DictConfig) and "_target_" in node:
+            return True
+        parent = parent.rpartition(".")[0]
+    return False
+
+
+def _some(config: DictConfig) -> str:
+    """A command's keys, where they are few."""
+    names = [str(name) for name in config if name != "system"]  # typed method=: see app.run
+    return f"; there are {', '.join(names)}" if len(names) <= _MOST_KEYS else ""
+
+
+def near(word: str, words: list[str] | tuple[str, ...]) -> str:
+    """`` (did you mean a or b?)``, or nothing. A last part that matches exactly comes first."""
+    tail = word.rpartition(".")[2]
+    close = [w for w in words if w.rpartition(".")[2] == tail and w != word]
+    by_lower = {w.lower(): w for w in reversed(words)}
+    found = difflib.get_close_matches(word.lower(), by_lower, 3, 0.6)
+    # of three letters two are easily found elsewhere: bmp is not near mp4
+    found = [w for w in found if len(word) > 3 or w[0] == word[0].lower()]
+    close += [by_lower[w] for w in found if by_lower[w] not in close]
+    return f" (did you mean {' or '.join(close[:3])}?)" if close else ""
+
+
+def shown(value: Any) -> str:
+    """A value as a user would type it."""
+    if OmegaConf.is_list(value):
+        return str(list(value)).replace(" ", "")
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,80 @@
+"""The jobs of a multirun: taken apart, composed and checked before the first starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from adain.cli.preflight.compose import compose_config, conf_folder, preflight
+from adain.cli.preflight.explain import explain
+from adain.cli.preflight.training import check_files
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
+from adain.sweeps.space import Axis, grid, overrides_of, probes, split
+
+
+def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
+    """Composes and checks every job of a multirun, or of a search space every value that can be named.
+
+    Raises:
+        UserError: What is wrong with the first job that cannot run.
+    """
+    plan = plan_jobs(config, overrides)
+    for values in probes(plan.axes) if plan.sampled else grid(plan.fixed, plan.axes):
+        check_files(preflight(config, [*plan.fixed, *overrides_of(values)]))
+    return plan
+
+
+@dataclass(frozen=True)
+class MultirunPlan:
+    """What a multirun will do.
+
+    Attributes:
+        fixed: Overrides of every job.
+        axes: What is swept.
+        sampled: Whether a sampler draws from the axes; else every combination is run.
+        folder: Of the sweep.
+        config: Of what is fixed, with Hydra's own part.
+    """
+
+    fixed: list[str]
+    axes: list[Axis]
+    sampled: bool
+    folder: Path
+    config: DictConfig
+
+
+def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
+    """Takes the overrides of a multirun apart.
+
+    Raises:
+        UserError: If they cannot be read, or what is the same in every job does not compose.
+    """
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            loader = GlobalHydra.instance().config_loader()
+            fixed, _ = split({}, overrides, loader)
+            composed = compose(config, fixed, return_hydra_config=True)
+            fixed, axes = split(composed.hydra.sweeper.get("params"), overrides, loader)
+            HydraConfig.instance().set_config(composed)
+            folder = Path(composed.hydra.sweep.dir)
+    except UserError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(explain(error, overrides, lambda: compose_config(config, []))) from None
+    for key in ("n_trials", "n_jobs"):
+        value = composed.hydra.sweeper.get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"hydra.sweeper.{key}={value} is not allowed: give a whole number of at least 1")
+    if "n_trials" in composed.hydra.sweeper and find_spec("optuna") is None:
+        raise UserError(f"sweep=optuna needs Optuna, which is missing: {install_command('sweep')}")
+    return MultirunPlan(fixed, axes, "n_trials" in composed.hydra.sweeper, folder, composed)

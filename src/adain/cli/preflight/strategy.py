@@ -1,0 +1,161 @@
+"""Whether a machine can do what ``strategy=`` and ``trainer.devices=`` ask for; asked before any job starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
+
+_KINDS = {"DDPStrategy": "ddp", "FSDP": "fsdp", "DeepSpeed": "deepspeed"}
+SHARDING = ("fsdp", "deepspeed")
+_EXTRAS = {  # a launcher's plugin and the extra that brings it
+    "joblib": ("joblib_launcher", "joblib"),
+    "submitit_slurm": ("submitit_launcher", "slurm"),
+    "ray": ("ray_launcher", "ray"),
+}
+_ELSEWHERE = ("submitit_slurm", "ray")  # launchers whose jobs run on other machines than the one that asks
+
+
+def strategy_kind(config: DictConfig) -> str:
+    """``single``, ``ddp``, ``fsdp`` or ``deepspeed``.
+
+    Raises:
+        UserError: If ``trainer.strategy`` was given one of Lightning's words.
+    """
+    strategy = OmegaConf.select(config, "trainer.strategy")
+    if strategy is None or strategy == "auto":
+        return "single"
+    target = str(strategy.get("_target_")).rpartition(".")[2] if OmegaConf.is_dict(strategy) else ""
+    for name, kind in _KINDS.items():
+        if target.startswith(name):
+            return kind
+    raise UserError(
+        f"trainer.strategy={strategy} is not taken: choose with strategy=single, strategy=ddp, strategy=fsdp or "
+        "strategy=deepspeed"
+    )
+
+
+def device_count(config: DictConfig) -> int:
+    """How many processes ``trainer.devices`` asks for on each machine: one a device.
+
+    Raises:
+        UserError: If it is no number, list or ``auto``.
+    """
+    devices: Any = config.trainer.devices
+    if OmegaConf.is_list(devices):
+        return len(devices)
+    if str(devices) in ("auto", "-1"):
+        return max(1, _gpus()) if config.trainer.accelerator in ("auto", "gpu", "cuda") else 1
+    if isinstance(devices, str) and "," in devices:
+        return len([part for part in devices.split(",") if part])
+    if isinstance(devices, bool) or not str(devices).isdigit() or int(devices) < 1:
+        raise UserError(
+            f"trainer.devices={devices} is not allowed: give a number from 1, a list such as [0,1], or auto for all"
+        )
+    return int(devices)
+
+
+def launched_outside() -> tuple[int, int] | None:
+    """Rank and number of processes, if torchrun, srun or ``adain.training.ranks`` started this process among others."""
+    environment = os.environ
+    if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
+        rank = environment.get("RANK", environment["LOCAL_RANK"])
+        return int(rank), int(environment["WORLD_SIZE"])
+    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:  # set by srun, not in a batch script
+        return int(environment["SLURM_PROCID"]), int(environment["SLURM_STEP_NUM_TASKS"])
+    return None
+
+
+def check_strategy(config: DictConfig, here: bool = False) -> None:
+    """Checks strategy, devices and machines against each other and against this machine.
+
+    Args:
+        config: Of ``train``. Others have no ``trainer`` and pass.
+        here: Whether this process is the one that will train. If not, and the jobs are sent to a cluster, what it asks
+            for is not held against this machine.
+
+    Raises:
+        UserError: What is impossible and what to do.
+    """
+    if OmegaConf.select(config, "trainer.devices") is None:
+        return
+    kind, nodes = strategy_kind(config), int(config.trainer.num_nodes)
+    if nodes < 1:
+        raise UserError(f"trainer.num_nodes={nodes} is too small: give at least 1")
+    if kind in SHARDING and config.optim.optimizer == "muon":
+        raise UserError(
+            f"optim=muon orthogonalises whole layers, but strategy={kind} hands it pieces of them: use optim=adam or "
+            "strategy=ddp"
+        )
+    if kind == "deepspeed" and importlib.util.find_spec("deepspeed") is None:
+        raise UserError(f"strategy=deepspeed needs the extra `deepspeed`: {install_command('deepspeed')}")
+    launcher = "basic" if here else _launcher()
+    if launcher in _EXTRAS and importlib.util.find_spec(f"hydra_plugins.hydra_{_EXTRAS[launcher][0]}") is None:
+        extra = _EXTRAS[launcher][1]
+        raise UserError(f"hydra/launcher={launcher} needs the extra `{extra}`: {install_command(extra)}")
+    if launcher in _ELSEWHERE:
+        return
+    devices = device_count(config)
+    if kind == "single" and devices * nodes > 1:
+        asked = f"trainer.num_nodes={nodes}" if nodes > 1 else f"trainer.devices={config.trainer.devices}"
+        raise UserError(f"{asked} needs a strategy for several devices, but strategy=single is given: add strategy=ddp")
+    _check_gpus(config, kind, devices)
+    if kind in SHARDING and devices * nodes == 1:
+        raise UserError(
+            f"strategy={kind} divides the work among devices, but there is one (trainer.devices={config.trainer.devices}): "
+            "give trainer.devices=2 or more, or strategy=single"
+        )
+    outside = launched_outside()
+    if outside is None and nodes > 1:
+        raise UserError(
+            f"trainer.num_nodes={nodes}, but this process was started alone: start it on every machine with torchrun or "
+            "srun (docs/scaling.md), or leave trainer.num_nodes out"
+        )
+    if outside is not None and outside[1] != devices * nodes:
+        raise UserError(
+            f"{outside[1]} processes were started, but trainer.devices={config.trainer.devices} and "
+            f"trainer.num_nodes={nodes} ask for {devices * nodes}: give trainer.devices as many as start on each machine, "
+            f"and strategy={'ddp' if kind == 'single' else kind}"
+        )
+
+
+def _launcher() -> str:
+    """The choice of ``hydra/launcher``."""
+    return str(HydraConfig.get().runtime.choices.get("hydra/launcher")) if HydraConfig.initialized() else "basic"
+
+
+def _check_gpus(config: DictConfig, kind: str, devices: int) -> None:
+    accelerator = config.trainer.accelerator
+    on_gpu = accelerator in ("gpu", "cuda")
+    if not on_gpu and (accelerator != "auto" or (devices == 1 and kind == "single")):
+        if kind == "deepspeed":
+            raise UserError("strategy=deepspeed runs on GPUs only: use trainer=gpu, or strategy=ddp on CPUs")
+        return
+    there = _gpus()
+    asked = f"trainer.devices={config.trainer.devices}"
+    if on_gpu and not there:
+        raise UserError(
+            f"trainer.accelerator={accelerator} with {asked}, but torch finds no GPU on this machine: use trainer=cpu"
+        )
+    if not there and kind == "deepspeed":
+        raise UserError("strategy=deepspeed runs on GPUs only and torch finds none on this machine: use strategy=ddp")
+    if not there and devices > 1:
+        raise UserError(
+            f"{asked}, but torch finds no GPU on this machine: for {devices} processes on its CPU add trainer=cpu"
+        )
+    numbers = [int(d) for d in config.trainer.devices] if OmegaConf.is_list(config.trainer.devices) else [devices - 1]
+    if there and max(numbers) >= there:
+        raise UserError(f"{asked}, but this machine has {there} GPU{'s' if there > 1 else ''}: give at most {there}")
+
+
+def _gpus() -> int:
+    """GPUs that torch can use. Imports torch, so it is asked only where the answer matters."""
+    import torch
+
+    return torch.cuda.device_count()

@@ -1,0 +1,187 @@
+"""What belongs together in a training's configuration, and the files it names: known before torch is loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from adain.cli.preflight.explain import shown
+from adain.inference.plan import walk
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
+from adain.runtime.files import existing
+from adain.runtime.schema import EXTENSIONS
+
+_WORKERS_PER_CORE = 4
+_FILES = {
+    "encoder.weights": "the encoder's weights file",
+    "data.held_out": "a text file of names",
+    "weights.lpips_alexnet": "the network's weights file",
+    "weights.lpips_vgg16": "the network's weights file",
+    "weights.inception_fid": "the network's weights file",
+}
+
+
+def check_training(config: DictConfig) -> None:
+    """Values that must fit each other, as far as the keys are there.
+
+    Raises:
+        UserError: At the first that do not.
+    """
+    _widths(OmegaConf.select(config, "method.widths"), str(OmegaConf.select(config, "method._target_")))
+    _betas(OmegaConf.select(config, "optim.betas"))
+    crop, resize = OmegaConf.select(config, "data.crop"), OmegaConf.select(config, "data.resize")
+    if crop is not None and resize is not None and crop > resize:
+        raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
+    for section in ("method", "style_swap"):
+        size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
+        if size is not None and stride is not None and stride > size:
+            raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
+    _workers(OmegaConf.select(config, "data.num_workers"))
+    if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
+        _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
+
+
+def check_recipe(config: DictConfig, chosen: dict[str, str], conf: Path, overrides: list[str]) -> None:
+    """Refuses a recipe made for another method: it sets keys that the chosen one does not have.
+
+    Args:
+        config: What the overrides make.
+        chosen: The file chosen of each group.
+        conf: The folder of the configuration.
+        overrides: As typed: a key with a plus before it is meant.
+
+    Raises:
+        UserError: With the recipes of the chosen method.
+    """
+    if not OmegaConf.is_config(config.get("method")) or "experiment" not in chosen:
+        return
+    name: str | None = chosen["method"]
+    own = {o.lstrip("+").partition("=")[0] for o in overrides if o.startswith("+")}
+    while name is not None:
+        file: Any = OmegaConf.load(conf / "method" / f"{name}.yaml")
+        own |= {f"method.{key}" for key in file}
+        name = next((base for base in file.get("defaults", []) if base != "_self_"), None)
+    if extra := sorted({f"method.{key}" for key in config.method} - own):
+        raise UserError(
+            f"experiment={chosen['experiment']} sets {extra[0]}, which method={chosen['method']} does not have: use "
+            f"experiment={chosen['method']}, or another recipe"
+        )
+
+
+def check_files(config: DictConfig) -> None:
+    """Finds out before any work whether the files a configuration names are there, and its outputs can be written.
+
+    Raises:
+        UserError: At the first that is missing.
+    """
+    for key in ("data.content", "data.style"):
+        given = OmegaConf.select(config, key)
+        for root in [given] if isinstance(given, str) else given if OmegaConf.is_list(given) else ():
+            if not Path(str(root)).expanduser().exists():
+                raise UserError(f"{key}={root} does not exist: give a folder of pictures, or [several]")
+            if Path(str(root)).expanduser().is_dir() and not _holds_pictures(Path(str(root)).expanduser()):
+                raise UserError(
+                    f"{key}={root} holds no picture ({', '.join(sorted(EXTENSIONS))}): give a folder of pictures"
+                )
+    to_tensorboard = "TensorBoardLogger" in str(OmegaConf.select(config, "logger.tensorboard._target_"))
+    if to_tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
+        raise UserError(f"logger=tensorboard needs its package: {install_command('tensorboard')}")
+    for key, what in _FILES.items():
+        if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # another command's key of that name
+            continue
+        file = OmegaConf.select(config, key)
+        if file is not None and not Path(str(file)).expanduser().is_file():
+            raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
+    for key in ("method.init", "encoder.weights", "compare_with"):
+        file = OmegaConf.select(config, key)
+        if file is not None and (path := Path(str(file)).expanduser()).is_file():  # not a word, nor a folder
+            _holds_weights(key, path)
+    if (style := OmegaConf.select(config, "method.style")) is not None:
+        from adain.data.picture import PictureError, read_picture
+
+        try:
+            read_picture(Path(str(style)).expanduser())
+        except PictureError as error:
+            raise UserError(f"method.style={style} cannot be used ({error}): give another picture") from None
+    if (logs := OmegaConf.select(config, "logs")) is not None:
+        _can_hold_outputs(Path(str(logs)))
+
+
+def _holds_weights(key: str, file: Path) -> None:
+    """A first look, before torch is loaded: archives and pickles of torch, and safetensors, are known by their beginning."""
+    with file.open("rb") as stream:
+        begin = stream.read(9)
+    if not (begin.startswith((b"PK", b"\x80")) or (file.suffix == ".safetensors" and begin[8:] == b"{")):
+        raise UserError(f"{key}={file} holds no weights: give a checkpoint, a .pth or a .safetensors file")
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether a picture file is anywhere below; a folder that may not be read is told later, with its reason."""
+    try:
+        return next(walk(folder), None) is not None
+    except UserError:
+        return True
+
+
+def _workers(workers: Any) -> None:
+    most = _WORKERS_PER_CORE * (os.cpu_count() or 1)
+    if isinstance(workers, int) and workers > most:
+        raise UserError(
+            f"data.num_workers={workers} is too many for this machine's {os.cpu_count()} cores: give at most {most}"
+        )
+
+
+def _widths(widths: Any, method: str) -> None:
+    if widths is None:
+        return
+    example = "[64,128]" if "style_swap" in method else "[64,128,256]"
+    count = example.count(",") + 1
+    if len(widths) != count or not all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths):
+        raise UserError(
+            f"method.widths={shown(widths)} is not allowed: give {count} whole numbers above 0, such as {example}"
+        )
+
+
+def _betas(betas: Any) -> None:
+    if betas is None:
+        return
+    if len(betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in betas):
+        raise UserError(
+            f"optim.betas={shown(betas)} is not allowed: give two numbers from 0 to below 1, such as [0.9,0.999]"
+        )
+
+
+def _devices(devices: Any, accelerator: str | None) -> None:
+    """How many processes are asked for, as far as it can be known without torch."""
+    text = str(devices)
+    numbers = list(devices) if OmegaConf.is_list(devices) else text.split(",") if "," in text else None
+    if numbers is not None:
+        if not numbers or not all(re.fullmatch(r"\d+", str(n).strip()) for n in numbers):
+            raise UserError(f"trainer.devices={shown(devices)} is not allowed: list devices by number, such as [0,1]")
+        return
+    if text == "auto" or text == "-1":
+        return
+    if isinstance(devices, bool) or not re.fullmatch(r"\d+", text) or int(text) == 0:
+        raise UserError(
+            f"trainer.devices={text} is not allowed: give a whole number above 0, a list of devices or auto"
+        )
+    cores = os.cpu_count() or 1
+    if accelerator == "cpu" and int(text) > cores:
+        raise UserError(
+            f"trainer.devices={text} asks for {text} processes on the CPU, but this machine has {cores} cores: give at most "
+            f"{cores}"
+        )
+
+
+def _can_hold_outputs(folder: Path) -> None:
+    there = existing(folder)
+    if not there.is_dir():
+        raise UserError(f"logs={folder} cannot hold the outputs: {there} is no folder; move it away or give logs=PATH")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"logs={folder} cannot hold the outputs: {there} may not be written to; give logs=PATH")

@@ -1,0 +1,111 @@
+"""A command's keys as they are typed, with the values they have and the comments of the files that they stand in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from adain.cli.preflight.compose import compose_config, conf_folder, is_group
+from adain.cli.preflight.explain import shown
+
+_COLUMN = 32  # where comments begin
+_KEY = re.compile(r"(?P<indent> *)(?P<name>[\w]+):[^#]*?(?:\s# ?(?P<comment>.*))?$")
+_MORE = re.compile(r" +# ?(?P<comment>.*)$")
+_OWN = re.compile(r"^(?:defaults|hydra):\n(?: .*\n|\n)*", re.M)
+
+
+def usage(config: str, overrides: list[str], head: str | None = None) -> str:
+    """What ``--help`` prints: of the recipe, the method and the other choices that were typed with it.
+
+    Args:
+        config: Name of the command's primary configuration.
+        overrides: As typed. Only choices among a group's files count.
+        head: The first lines; by default the first line of the configuration's file.
+    """
+    composed = compose_config(config, [word for word in overrides if is_group(word)])
+    text = (conf_folder() / f"{config}.yaml").read_text()
+    chosen = {
+        group: str(name)
+        for group, name in reversed(HydraConfig.get().runtime.choices.items())
+        if name and not group.startswith("hydra/")
+    }
+    comments: dict[str, str] = {}
+    for group, name in chosen.items():
+        comments |= _of_file(conf_folder() / group.partition("@")[0], name)
+    comments |= _comments(text)
+    lines = [text.partition("\n")[0].removeprefix("# ") if head is None else head, ""]
+    for group, name in chosen.items():
+        others = sorted(path.stem for path in (conf_folder() / group).glob("*.yaml") if path.stem != name)
+        if others:
+            lines.append(_line(f"{group}={name}", f"or {', '.join(others)}"))
+    section = None if len(lines) > 2 else ""
+    for key, value in _leaves(composed, ""):
+        above, _, _ = key.rpartition(".")[0].partition(".")
+        if above != section:
+            section = above
+            lines.append("")
+            if above in comments:
+                lines.append(f"{above}: {comments[above]}")
+        # typed method= where that is a word: see app.run
+        lines.append(_line(f"{'method' if key == 'system' else key}={_value(value)}", comments.get(key, "")))
+    return "\n".join([*lines, "", "--cfg job prints the whole configuration; --hydra-help is Hydra's own"])
+
+
+def _line(word: str, comment: str) -> str:
+    return f"{word:<{_COLUMN - 2}}  {comment}".rstrip()
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return str(value).replace(" ", "").replace("'", "").lower()
+    return "..." if value == "???" else shown(value)
+
+
+def _leaves(config: DictConfig, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Keys that a user may turn, dotted, with their values; not those that only hand on another key's."""
+    for name, value in OmegaConf.to_container(config, resolve=False).items():  # type: ignore[union-attr]
+        key, node = f"{prefix}{name!s}", config._get_node(name)
+        if str(name).startswith("_") or (
+            isinstance(value, str) and ("${hydra:" in value or re.fullmatch(r"\$\{.*\}", value))
+        ):
+            continue
+        if isinstance(node, DictConfig) and not node._is_none():
+            yield from _leaves(node, f"{key}.")
+        else:
+            yield key, value
+
+
+def _of_file(folder: Path, name: str) -> dict[str, str]:
+    """Comments of a group's file and of those that it stands on, by whole key."""
+    text = (folder / f"{name}.yaml").read_text()
+    package = re.match(r"# @package (\S+)", text)
+    where = package[1] if package else "_global_" if folder.name == "systems" else folder.name
+    prefix = "" if where == "_global_" else f"{where}."
+    found: dict[str, str] = {}
+    for below in re.findall(r"^  - (?!_self_|override)([\w/]+)", text, re.M):
+        base = _comments((folder / f"{below}.yaml").read_text())
+        found |= {f"{prefix}{key}": comment for key, comment in base.items()}
+    return found | {f"{prefix}{key}": comment for key, comment in _comments(text).items()}
+
+
+def _comments(text: str) -> dict[str, str]:
+    """The comment behind each key of a YAML file, by dotted key; lines of comment alone go on with the one above."""
+    found: dict[str, str] = {}
+    above: list[tuple[int, str]] = []
+    key = ""
+    for line in _OWN.sub("", text).splitlines():
+        if match := _KEY.fullmatch(line):
+            indent = len(match["indent"])
+            above = [(depth, name) for depth, name in above if depth < indent]
+            key = ".".join([*(name for _, name in above), match["name"]])
+            above.append((indent, match["name"]))
+            if match["comment"]:
+                found[key] = match["comment"]
+        elif (match := _MORE.fullmatch(line)) and key in found:
+            found[key] += f" {match['comment']}"
+    return found

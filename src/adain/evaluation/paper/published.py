@@ -1,0 +1,49 @@
+"""What the paper states, to stand beside what is measured here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from adain.runtime.schema import MethodName
+
+SOURCE = "Titan X, from the paper"
+
+
+class Seconds(NamedTuple):
+    """Seconds for one picture.
+
+    Attributes:
+        without: With the style encoded before.
+        including: With its encoding; None where there is none to encode.
+    """
+
+    without: float
+    including: float | None
+
+
+SPEED: dict[tuple[MethodName, int], Seconds] = {
+    ("gatys", 256): Seconds(14.17, 14.19),
+    ("gatys", 512): Seconds(46.75, 46.79),
+    ("style_swap", 256): Seconds(0.171, 0.407),
+    ("style_swap", 512): Seconds(3.214, 4.144),
+    ("texture_network", 256): Seconds(0.011, None),
+    ("texture_network", 512): Seconds(0.038, None),
+    ("adain", 256): Seconds(0.018, 0.027),
+    ("adain", 512): Seconds(0.065, 0.098),
+}
+"""Huang & Belongie 2017, the table of speeds: a Pascal Titan X, mean of 100 pictures, by method and side in pixels."""
+
+NAMES: dict[str, str] = {
+    "gatys": "Gatys et al.",
+    "style_swap": "Chen & Schmidt (style swap)",
+    "texture_network": "Ulyanov et al. (texture network)",
+    "adain": "AdaIN",
+    "baseline": "Enc-AdaIN-Dec",
+    "concat": "Enc-Concat-Dec",
+    "bn_decoder": "Enc-AdaIN-BNDec",
+    "in_decoder": "Enc-AdaIN-INDec",
+}
+"""Systems and ablations as the paper calls them."""
+
+STYLES: dict[MethodName, str] = {"gatys": "any", "style_swap": "any", "texture_network": "1", "adain": "any"}
+"""How many styles one network serves."""

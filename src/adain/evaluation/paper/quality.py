@@ -1,0 +1,107 @@
+"""Losses and pictures of the systems over the same contents and styles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from adain.data.picture import to_picture
+from adain.evaluation.pairs import Pair
+from adain.evaluation.paper.store import Part, Row, Store
+from adain.evaluation.run import Frame, Gallery
+from adain.methods.gatys import Gatys
+from adain.methods.interface import Method
+from adain.metrics.panel import build_panel
+from adain.nn.encoder import Encoder
+from adain.runtime.schema import StyleMeasure
+
+FIGURES = ("content_feature_loss", "content_loss", "style_loss_mean")
+"""Names of ``choices.MetricName``: content against the content's own features, as Gatys et al. have it; against the AdaIN
+target, the paper's training loss; and the distance of channel statistics to the style's."""
+
+
+class Judge:
+    """Pictures brought to one size, and the losses of what is made of them.
+
+    Args:
+        encoder: On the device.
+        size: Side of the central square that is taken, in pixels.
+    """
+
+    def __init__(self, encoder: Encoder, size: int, device: torch.device) -> None:
+        self.encoder, self.device = encoder, device
+        self.gallery = Gallery(encoder, Frame(size, crop=True), device)
+        self.panel = build_panel(FIGURES, encoder, {}, device)
+
+    def picture(self, path: Path) -> Tensor:
+        """``1 x 3 x size x size``, RGB in [0, 1]."""
+        return self.gallery(path)[0]
+
+    def shown(self, path: Path) -> Image.Image:
+        """The same, for the eye."""
+        return self.gallery.frame.read(path)
+
+    @torch.no_grad()
+    def __call__(self, output: Tensor, pair: Pair) -> dict[str, float]:
+        """The figures of one output picture, ``1 x 3 x size x size``."""
+        content, seen_content = self.gallery(pair.content_path)
+        style, seen_style = self.gallery(pair.style_path)
+        self.panel.sight.remember(content, seen_content)
+        self.panel.sight.remember(style, seen_style)
+        return {name: metric.per_pair(output, content, style).item() for name, metric in self.panel.pair.items()}
+
+
+def measure_pixels(
+    judge: Judge, pairs: Sequence[Pair], iterations: Sequence[int], measure: StyleMeasure, store: Store
+) -> None:
+    """Gatys' method over every pair, its losses kept before the first iteration and after each of some.
+
+    Args:
+        judge: Of the figure's size.
+        pairs: Those that the store has are passed over.
+        iterations: Where to look, at least 1.
+        measure: Of style in what is optimised.
+        store: Keeps a pair's rows when it is finished.
+    """
+    left = [p for p in pairs if not store.has("losses", method="gatys", content=p.content, style=p.style)]
+    method = Gatys(judge.encoder, measure=measure, iterations=max(iterations), progress=False)
+    with tqdm(
+        total=len(left) * max(iterations), desc="losses of gatys", unit="iteration", disable=not left, leave=False
+    ) as bar:
+        for pair in left:
+            rows = []
+            for found in method.iterate(judge.picture(pair.content_path), judge.picture(pair.style_path)):
+                if found.iteration in (0, *iterations):
+                    rows.append(_row("gatys", pair, judge(found.picture, pair)) | {"iteration": found.iteration})
+                bar.update(found.iteration > 0)
+            store.append("losses", rows)
+
+
+def measure_losses(
+    judge: Judge, name: str, method: Method[Any], pairs: Sequence[Pair], part: Part, store: Store
+) -> None:
+    """Any system's losses over every pair that the store has not."""
+    left = [p for p in pairs if not store.has(part, method=name, content=p.content, style=p.style)]
+    for pair in tqdm(left, desc=f"losses of {name}", unit="pair", disable=not left, leave=False):
+        output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
+        store.append(part, [_row(name, pair, judge(output, pair))])
+
+
+def make_pictures(
+    judge: Judge, prefix: str, name: str, method: Method[Any], pairs: Sequence[tuple[int, Pair]], store: Store
+) -> None:
+    """One output a pair, named ``<prefix>_<row>_<name>``; those that are there are left as they are."""
+    left = [(row, pair) for row, pair in pairs if not store.output(f"{prefix}_{row}_{name}").exists()]
+    for row, pair in tqdm(left, desc=f"pictures of {name}", unit="picture", disable=len(left) < 2, leave=False):
+        output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
+        store.keep(f"{prefix}_{row}_{name}", to_picture(output[0]))
+
+
+def _row(name: str, pair: Pair, figures: dict[str, float]) -> Row:
+    return {"method": name, "content": pair.content, "style": pair.style, "iteration": None, **figures}

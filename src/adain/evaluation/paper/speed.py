@@ -1,0 +1,96 @@
+"""The speed table: every system at one size, in turns, without and with encoding the style."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import get_args
+
+import torch
+from tqdm.auto import tqdm
+
+from adain.evaluation.paper.published import SPEED
+from adain.evaluation.paper.store import Row
+from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
+from adain.evaluation.speed.contestants import build
+from adain.evaluation.speed.memory import peak_memory
+from adain.evaluation.speed.methods import ENCODE, KEPT
+from adain.evaluation.speed.stages import Setting
+from adain.runtime.schema import MethodName
+
+
+def measure_speed(
+    size: int, repeats: int, iterations: tuple[int, int], memory: bool, device: torch.device
+) -> list[Row]:
+    """Times all four systems at one size, a picture at a time.
+
+    Args:
+        size: Side of the content and of the style, in pixels.
+        repeats: Rounds that count, after one of warm-up.
+        iterations: Of Gatys' method: done, and stood for.
+        memory: Whether peak memory is measured, each system in a process of its own.
+        device: Where.
+
+    Returns:
+        A row for each system: medians and quartiles of seconds without and with encoding the style; how many times
+        AdaIN's that is, round by round; MiB; and the paper's figures.
+    """
+    settings = {
+        name: Setting("ours", "method", size, 1, method=name, iterations=iterations) for name in get_args(MethodName)
+    }
+    stages = {name: build(setting, device).stages() for name, setting in settings.items()}
+    total = (repeats + 1) * sum(map(len, stages.values()))
+    with tqdm(total=total, desc=f"speed, {size} px", unit="stage", smoothing=0, leave=False) as bar:
+        shown = {name: _shown(own, bar.update, device) for name, own in stages.items()}
+        times = interleave(shown, repeats, device)
+    without = {name: found[KEPT] for name, found in times.items()}
+    including = {
+        name: [a + b for a, b in zip(found[ENCODE], found[KEPT], strict=True)]
+        for name, found in times.items()
+        if ENCODE in found
+    }
+    rows = []
+    for name, setting in settings.items():
+        row: Row = {"method": name, "size": size, "rounds": repeats}
+        row["gatys_iterations"], row["gatys_done"] = (iterations[1], iterations[0]) if name == "gatys" else (None, None)
+        published = SPEED.get((name, size))
+        for column, seconds, paper in (
+            ("without", without, published.without if published else None),
+            ("with", including, published.including if published else None),
+        ):
+            own = Spread.of(seconds[name]) if name in seconds else None
+            times_adain = ratio(seconds[name], seconds["adain"]) if name in seconds else None
+            row |= _cells(f"{column}_s", own) | _cells(f"{column}_times_adain", times_adain)
+            row[f"{column}_paper_s"] = paper
+            base = SPEED.get(("adain", size))
+            theirs = (base.without if column == "without" else base.including) if base else None
+            row[f"{column}_paper_times_adain"] = paper / theirs if paper and theirs else None
+        row["peak_mib"] = None
+        if memory:
+            # the most of its stages: a user needs them all
+            row["peak_mib"] = max(peak_memory(setting, device).values(), default=None)
+        rows.append(row)
+    return rows
+
+
+def _shown(stages: Stages, update: Callable[[], object], device: torch.device) -> Stages:
+    """The same stages, each moving the bar on; the bar's own time is not counted."""
+
+    def told(work: Callable[[], object]) -> Callable[[], float]:
+        def measured() -> float:
+            start = time.perf_counter()
+            own = work()
+            synchronise(device)
+            seconds = own if isinstance(own, float) else time.perf_counter() - start
+            update()
+            return seconds
+
+        return measured
+
+    return [(name, told(work)) for name, work in stages]
+
+
+def _cells(name: str, spread: Spread | None) -> Row:
+    if spread is None:
+        return {name: None, f"{name}_q1": None, f"{name}_q3": None}
+    return {name: spread.median, f"{name}_q1": spread.low, f"{name}_q3": spread.high}

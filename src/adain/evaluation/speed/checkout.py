@@ -1,0 +1,25 @@
+"""Whether a folder is a checkout of the reference port: asked before torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adain.runtime.errors import UserError
+
+FILES = ("net.py", "function.py")
+"""What a checkout must hold."""
+
+
+def check_reference(path: str | Path) -> Path:
+    """The checkout's folder.
+
+    Raises:
+        UserError: If the port's files are not in it.
+    """
+    folder = Path(path).expanduser()
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise UserError(
+            f"reference={path} has no {' and no '.join(missing)}: give a checkout of naoto0804/pytorch-AdaIN "
+            "(git clone https://github.com/naoto0804/pytorch-AdaIN)"
+        )
+    return folder

@@ -1,0 +1,100 @@
+"""Who takes part, and the table that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from adain.evaluation.speed.clock import Contestant, Spread, interleave, ratio
+from adain.evaluation.speed.floors import floor_seconds, stage_work, total
+from adain.evaluation.speed.machine import Rates
+from adain.evaluation.speed.methods import MethodStylize
+from adain.evaluation.speed.port import PortStep, PortStylize
+from adain.evaluation.speed.stages import OurStep, OurStylize, Setting
+
+Row = dict[str, Any]
+"""One line of the results: who, what, how fast, how near the floor. Values are plain."""
+
+PORT = "reference port"
+
+
+def build(setting: Setting, device: torch.device) -> Contestant:
+    """The contestant of a setting, its weights loaded."""
+    kinds: dict[tuple[str, str], Any] = {
+        ("ours", "stages"): OurStep,
+        ("ours", "stylize"): OurStylize,
+        ("ours", "method"): MethodStylize,
+        ("port", "stages"): PortStep,
+        ("port", "stylize"): PortStylize,
+    }
+    contestant: Contestant = kinds[setting.who, setting.work](setting, device)
+    return contestant
+
+
+def measure(
+    settings: Sequence[Setting], rates: Mapping[int, Rates], repeats: int, least_seconds: float, device: torch.device
+) -> list[Row]:
+    """Times contestants at one size against each other.
+
+    Args:
+        settings: All of one work, size and batch.
+        rates: The machine's limits, by bytes of a number.
+        repeats: Rounds that count.
+        least_seconds: At least so much time is measured.
+        device: Where.
+
+    Returns:
+        A row for each contestant and stage.
+    """
+    stages = {setting.name: build(setting, device).stages() for setting in settings}
+    times = interleave(stages, repeats, device, least_seconds)
+    rows = [
+        _row(setting, stage, seconds, rates[setting.number])
+        for setting in settings
+        for stage, seconds in times[setting.name].items()
+    ]
+    if PORT in times:
+        for row in rows:
+            # the port has no kept style: what ours saves by keeping it is held against the port's only way
+            stage = row["stage"] if row["stage"] in times[PORT] else row["stage"].partition(",")[0]
+            if stage in times[PORT] and row["contestant"] != PORT:
+                spread = ratio(times[PORT][stage], times[row["contestant"]][row["stage"]])
+                row.update(against_port=spread.median, against_port_q1=spread.low, against_port_q3=spread.high)
+    return rows
+
+
+def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates) -> Row:
+    spread = Spread.of(seconds)
+    row: Row = {
+        "work": setting.work,
+        "size": setting.size,
+        "batch": setting.batch,
+        "contestant": setting.name,
+        "precision": setting.precision,
+        "memory_format": setting.memory_format,
+        "compile": setting.compile,
+        "stage": stage,
+        "median_s": spread.median,
+        "q1_s": spread.low,
+        "q3_s": spread.high,
+        "rounds": len(seconds),
+        "per_second": setting.batch / spread.median,
+        "peak_mib": None,
+        "gflop": None,
+        "gigabytes": None,
+        "floor_s": None,
+        "share": None,
+        "against_port": None,
+        "against_port_q1": None,
+        "against_port_q3": None,
+    }
+    # floors are counted for AdaIN's training and stylising
+    counted = setting.work != "method"
+    work = stage_work(stage, setting.batch, setting.size, setting.size) if counted else None
+    if work is not None:
+        flops, moved = total(work, setting.number)
+        floor = floor_seconds(work, rates.flops, rates.bandwidth, setting.number)
+        row.update(gflop=flops / 1e9, gigabytes=moved / 1e9, floor_s=floor, share=floor / spread.median)
+    return row

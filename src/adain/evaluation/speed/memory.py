@@ -1,0 +1,103 @@
+"""Peak memory of each stage, in a process of its own so that nobody else's is counted."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from adain.evaluation.speed.clock import synchronise
+from adain.evaluation.speed.contestants import build
+from adain.evaluation.speed.stages import Setting
+from adain.runtime.memory import keep_freed_memory
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def how(device: torch.device) -> str:
+    """What the figures are, in words."""
+    if device.type == "cuda":
+        return "torch.cuda.max_memory_allocated in a process of its own"
+    return "resident set of a child process above what it held after importing torch (Linux: VmHWM)"
+
+
+def peak_memory(setting: Setting, device: torch.device, timeout: float = 600.0) -> dict[str, float]:
+    """The most memory each stage needs, weights and what earlier stages left included.
+
+    Args:
+        setting: Whose.
+        device: Where.
+        timeout: Seconds after which it is given up.
+
+    Returns:
+        MiB by stage; empty where it cannot be measured (no Linux and no GPU) or the child broke off.
+    """
+    if device.type == "cpu" and not _can_reset():
+        return {}
+    # one server imports torch once; its children start in a moment and have touched nothing yet
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["adain.evaluation.speed.memory"])
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(theirs, setting, str(device)), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        found: dict[str, float] = ours.recv() if ours.poll(timeout) else {}
+    except EOFError:
+        found = {}
+    child.join(10)
+    if child.is_alive():
+        child.kill()
+    return found
+
+
+def _child(connection: Connection, setting: Setting, where: str) -> None:
+    device = torch.device(where)
+    if setting.who == "ours":
+        keep_freed_memory()  # as training and stylize do
+    base = _now(device)
+    contestant = build(setting, device)
+    peaks: dict[str, float] = {}
+    for _ in range(2):  # the optimiser's state comes with its first step
+        for stage, work in contestant.stages():
+            gc.collect()
+            _reset(device)
+            work()
+            synchronise(device)
+            peaks[stage] = max(peaks.get(stage, 0.0), (_peak(device) - base) / 2**20)
+    connection.send(peaks)
+    connection.close()
+
+
+def _can_reset() -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _reset(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        _CLEAR.write_text("5")
+
+
+def _now(device: torch.device) -> int:
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else _status("VmRSS")
+
+
+def _peak(device: torch.device) -> int:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
+
+
+def _status(field: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024

@@ -1,0 +1,207 @@
+"""The results, printed and saved: tables, JSON, CSV, a plot, W&B."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from adain.evaluation.speed.contestants import Row
+from adain.runtime.files import write_whole
+
+RECIPE_STEPS, RECIPE_BATCH, RECIPE_SIZE = 160_000, 8, 256
+"""The published recipe (Huang & Belongie 2017, the authors' code)."""
+
+_TITLES = {
+    "train": "training step, plain and ours",
+    "stages": "training step by stage",
+    "stylize": "stylising",
+    "method": "stylising",
+    "load": "loading",
+    "video": "a video, times of a frame",
+}
+
+
+def save(folder: Path, results: dict[str, Any]) -> list[str]:
+    """Writes ``bench.json``, ``bench.csv`` and, where plotly is installed, ``bench.html``.
+
+    Args:
+        folder: An existing one.
+        results: ``machine``, ``rates``, ``memory``, ``notes``, ``rows`` and what else was found.
+
+    Returns:
+        The names of the files written.
+    """
+    rows: list[Row] = results["rows"]
+    files = {"bench.json": json.dumps(results, indent=2) + "\n"}
+    if rows:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        files["bench.csv"] = text.getvalue()
+        if (page := _plot(rows)) is not None:
+            files["bench.html"] = page
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    return list(files)
+
+
+def show(results: dict[str, Any], console: Console) -> None:
+    """Prints all tables, then what they need to be read with."""
+    rows: list[Row] = results["rows"]
+    for (work, size, batch), places in groupby(rows, lambda row: (row["work"], row["size"], row["batch"])):
+        for contestant, found in groupby(places, lambda row: row["contestant"]):
+            console.print(_table(f"{_TITLES[work]}, {size} px, batch {batch}: {contestant}", list(found)))
+    if operators := results.get("operators"):
+        table = Table(
+            "operator",
+            box=SIMPLE,
+            title="one training step: the operators that take the most time",
+            title_justify="left",
+        )
+        for column in ("calls", "ms", "share"):
+            table.add_column(column, justify="right")
+        for operator in operators:
+            table.add_row(
+                operator["name"], str(operator["calls"]), _ms(operator["seconds"]), f"{operator['share']:.0%}"
+            )
+        console.print(table)
+    for name, rates in results.get("rates", {}).items():
+        console.print(
+            f"measured limits, {name}: matrix product {rates['matmul'] / 1e9:.0f} GFLOP/s, convolution "
+            f"{rates['convolution'] / 1e9:.0f} GFLOP/s, memory {rates['bandwidth'] / 1e9:.1f} GB/s",
+            highlight=False,
+        )
+    for line in (*projections(rows), *results["notes"]):
+        console.print(line, highlight=False)
+
+
+def projections(rows: Sequence[Row]) -> list[str]:
+    """The published recipe's whole time at each measured rate of its crop size, said as a projection."""
+    found = []
+    for row in rows:
+        if (row["stage"], row["size"]) == ("whole step", RECIPE_SIZE) and row["work"] == "stages":
+            hours = RECIPE_STEPS * RECIPE_BATCH / row["per_second"] / 3600
+            shown = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
+            found.append(
+                f"projected, {row['contestant']}: the published recipe ({RECIPE_STEPS:,} steps x {RECIPE_BATCH} pairs "
+                f"at {RECIPE_SIZE} px) takes {shown} at {row['per_second']:.3g} pairs per second (from "
+                f"{row['rounds']} steps of batch {row['batch']}, loading and validation not counted)"
+            )
+    return found
+
+
+def _table(title: str, rows: Sequence[Row]) -> Table:
+    columns = {
+        "ms": lambda r: _ms(r["median_s"]),
+        "quartiles": lambda r: f"{_ms(r['q1_s'])}-{_ms(r['q3_s'])}",
+        "per s": lambda r: f"{r['per_second']:.3g}",
+        "MiB": lambda r: f"{r['peak_mib']:,.0f}",
+        "floor": lambda r: _ms(r["floor_s"]),
+        "share": lambda r: f"{r['share']:.0%}",
+        "x port": lambda r: _spread(r, "against_port"),
+        "x plain": lambda r: _spread(r, "against_plain"),
+        "x default": lambda r: f"{r['against_default']:.2f}",
+        "waits": lambda r: f"{r['waited']:.1%}",
+        "of whole": lambda r: f"{r['of_whole']:.0%}",
+    }
+    needs = {
+        "ms": "median_s", "quartiles": "q1_s", "per s": "per_second", "MiB": "peak_mib", "floor": "floor_s",
+        "share": "share", "x port": "against_port", "x plain": "against_plain", "x default": "against_default",
+        "waits": "waited", "of whole": "of_whole",
+    }  # fmt: skip
+    table = Table("stage", title=title, title_justify="left", padding=(0, 0), box=SIMPLE)
+    used = [name for name in columns if any(row.get(needs[name]) is not None for row in rows)]
+    for name in used:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        table.add_row(row["stage"], *(columns[name](row) if row.get(needs[name]) is not None else "" for name in used))
+    return table
+
+
+def _spread(row: Row, key: str) -> str:
+    return f"{row[key]:.2f} [{row[f'{key}_q1']:.2f}-{row[f'{key}_q3']:.2f}]"
+
+
+def _ms(seconds: float) -> str:
+    ms = 1000 * seconds
+    return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}"
+
+
+def _plot(rows: Sequence[Row]) -> str | None:
+    """Bars of all medians with quartiles, the floors as marks; one page, with nothing fetched."""
+    try:
+        from plotly.subplots import make_subplots
+    except ModuleNotFoundError:
+        return None
+    places = [key for key, _ in groupby(rows, lambda row: (row["work"], row["size"], row["batch"]))]
+    figure = make_subplots(
+        rows=len(places), cols=1, subplot_titles=[f"{_TITLES[w]}, {s} px, batch {b}" for w, s, b in places]
+    )
+    colours = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"]
+    names = list(dict.fromkeys(row["contestant"] for row in rows))
+    shown: set[str] = set()
+    for line, place in enumerate(places, 1):
+        here = [row for row in rows if (row["work"], row["size"], row["batch"]) == place]
+        for name in names:
+            own = [row for row in here if row["contestant"] == name]
+            if not own:
+                continue
+            stages = [row["stage"] for row in own]
+            figure.add_bar(
+                x=stages, y=[row["median_s"] for row in own], name=name, legendgroup=name,
+                showlegend=name not in shown, marker_color=colours[names.index(name) % len(colours)], row=line, col=1,
+                error_y={
+                    "array": [row["q3_s"] - row["median_s"] for row in own],
+                    "arrayminus": [row["median_s"] - row["q1_s"] for row in own],
+                },
+            )  # fmt: skip
+            shown.add(name)
+        floors = {row["stage"]: row["floor_s"] for row in here if row.get("floor_s")}
+        if floors:
+            figure.add_scatter(
+                x=list(floors), y=list(floors.values()), mode="markers", name="floor", legendgroup="floor",
+                showlegend="floor" not in shown, row=line, col=1,
+                marker={"symbol": "line-ew-open", "size": 28, "color": "black"},
+            )  # fmt: skip
+            shown.add("floor")
+        figure.update_yaxes(title_text="seconds", rangemode="tozero", row=line, col=1)
+    figure.update_layout(height=380 * len(places), template="plotly_white", title="make bench", barmode="group")
+    page: str = figure.to_html(include_plotlyjs=True)
+    return page
+
+
+def log_to_wandb(folder: Path, results: dict[str, Any], config: dict[str, Any]) -> None:
+    """A W&B run with the table of all rows and each median as a figure of its summary; offline if nobody is logged in."""
+    import wandb
+
+    from adain.training.run_summary import close_wandb
+    from adain.training.wandb_run import left_out_if_refused, wandb_logger
+
+    run = wandb_logger(str(folder), "adain", f"bench-{folder.name}", "bench", ["bench"]).experiment
+    code = 1
+    try:
+        run.config.update({**config, "machine": results["machine"], "rates": results["rates"]})
+        rows: list[Row] = results["rows"]
+        columns: list[str | int] = list(dict.fromkeys(key for row in rows for key in row))
+        data = [[row.get(str(key)) for key in columns] for row in rows]
+        with left_out_if_refused("the table of rows"):
+            run.log({"bench": wandb.Table(columns=columns, data=data)})
+        for row in rows:
+            name = "/".join(str(row[key]) for key in ("work", "size", "batch", "contestant", "stage"))
+            for key in ("median_s", "peak_mib", "share", "against_port"):
+                if row.get(key) is not None:
+                    run.summary[f"{name}/{key}"] = row[key]
+        code = 0
+    finally:
+        close_wandb(code)

@@ -1,0 +1,199 @@
+"""Our work, cut into the stages that are timed: a training step and the stylising of a batch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from adain.evaluation.speed.clock import Stages
+from adain.functional.losses import content_loss, style_loss, weighted_total
+from adain.functional.transfer import adain, channel_statistics
+from adain.methods.adain import AdaINMethod
+from adain.nn.decoder import load_decoder
+from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
+from adain.runtime.compiling import compiled
+from adain.runtime.precision import memory_format
+from adain.runtime.schema import MethodName
+
+TRAINING = (
+    "encode content",
+    "encode style",
+    "adain",
+    "decode",
+    "encode output, losses",
+    "backward",
+    "optimiser",
+    "whole step",
+)
+"""Stages of a training step. The last is the step as it is trained, uncut."""
+
+STYLIZE = ("stylise", "stylise, style cached")
+"""A batch of contents, each with a style of its own: encoded each time, or its statistics kept."""
+
+
+class Setting(NamedTuple):
+    """One contestant at one size: all that is needed to build it, in this process or another.
+
+    Attributes:
+        who: ``ours`` or ``port``.
+        work: ``stages``, ``stylize``, or ``method`` for stylising by any of the systems.
+        size: Side of the square pictures, in pixels.
+        batch: Pictures of each kind.
+        precision: ``32-true`` or ``bf16-mixed``, in Lightning's words.
+        memory_format: ``channels_first`` or ``channels_last``.
+        compile: Whether through torch.compile.
+        fused: Whether up-sampling is folded into the convolution after it; None as the decoder decides.
+        reference: The port's checkout, for ``port``.
+        method: The system, for ``method``.
+        iterations: Of gatys: how many are done, at least 3, and how many the figure stands for.
+    """
+
+    who: str
+    work: str
+    size: int
+    batch: int
+    precision: str = "32-true"
+    memory_format: str = "channels_first"
+    compile: bool = False
+    fused: bool | None = None
+    reference: str | None = None
+    method: MethodName = "adain"
+    iterations: tuple[int, int] = (3, 500)
+
+    @property
+    def name(self) -> str:
+        """As shown in tables."""
+        if self.who == "port":
+            return "reference port"
+        if self.work == "method":
+            done, wanted = self.iterations
+            return f"{self.method} ({wanted} iterations, {done} done)" if self.method == "gatys" else self.method
+        words = [self.precision, self.memory_format.replace("_", " ")]
+        words += ["compiled"] if self.compile else []
+        words += [] if self.fused is None else ["fused up-sampling" if self.fused else "plain up-sampling"]
+        return f"ours, {', '.join(words)}"
+
+    @property
+    def number(self) -> int:
+        """Bytes of a feature map's element."""
+        return 2 if "16" in self.precision else 4
+
+
+def own_layout(device: torch.device, precision: str) -> str:
+    """The memory format that training takes there, as ``Setting`` names it."""
+    return "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
+
+
+def pictures(setting: Setting, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The same random contents and styles for every contestant of that size."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, setting.batch, 3, setting.size, setting.size)
+    content, style = torch.rand(shape, generator=generator).to(device)
+    return content, style
+
+
+class OurStep:
+    """Our training step: once in stages, once as it is trained."""
+
+    def __init__(self, setting: Setting, device: torch.device) -> None:
+        self.setting, self.device = setting, device
+        self.method = _method(setting, device)
+        self.optimiser = torch.optim.Adam(self.method.decoder.parameters(), lr=1e-4, fused=device.type == "cpu" or None)
+        self.content, self.style = pictures(setting, device)
+        self.losses = compiled(self.method.losses) if setting.compile else self.method.losses
+        self.kept: dict[str, Any] = {}
+
+    def stages(self) -> Stages:
+        """A compiled step cannot be cut: it has its whole only."""
+        whole = ("whole step", self.step)
+        if self.setting.compile:
+            return [whole]
+        parts = (self.encode_content, self.encode_style, self.adain, self.decode, self.encode_output)
+        return [*zip(TRAINING, (*parts, self.backward, self.update), strict=False), whole]
+
+    def encode_content(self) -> None:
+        """Features of the contents."""
+        with _autocast(self.setting, self.device), torch.no_grad():
+            self.kept["own"] = self.method.encoder(self.content)
+
+    def encode_style(self) -> None:
+        """Statistics of the styles at all taps; no feature map is kept."""
+        with _autocast(self.setting, self.device), torch.no_grad():
+            self.kept["wanted"] = {
+                name: channel_statistics(features)
+                for name, features in self.method.encoder.walk(self.style)
+                if name in STYLE_LAYERS
+            }
+
+    def adain(self) -> None:
+        """The target."""
+        with torch.no_grad():
+            self.kept["target"] = adain(self.kept.pop("own"), self.kept["wanted"][BOTTLENECK])
+
+    def decode(self) -> None:
+        """The output pictures."""
+        with _autocast(self.setting, self.device):
+            self.kept["output"] = self.method.decoder(self.kept["target"])
+
+    def encode_output(self) -> None:
+        """The losses."""
+        with _autocast(self.setting, self.device):
+            features = self.method.encoder.taps(self.kept.pop("output"))
+            terms = {"content": content_loss(features[BOTTLENECK], self.kept.pop("target"))}
+            for name, statistics in self.kept.pop("wanted").items():
+                terms[f"style/{name}"] = style_loss(channel_statistics(features[name]), statistics, "mean")
+            self.kept["loss"] = weighted_total(terms, self.method.weights)
+
+    def backward(self) -> None:
+        """The decoder's gradients."""
+        torch.autograd.backward(self.kept.pop("loss"))
+
+    def update(self) -> None:
+        """Adam."""
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+
+    def step(self) -> None:
+        """All of it, by the code that is trained with."""
+        with _autocast(self.setting, self.device):
+            terms, _ = self.losses(self.content, self.style)
+            loss = weighted_total(terms, self.method.weights)
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+
+
+class OurStylize:
+    """Our stylising, with the published decoder."""
+
+    def __init__(self, setting: Setting, device: torch.device) -> None:
+        self.setting, self.device = setting, device
+        self.method = _method(setting, device).eval()
+        self.content, self.style = pictures(setting, device)
+        self.call = compiled(self.method.stylize) if setting.compile else self.method.stylize
+        with torch.inference_mode(), _autocast(setting, device):
+            self.statistics = self.method.encode_style(self.style)
+
+    def stages(self) -> Stages:
+        """With the style encoded each time, and with its statistics kept."""
+        return [(STYLIZE[0], lambda: self.stylize(self.style)), (STYLIZE[1], lambda: self.stylize(self.statistics))]
+
+    def stylize(self, style: Any) -> Tensor:
+        """The output pictures."""
+        with torch.inference_mode(), _autocast(self.setting, self.device):
+            output: Tensor = self.call(self.content, style)
+            return output
+
+
+def _method(setting: Setting, device: torch.device) -> AdaINMethod:
+    method = AdaINMethod(init="random", schedule="constant")
+    method.decoder.load_state_dict(load_decoder("reference").decoder.state_dict())
+    method.decoder.fused = setting.fused
+    last = setting.memory_format == "channels_last"
+    return method.to(device, memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+def _autocast(setting: Setting, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=setting.precision == "bf16-mixed")

@@ -1,0 +1,122 @@
+"""Our training step beside the same step written plainly (``plain_step``), with and without Lightning's loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from adain.data.pairs import Batch
+from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
+from adain.evaluation.speed.contestants import Row
+from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
+from adain.evaluation.speed.stages import OurStep, Setting, own_layout, pictures
+from adain.methods.adain import AdaINMethod
+from adain.nn.weights import find, read_state
+from adain.runtime.memory import keep_freed_memory
+from adain.runtime.precision import memory_format
+
+Step = Callable[[], object]
+
+
+def measure_training(
+    sizes: Sequence[int], batches: Sequence[int], precisions: Sequence[str], repeats: int, steps: int,
+    device: torch.device,
+) -> list[Row]:  # fmt: skip
+    """The plain step, ours, and ours in ``Trainer.fit``, in turns, at every size and batch.
+
+    The allocator's setting is ours and cannot be taken back within a process: the step as anybody would run it comes
+    first, alone; after that the plain one has the setting too, so the rest of the difference is the code's.
+
+    Args:
+        sizes: Sides of the crops, in pixels.
+        batches: Pairs in a step.
+        precisions: Of ours.
+        repeats: Turns that count, after one of warm-up.
+        steps: Training steps in a turn.
+        device: Where.
+    """
+    places = [(size, batch) for size in sizes for batch in batches]
+    alone = {
+        place: interleave({"": [_turn(_plain(*place, device), steps, device)]}, repeats, device)[""]["step"]
+        for place in places
+    }
+    keep_freed_memory()
+    rows: list[Row] = []
+    for size, batch in places:
+        turns: dict[str, Stages] = {"plain": [_turn(_plain(size, batch, device), steps, device)]}
+        for precision in precisions:
+            setting = Setting("ours", "stages", size, batch, precision, own_layout(device, precision))
+            turns[f"ours, {precision}"] = [_turn(OurStep(setting, device).step, steps, device)]
+            turns[f"ours, {precision}, Lightning's loop"] = [("step", _lightning(setting, steps, device))]
+        times = {name: found["step"] for name, found in interleave(turns, repeats, device).items()}
+        for name, seconds in {"plain, default allocator": alone[size, batch], **times}.items():
+            each = [s / steps for s in seconds]
+            spread = Spread.of(each)
+            against = ratio(times["plain"], seconds)
+            rows.append(
+                {
+                    "work": "train", "size": size, "batch": batch, "contestant": name, "stage": "whole step",
+                    "median_s": spread.median, "q1_s": spread.low, "q3_s": spread.high, "rounds": repeats,
+                    "per_second": batch / spread.median, "against_plain": against.median,
+                    "against_plain_q1": against.low, "against_plain_q3": against.high,
+                    "against_default": Spread.of(alone[size, batch]).median / (spread.median * steps),
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _turn(step: Step, steps: int, device: torch.device) -> tuple[str, Step]:
+    def turn() -> None:
+        for _ in range(steps):
+            step()
+
+    return "step", turn
+
+
+def _plain(size: int, batch: int, device: torch.device) -> Step:
+    encoder = plain_encoder(read_state(find("vgg19_normalised"))).to(device)
+    decoder = plain_decoder().to(device)
+    optimiser = torch.optim.Adam(decoder.parameters(), lr=1e-4)
+    content, style = pictures(Setting("ours", "stages", size, batch), device)
+
+    def step() -> None:
+        content_loss, style_loss = plain_losses(encoder, decoder, content, style)
+        optimiser.zero_grad()
+        torch.autograd.backward(content_loss + 10 * style_loss)
+        optimiser.step()
+
+    return step
+
+
+def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
+    """The same inside ``Trainer.fit``: from the end of its first step to the end of its last."""
+    content, style = pictures(setting, device)
+    names = [""] * setting.batch
+    batch = Batch(content=content, style=style, content_name=names, style_name=names, skipped=[])
+    method = AdaINMethod(init="random", schedule="constant").to(memory_format=memory_format(device, setting.precision))
+
+    class Clock(pl.Callback):
+        def __init__(self) -> None:
+            self.ends: list[float] = []
+
+        def on_train_batch_end(self, *args: Any) -> None:
+            synchronise(device)
+            self.ends.append(time.perf_counter())
+
+    def turn() -> float:
+        clock = Clock()
+        trainer = pl.Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu", devices=1, max_steps=steps + 1,
+            precision=setting.precision, logger=False, enable_checkpointing=False,  # type: ignore[arg-type]
+            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, callbacks=[clock],
+        )  # fmt: skip
+        loader: Any = DataLoader([batch] * (steps + 1), batch_size=None)  # type: ignore[arg-type]
+        trainer.fit(method, loader)
+        return clock.ends[-1] - clock.ends[0]
+
+    return turn

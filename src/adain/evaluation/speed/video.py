@@ -1,0 +1,152 @@
+"""Videos, measured: frames per second with the style encoded once and for every frame, and where the time goes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+
+from adain.evaluation.speed.clock import Spread, Stages, interleave, synchronise
+from adain.evaluation.speed.contestants import Row
+from adain.inference.stylizer import Stylizer
+from adain.inference.video.clip import stylize_video
+from adain.inference.video.parts import PartWriter, add_encoder, to_video_frame
+from adain.inference.video.source import Form, Source
+from adain.runtime.schema import Arithmetic
+
+FRAMES = 8
+"""Of the made-up clip."""
+
+ONCE, EACH = "whole, style encoded once", "whole, style for every frame"
+
+
+class _Forgetful:
+    """A stylizer that encodes its style anew for every frame, as the ports do."""
+
+    def __init__(self, stylizer: Stylizer, style: torch.Tensor) -> None:
+        self.device, self._stylizer, self._style = stylizer.device, stylizer, style
+
+    def encode_style(self, style: Any, recolour: Any = None) -> Any:
+        """Nothing: it would not be kept."""
+        return []
+
+    def stylize(self, content: Any, **options: Any) -> Any:
+        """Frames, each with the style's encoding before it."""
+        made = [
+            self._stylizer.stylize(frame, **{**options, "styles": [self._stylizer.encode_style(self._style)]})
+            for frame in content.split(1)
+        ]
+        return torch.cat(made)
+
+
+def measure_video(
+    sizes: list[int],
+    precisions: list[str],
+    repeats: int,
+    least_seconds: float,
+    device: torch.device,
+) -> list[Row]:
+    """A clip of moving noise decoded, stylised and encoded, and each of these by itself.
+
+    Args:
+        sizes: Sides of its frames and of the style.
+        precisions: ``32-true`` or ``bf16-mixed``.
+        repeats: Rounds that count.
+        least_seconds: Rounds go on until so much time was measured.
+        device: Where frames are stylised.
+
+    Returns:
+        A row for each stage; ``of_whole`` is its share of the first whole. Decoding has a thread of its own, so the shares
+        may add up to more than 1.
+    """
+    rows: list[Row] = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            contestants = {
+                f"ours, {precision}": _stages(Path(folder), size, precision, device)  # type: ignore[arg-type]
+                for precision in precisions
+            }
+            times = interleave(contestants, repeats, device, least_seconds)
+        for name, found in times.items():
+            whole = Spread.of(found[ONCE]).median
+            for stage, seconds in found.items():
+                spread = Spread.of(seconds)
+                rows.append(
+                    {
+                        "work": "video", "size": size, "batch": 1, "contestant": name, "stage": stage,
+                        "median_s": spread.median, "q1_s": spread.low, "q3_s": spread.high, "rounds": len(seconds),
+                        "per_second": 1 / spread.median, "of_whole": spread.median / whole,
+                    }
+                )  # fmt: skip
+    return rows
+
+
+def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device) -> Stages:
+    clip, out = folder / f"{size}.mkv", folder / "out.mkv"
+    form = _write_clip(clip, size)
+    stylizer = Stylizer.load("reference", device, precision)
+    style = torch.rand(3, size, size, generator=torch.Generator().manual_seed(0))
+    forgetful = _Forgetful(stylizer, style)
+    source = Source(str(clip))
+    frames = list(source.frames(None, FRAMES))
+    source.close()
+    pixels = [torch.from_numpy(frame.pixels).permute(2, 0, 1)[None].contiguous() for frame in frames]
+    kept = [stylizer.encode_style(style)]
+
+    def decode() -> None:
+        read = Source(str(clip))
+        for _ in read.frames(None, FRAMES):
+            pass
+        read.close()
+
+    def stylise() -> None:
+        for one in pixels:
+            stylizer.stylize(one, styles=kept)
+
+    def encode() -> None:
+        writer = PartWriter(folder / "part.nut", form, "libx264", 18, _raised)
+        writer.write(frames)
+        writer.close()
+
+    def a_frame(work: Callable[[], object]) -> Callable[[], float]:
+        def timed() -> float:
+            start = time.perf_counter()
+            work()
+            synchronise(device)
+            return (time.perf_counter() - start) / FRAMES
+
+        return timed
+
+    parts: list[tuple[str, Callable[[], object]]] = [
+        (ONCE, lambda: stylize_video(stylizer, clip, out, [style], batch_size=1)),  # type: ignore[arg-type]
+        (EACH, lambda: stylize_video(forgetful, clip, out, [style], batch_size=1)),
+        ("decode", decode),
+        ("stylise, style cached", stylise),
+        ("encode", encode),
+    ]
+    return [(name, a_frame(work)) for name, work in parts]
+
+
+def _write_clip(path: Path, size: int) -> Form:
+    """Smooth noise that moves: decoders and encoders find it about as hard as a filmed picture."""
+    noise = np.random.default_rng(0).integers(0, 256, (size // 8 + 1, size // 8 + 1, 3), dtype=np.uint8)
+    ground = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(size + size % 2, size + size % 2).to_ndarray()
+    form = Form(size, size, Fraction(1, 24), Fraction(24), 1, False, (1, 1, 1, 1), Fraction(1))
+    with av.open(str(path), "w", format="matroska") as out:
+        stream = add_encoder(out, form, "libx264", 18)
+        for index in range(FRAMES):
+            pixels = np.roll(ground[:size, :size], 2 * index, axis=1).astype(np.uint8)
+            out.mux(stream.encode(to_video_frame(pixels, index, form)))
+        out.mux(stream.encode(None))
+    return form
+
+
+def _raised(error: BaseException) -> BaseException:
+    return error

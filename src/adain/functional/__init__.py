@@ -1,0 +1,1 @@
+"""The mathematics of style transfer as pure tensor functions."""

@@ -1,0 +1,1 @@
+"""Using a trained decoder: pictures, videos, data sets, export."""

@@ -1,0 +1,394 @@
+"""Stylising whole data sets: reading in worker processes, batches of one size on the device, saving in threads.
+
+The parts are the stages of both engines: ``Reader`` decodes, ``Painter`` stylises, ``encode`` makes the file's bytes;
+``stylise`` joins them on one machine, ``dataset_ray`` on a cluster. Which pictures there are is ``data.plan``'s matter,
+what was done ``data.manifest``'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+from adain.data.picture import PictureError, read_picture, to_picture, to_tensor, to_unit
+from adain.functional.transfer import Statistics
+from adain.inference.manifest import Manifest, write_part
+from adain.inference.plan import Job, substitutes
+from adain.inference.stylizer import Stylizer
+from adain.nn.adain import Transfer
+from adain.runtime.errors import UserError
+from adain.runtime.precision import arithmetic
+from adain.runtime.schema import Arithmetic
+
+_SMALLEST = 16  # pixels, as Stylizer has it
+_BATCHED_PIXELS = 1_000_000  # larger pictures go one by one, where Stylizer keeps memory bounded
+_WAITING_BATCHES = 8  # batches' worth of pictures that may wait for others of their size
+_ATTEMPTS = 100  # so many unreadable styles in a row are not bad luck
+
+
+class Style(NamedTuple):
+    """One decoded style.
+
+    Attributes:
+        name: The style that was read: another than asked for, if that was unreadable.
+        pixels: ``H x W x 3``, uint8.
+        skipped: Names and reasons of those that could not be read on the way to it.
+    """
+
+    name: str
+    pixels: np.ndarray
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+class Request(NamedTuple):
+    """What a worker is to read: the content of a job, and its style where the model does not have it yet.
+
+    ``forget`` names a style that the model need not keep any longer.
+    """
+
+    job: Job
+    with_style: bool
+    forget: int | None = None
+
+
+class Read(NamedTuple):
+    """What a worker has read.
+
+    Attributes:
+        request: What was asked for.
+        pixels: The content, ``H x W x 3``, uint8, or None if it could not be read.
+        size: The content's width and height as stored, turned upright, before any resizing.
+        reason: Why the content could not be read.
+        style: The style, if it was asked for.
+    """
+
+    request: Request
+    pixels: np.ndarray | None
+    size: tuple[int, int]
+    reason: str
+    style: Style | None
+
+
+class Reader(Dataset[Read]):
+    """Decodes contents and styles. Workers send arrays through pipes: containers have little shared memory.
+
+    Args:
+        content, style: The folders.
+        names: The styles' names, in the plan's order.
+        size: Short side that contents are resized to, aspect kept; None for no resizing.
+        crop: Side of the central square taken then; None for the whole picture.
+        style_size: Styles with a longer short side are reduced to it; None for never.
+        max_pixels: Larger pictures are passed over.
+    """
+
+    def __init__(
+        self,
+        content: Path,
+        style: Path,
+        names: list[str],
+        size: int | None = None,
+        crop: int | None = None,
+        style_size: int | None = None,
+        max_pixels: int = 89_478_485,
+    ) -> None:
+        self.content, self.style, self.names = content, style, names
+        self.size, self.crop, self.style_size, self.max_pixels = size, crop, style_size, max_pixels
+
+    def __getitem__(self, request: Request) -> Read:
+        """Reads what is asked for. Raises UserError if no style can be read."""
+        style = self.read_style(request.job.style) if request.with_style else None
+        path = self.content / request.job.content
+        try:
+            picture, size = _read(path, self.size, self.max_pixels, enlarge=True)
+        except PictureError as error:
+            return Read(request, None, (0, 0), str(error), style)
+        if self.crop is not None:
+            left, top = (picture.width - self.crop) // 2, (picture.height - self.crop) // 2
+            picture = picture.crop((left, top, left + self.crop, top + self.crop))
+        return Read(request, np.asarray(picture), size, "", style)
+
+    def read_style(self, style: int) -> Style:
+        """The style, or the first readable one of a sequence drawn from its name."""
+        skipped: dict[str, str] = {}
+        for index in substitutes(style, self.names, _ATTEMPTS):
+            name = self.names[index]
+            try:
+                picture, _ = _read(self.style / name, self.style_size, self.max_pixels, enlarge=False)
+                return Style(name, np.asarray(picture), tuple(skipped.items()))
+            except PictureError as error:
+                skipped[name] = str(error)
+        raise UserError(
+            f"{_ATTEMPTS} style pictures in a row could not be read, the last being {name} ({skipped[name]}): check "
+            f"the folder {self.style}"
+        )
+
+
+def _read(path: Path, side: int | None, max_pixels: int, enlarge: bool) -> tuple[Image.Image, tuple[int, int]]:
+    """A picture and its size before resizing."""
+    if side is None:
+        picture = read_picture(path, None, max_pixels, _SMALLEST)
+        return picture, picture.size
+    try:
+        with Image.open(path) as header:
+            size = header.size
+            if header.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # orientation: stored lying
+                size = size[1], size[0]
+    except Exception:  # read_picture gives the reason
+        size = 0, 0
+    wanted = side if enlarge or min(size) > side else None
+    return read_picture(path, wanted, max_pixels, _SMALLEST), size
+
+
+class Painter:
+    """The networks, and the statistics of the styles at hand.
+
+    Args:
+        decoder: As ``Stylizer.load`` takes it.
+        alpha: From 0, the reconstructed content, to 1, the full style.
+        device: A GPU if there is one by default.
+        precision: As ``Stylizer`` takes it.
+    """
+
+    def __init__(
+        self, decoder: str, alpha: float = 1.0, device: str | None = None, precision: Arithmetic = "32-true"
+    ) -> None:
+        self.stylizer = Stylizer.load(decoder, device, precision)
+        self.transfer = Transfer(self.stylizer.encoder, self.stylizer.decoder).eval()
+        self.device, self.alpha = self.stylizer.device, alpha
+
+    def encode(self, style: Style) -> Statistics:
+        """The statistics of a decoded style."""
+        return self.stylizer.encode_style(Image.fromarray(style.pixels))
+
+    @torch.inference_mode()
+    def paint(self, contents: list[np.ndarray], styles: list[Statistics]) -> list[Image.Image]:
+        """Pictures of one size, each in its style. A single one goes through ``Stylizer``, as in ``make stylize``.
+
+        Raises:
+            UserError: If the device's memory does not suffice.
+        """
+        try:
+            if len(contents) == 1:
+                return [self.stylizer.stylize(Image.fromarray(contents[0]), styles[0], self.alpha)]
+            pixels = torch.stack([to_tensor(Image.fromarray(content)) for content in contents])
+            mean, std = (torch.cat([getattr(style, part) for style in styles]) for part in ("mean", "std"))
+            alpha = torch.tensor(self.alpha, device=self.device)
+            with arithmetic(self.device, self.stylizer.precision):
+                made = self.transfer(to_unit(pixels.to(self.device)), mean, std, alpha).float()
+            return [to_picture(one) for one in made]
+        except torch.OutOfMemoryError:
+            height, width = contents[0].shape[:2]
+            raise UserError(
+                f"{len(contents)} pictures of {width} x {height} do not fit into the memory of {self.device}: give a "
+                "smaller batch_size or size"
+            ) from None
+
+
+def decoder_digest(decoder: str) -> str:
+    """SHA-256 of a decoder's weights, whatever file they are in, and its encoder's name."""
+    from adain.nn.decoder import load_decoder
+
+    trained = load_decoder(decoder)
+    return weights_digest(trained.decoder, trained.encoder)
+
+
+def weights_digest(decoder: nn.Module, encoder: str = "") -> str:
+    """SHA-256 of a network's weights and a name."""
+    digest = hashlib.sha256(encoder.encode())
+    for name, tensor in sorted(decoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Made(NamedTuple):
+    """What a finished picture came from.
+
+    Attributes:
+        job: What was asked for.
+        style: The style used, a relative name: that of the job, or what stands in for it if that is unreadable.
+        content_size: Width and height of the content's file, turned upright, in pixels.
+        output_size: Those of the picture made of it.
+    """
+
+    job: Job
+    style: str
+    content_size: tuple[int, int]
+    output_size: tuple[int, int]
+
+    def row(self, **shared: Any) -> dict[str, Any]:
+        """The manifest's row. ``shared`` is what all rows have in common: seed, alpha and decoder."""
+        return {
+            "output": self.job.output,
+            "content": self.job.content,
+            "style": self.style,
+            "copy": self.job.copy,
+            **shared,
+            "content_size": self.content_size,
+            "output_size": self.output_size,
+        }
+
+
+def encode(picture: Image.Image, output: str, quality: int) -> bytes:
+    """The bytes of a picture file of the kind that its name's ending says. PNG has no loss and takes no quality."""
+    kind = Image.registered_extensions()[os.path.splitext(output)[1].lower()]
+    buffer = io.BytesIO()  # straight into a file, Pillow hides why writing failed
+    picture.save(buffer, kind, **({} if kind == "PNG" else {"quality": quality}))
+    return buffer.getvalue()
+
+
+def stylise(
+    jobs: Iterable[Job],
+    reader: Reader,
+    painter: Painter,
+    manifest: Manifest,
+    bar: tqdm[Any],
+    shared: Mapping[str, Any],
+    batch_size: int = 1,
+    workers: int = 1,
+    cached_styles: int = 16384,
+    quality: int = 95,
+) -> int:
+    """Makes the pictures of the jobs on this machine.
+
+    Args:
+        jobs: What is to be made, in any order; read lazily.
+        reader: The first stage.
+        painter: The second.
+        manifest: Where finished pictures are committed.
+        bar: Is moved one step a job.
+        shared: What all rows of the manifest have in common.
+        batch_size: Pictures of one size that go through the networks together.
+        workers: Reading processes; 0 reads in this one.
+        cached_styles: So many styles' statistics, 4 KB each, are kept for later pictures. At least 1.
+        quality: Of JPEG and WebP, 1 to 100.
+
+    Returns:
+        How many pictures were made.
+    """
+
+    def save(made: Made, picture: Image.Image) -> None:
+        write_part(manifest.out, made.job.output, encode(picture, made.job.output, quality))
+        manifest.commit(made.row(**shared))
+
+    collate: Any = _as_it_is  # typed for batches, which this loader does not make
+    loader = DataLoader(
+        reader,
+        sampler=requests(jobs, cached_styles),  # any iterable will do: it is not indexed
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        collate_fn=collate,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+    )
+    reads = iter(loader)  # worker processes are forked before there are threads
+    pending: deque[Future[None]] = deque()
+    count = 0
+    with ThreadPoolExecutor(2 + workers) as pool:
+        try:
+            for batch in batches(_styled(reads, painter, manifest, bar), batch_size):
+                pictures = painter.paint([one.pixels for one in batch], [one.statistics for one in batch])
+                for one, picture in zip(batch, pictures, strict=True):
+                    made = Made(one.job, one.style, one.size, picture.size)
+                    pending.append(pool.submit(save, made, picture))
+                while pending and (pending[0].done() or len(pending) > 4 * (2 + workers)):
+                    pending.popleft().result()
+                    count += 1
+                    bar.update()
+            while pending:
+                pending.popleft().result()
+                count += 1
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return count
+
+
+class Ready(NamedTuple):
+    """A job with everything the networks need.
+
+    Attributes:
+        job: What is to be made.
+        pixels: The content, ``H x W x 3``, uint8.
+        size: The content's width and height in its file, turned upright.
+        style, statistics: The style's name and statistics.
+    """
+
+    job: Job
+    pixels: np.ndarray
+    size: tuple[int, int]
+    style: str
+    statistics: Statistics
+
+
+def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: tqdm[Any]) -> Iterator[Ready]:
+    """What was read, with statistics; the unreadable are listed and left out."""
+    known: dict[int, tuple[str, Statistics]] = {}
+    for read in reads:
+        job = read.request.job
+        if read.style is not None:
+            known[job.style] = read.style.name, painter.encode(read.style)
+            for name, reason in read.style.skipped:
+                manifest.unreadable("style", name, reason)
+        name, statistics = known[job.style]
+        if read.request.forget is not None:
+            del known[read.request.forget]
+        if read.pixels is None:
+            manifest.unreadable("content", job.content, read.reason)
+            bar.update()
+        else:
+            yield Ready(job, read.pixels, read.size, name, statistics)
+
+
+def requests(jobs: Iterable[Job], cached_styles: int) -> Iterator[Request]:
+    """Asks for a style only when the model does not have it, and lets it forget the least recently used one.
+
+    What the model will have by then is known when a request is made: answers come in the order of requests.
+    """
+    recent: OrderedDict[int, None] = OrderedDict()
+    for job in jobs:
+        held = job.style in recent
+        recent[job.style] = None
+        recent.move_to_end(job.style)
+        forget = recent.popitem(last=False)[0] if len(recent) > cached_styles else None
+        yield Request(job, not held, forget)
+
+
+def batches(ready: Iterable[Ready], batch_size: int) -> Iterator[list[Ready]]:
+    """Groups of one size. Large pictures come alone; the fullest group goes early where too many pictures wait."""
+    groups: dict[tuple[int, ...], list[Ready]] = {}
+    for one in ready:
+        shape = one.pixels.shape
+        if batch_size == 1 or shape[0] * shape[1] > _BATCHED_PIXELS:
+            yield [one]
+            continue
+        group = groups.setdefault(shape, [])
+        group.append(one)
+        if len(group) == batch_size:
+            yield groups.pop(shape)
+        elif sum(map(len, groups.values())) >= _WAITING_BATCHES * batch_size:
+            yield groups.pop(max(groups, key=lambda key: len(groups[key])))
+    yield from groups.values()
+
+
+def _as_it_is(read: Read) -> Read:
+    return read
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,261 @@
+"""The same stages as ``dataset.stylise`` on Ray Data: for those who have outgrown one machine.
+
+The networks live in a pool of actors, one on each GPU where there are any; saving is a task on any node, and so is reading,
+only that Ray joins it to the actors where they need no GPU.
+The driver alone keeps the manifest and gives pictures their names, so the promise about kills is the local engine's.
+All nodes must see the folders and the decoder's file under the same paths and have this package installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from tqdm.auto import tqdm
+
+from adain.functional.transfer import Statistics
+from adain.inference.dataset import Made, Painter, Reader, Ready, Request, batches, encode
+from adain.inference.manifest import Manifest, write_part
+from adain.inference.plan import Job
+from adain.runtime.errors import UserError
+from adain.runtime.schema import Arithmetic
+
+# read when Ray is imported; a busy machine does not start Ray's agents within the 30 seconds that they are given
+for _name, _value in (
+    ("USAGE_STATS_ENABLED", "0"),
+    ("agent_register_timeout_ms", "120000"),
+    ("BACKEND_LOG_LEVEL", "fatal"),  # its C++ writes into the progress bar; what ends a run is raised all the same
+):
+    os.environ.setdefault(f"RAY_{_name}", _value)
+
+import ray  # noqa: E402
+import ray.data  # noqa: E402
+
+_BLOCK = 64  # jobs that travel together
+_BLOCK_BYTES = 16 * 2**20  # of decoded pictures: they are committed, and lost by a kill, block by block
+_WORKING, _SAVING = 0.9, 0.1  # cores: actors on all of them would leave none to save, and nothing would be committed
+
+
+def stylise(
+    jobs: Iterable[Job],
+    reader: Reader,
+    manifest: Manifest,
+    bar: tqdm[Any],
+    shared: Mapping[str, Any],
+    decoder: str,
+    batch_size: int = 1,
+    cached_styles: int = 16384,
+    quality: int = 95,
+    address: str | None = None,
+    cpus: int | None = None,
+    actors: int | None = None,
+    precision: Arithmetic = "32-true",
+) -> int:
+    """Makes the pictures of the jobs on a Ray cluster. See ``dataset.stylise``.
+
+    Args:
+        jobs: As there.
+        reader: As there.
+        manifest: As there.
+        bar: As there.
+        shared: As there, with ``alpha``.
+        decoder: As ``Stylizer.load`` takes it, on every node.
+        batch_size: As there.
+        cached_styles: As there, in each actor.
+        quality: As there.
+        address: Of a running cluster, or ``auto``; None starts Ray on this machine.
+        cpus: Of this machine, for Ray to use; None for all. Not with an address.
+        actors: Copies of the networks; None for one on each GPU, or without any one on each core.
+        precision: As ``Stylizer`` takes it.
+
+    Returns:
+        How many pictures were made.
+
+    Raises:
+        UserError: If the cluster cannot be reached, or as the stages do.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            ray.init(
+                address=address or "local",  # None would join any cluster that runs on this machine
+                num_cpus=None if address else cpus,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:  # Ray raises plain ones too
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            where = f"cannot be reached at ray.address={address}" if address else "cannot be started on this machine"
+            raise UserError(f"Ray {where} ({reason}): {_advice(address)}, or give engine=local") from None
+    try:
+        there = ray.cluster_resources()
+        gpus = int(there.get("GPU", 0))
+        copies = actors or gpus or max(1, int(there.get("CPU", 1)))
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.target_max_block_size = _BLOCK_BYTES
+        blocks: list[Any] = [ray.put(table) for table in _tables(jobs)]
+        rows = (
+            ray.data.from_arrow_refs(blocks)
+            .map(functools.partial(_read, reader=reader), num_cpus=_WORKING)
+            .map_batches(
+                _Paint,
+                fn_constructor_args=(decoder, float(shared["alpha"]), reader, cached_styles, batch_size, precision),
+                batch_size=4 * batch_size,
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(size=copies),
+                num_cpus=_WORKING,
+                num_gpus=1 if gpus else 0,
+            )
+            .map(functools.partial(_save, out=manifest.out.resolve(), quality=quality), num_cpus=_SAVING)
+            .iter_rows()
+        )
+        return sum(_commit(row, manifest, shared, bar) for row in rows)
+    except Exception as error:
+        if (mistake := _user_error(error)) is not None:
+            raise mistake from None
+        raise
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _advice(address: str | None) -> str:
+    """What to do where there is no Ray. A cluster started where there is a token wants it; Ray tells no address by itself."""
+    if address is None:
+        return "try again when less else runs on it, as Ray gives itself 30 seconds"
+    if address == "auto" or "RAY_AUTH_MODE" in os.environ:
+        return "see that it runs there"
+    return "see that it runs there, and if `ray start` spoke of a token, put RAY_AUTH_MODE=token before the command"
+
+
+def _tables(jobs: Iterable[Job]) -> Iterator[pa.Table]:
+    """Jobs in blocks. As JSON: file names need not be Unicode, which Arrow's strings must be."""
+    rest = iter(jobs)
+    while block := [json.dumps(job) for job in islice(rest, _BLOCK)]:
+        yield pa.table({"job": block})
+
+
+def _read(row: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    read = reader[Request(Job(*json.loads(row["job"])), with_style=False)]
+    there = read.pixels is not None
+    return {
+        "job": row["job"],
+        "pixels": read.pixels.tobytes() if read.pixels is not None else b"",
+        "shape": list(read.pixels.shape[:2]) if read.pixels is not None else [0, 0],
+        "size": list(read.size),
+        "reason": "" if there else read.reason or "unreadable",
+    }
+
+
+class _Paint:
+    """An actor: the networks and its own memory of styles."""
+
+    def __init__(
+        self,
+        decoder: str,
+        alpha: float,
+        reader: Reader,
+        cached_styles: int,
+        batch_size: int,
+        precision: Arithmetic,
+    ) -> None:
+        self.painter = Painter(decoder, alpha, precision=precision)
+        self.reader, self.batch_size = reader, batch_size
+        self.skipped: list[tuple[str, str]] = []
+        self.style = functools.lru_cache(cached_styles)(self._style)
+
+    def _style(self, index: int) -> tuple[str, Statistics]:
+        style = self.reader.read_style(index)
+        self.skipped += style.skipped
+        return style.name, self.painter.encode(style)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        rows, ready, made = table.to_pylist(), [], []
+        for row in rows:
+            if row["reason"]:
+                made.append({**row, "style": ""})
+                continue
+            job = Job(*json.loads(row["job"]))
+            name, statistics = self.style(job.style)
+            pixels = np.frombuffer(row["pixels"], np.uint8).reshape(*row["shape"], 3)
+            ready.append(Ready(job, pixels, tuple(row["size"]), name, statistics))
+        for batch in batches(ready, self.batch_size):
+            pictures = self.painter.paint([one.pixels for one in batch], [one.statistics for one in batch])
+            for one, picture in zip(batch, pictures, strict=True):
+                made.append(
+                    {
+                        "job": json.dumps(one.job),
+                        "pixels": picture.tobytes(),
+                        "shape": [picture.height, picture.width],
+                        "size": list(one.size),
+                        "reason": "",
+                        "style": json.dumps(one.style),
+                    }
+                )
+        for row in made:
+            row["skipped"] = "[]"
+        if made:
+            made[0]["skipped"], self.skipped = json.dumps(self.skipped), []
+        return pa.Table.from_pylist(made, schema=_PAINTED)
+
+
+_PAINTED = pa.schema(
+    [
+        ("job", pa.string()),
+        ("pixels", pa.large_binary()),
+        ("shape", pa.list_(pa.int64())),
+        ("size", pa.list_(pa.int64())),
+        ("reason", pa.string()),
+        ("style", pa.string()),
+        ("skipped", pa.string()),
+    ]
+)
+
+
+def _save(row: dict[str, Any], out: Path, quality: int) -> dict[str, Any]:
+    height, width = (int(side) for side in row["shape"])
+    if not row["reason"]:
+        job = Job(*json.loads(row["job"]))
+        picture = Image.frombytes("RGB", (width, height), row["pixels"])
+        write_part(out, job.output, encode(picture, job.output, quality))
+    return {key: row[key] for key in ("job", "style", "reason", "skipped", "size")} | {"output_size": [width, height]}
+
+
+def _commit(row: dict[str, Any], manifest: Manifest, shared: Mapping[str, Any], bar: tqdm[Any]) -> int:
+    job = Job(*json.loads(row["job"]))
+    for name, reason in json.loads(row["skipped"]):
+        manifest.unreadable("style", name, reason)
+    bar.update()
+    if row["reason"]:
+        manifest.unreadable("content", job.content, row["reason"])
+        return 0
+    (width, height), (made_width, made_height) = map(tuple, (row["size"], row["output_size"]))
+    made = Made(job, json.loads(row["style"]), (int(width), int(height)), (int(made_width), int(made_height)))
+    manifest.commit(made.row(**shared))
+    return 1
+
+
+def _user_error(error: BaseException) -> UserError | None:
+    """The mistake behind Ray's wrappings, as far as there is one."""
+    seen: set[int] = set()
+    inner: BaseException | None = error
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        cause = getattr(inner, "cause", None)
+        for one in (inner, cause):
+            if isinstance(one, UserError):
+                return UserError(str(one).splitlines()[-1] if "\n" in str(one) else str(one))
+        inner = inner.__cause__ or cause
+    return None

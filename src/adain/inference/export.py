@@ -1,0 +1,242 @@
+"""A trained decoder as files for other programs: safetensors, and ONNX graphs held to PyTorch before they are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from adain.nn.adain import StyleEncoder, Transfer
+from adain.nn.decoder import Trained
+from adain.nn.encoder import Encoder
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
+from adain.runtime.files import replacing
+
+OPSET = 20
+"""ONNX operator set. onnxruntime has had it since 1.17 (2024); nothing newer is needed by either graph."""
+
+TOLERANCE = 1e-3
+"""The largest absolute difference allowed between a graph and PyTorch, of pictures in [0, 1] and of statistics alike."""
+
+_SHAPES = ((1, 16, 16), (2, 17, 31), (1, 64, 40), (3, 47, 65), (1, 129, 127))
+_MODULES = {
+    "vgg19_normalised": "the normalised VGG-19 of Gatys et al.",
+    "vgg19_torchvision": "torchvision's VGG-19",
+}
+
+
+class Difference(NamedTuple):
+    """How far a graph is from PyTorch.
+
+    Attributes:
+        graph: ``style_encoder`` or ``transfer``.
+        shape: Batch, height and width of the picture.
+        largest: The largest absolute difference of any value.
+    """
+
+    graph: str
+    shape: tuple[int, int, int]
+    largest: float
+
+
+def write_safetensors(trained: Trained, path: Path, source: str) -> None:
+    """The decoder's weights, with what ``load_decoder`` and a reader must know as metadata."""
+    from safetensors.torch import save
+
+    metadata = {
+        "format": "pt",
+        "encoder": trained.encoder,
+        "widths": json.dumps(list(trained.decoder.widths)),
+        "source": source,
+        "licence": licence(source),
+    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.decoder.state_dict().items()}
+    with written(path) as part:
+        part.write_bytes(save(state, metadata))
+
+
+def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: float = TOLERANCE) -> list[Difference]:
+    """``style_encoder.onnx`` and ``transfer.onnx``, with dynamic batch, height and width, the encoder's weights inside.
+
+    Args:
+        encoder: The encoder that the decoder belongs to, on the CPU.
+        trained: The decoder.
+        folder: Where to write. It exists.
+        tolerance: See ``TOLERANCE``.
+
+    Returns:
+        The differences found. All are within the tolerance.
+
+    Raises:
+        UserError: If onnx, onnxscript or onnxruntime is missing, or a graph differs from PyTorch. Nothing is then
+            left under the final names.
+    """
+    picture, mean, std = torch.rand(2, 3, 45, 51), torch.rand(2, 512, 1, 1), torch.rand(2, 512, 1, 1)
+    batch, height, width = torch.export.Dim("batch"), _side("height"), _side("width")
+    pixels, channels = {0: batch, 2: height, 3: width}, {0: batch}
+    found: list[Difference] = []
+    with contextlib.ExitStack() as stack:  # both are renamed once both are right
+        style_part = stack.enter_context(written(folder / "style_encoder.onnx"))
+        transfer_part = stack.enter_context(written(folder / "transfer.onnx"))
+        style_encoder = StyleEncoder(encoder).eval()
+        _write_graph(style_encoder, style_part, {"picture": picture}, ["mean", "std"], {"picture": pixels})
+        transfer = Transfer(encoder, trained.decoder).eval()
+        inputs = {"picture": picture, "mean": mean, "std": std, "alpha": torch.tensor(1.0)}
+        shapes = {"picture": pixels, "mean": channels, "std": channels, "alpha": None}
+        _write_graph(transfer, transfer_part, inputs, ["stylized"], shapes)
+        found = compare(style_encoder, transfer, style_part, transfer_part)
+        beyond = [difference for difference in found if not difference.largest <= tolerance]  # also what is no number
+        if beyond:
+            raise UserError(
+                f"{beyond[0].graph}.onnx differs from PyTorch by {beyond[0].largest:.2g} at {_shown(beyond[0].shape)}, over "
+                f"{tolerance:g}: nothing was written; try other versions of torch, onnxscript and onnxruntime"
+            )
+    return found
+
+
+def compare(style_encoder: nn.Module, transfer: nn.Module, style_path: Path, transfer_path: Path) -> list[Difference]:
+    """Runs both graphs in onnxruntime beside PyTorch, at even and odd sizes and several batches and alphas.
+
+    The styles are pictures with a range of colours; the transfer is fed the statistics PyTorch computed.
+    """
+    import onnxruntime
+
+    sessions = [
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (style_path, transfer_path)
+    ]
+    random, found = torch.Generator().manual_seed(1), []
+    for number, shape in enumerate(_SHAPES):
+        picture, style = (_test_picture(shape, random) for _ in range(2))
+        alpha = torch.tensor(1 - number / (2 * len(_SHAPES)))
+        with torch.inference_mode():
+            statistics = style_encoder(style)
+            expected = transfer(picture, *statistics, alpha)
+        got = sessions[0].run(None, {"picture": style.numpy()})
+        found.append(Difference("style_encoder", shape, _difference(statistics, got)))
+        feed = {"picture": picture, "mean": statistics[0], "std": statistics[1], "alpha": alpha}
+        got = sessions[1].run(None, {name: tensor.numpy() for name, tensor in feed.items()})
+        found.append(Difference("transfer", shape, _difference([expected], got)))
+    return found
+
+
+_OWN = "photographs and paintings of docs/model_card.md, mostly under non-commercial research terms"
+_ORIGINS = {
+    "reference": ("MIT (naoto0804/pytorch-AdaIN)", "MS-COCO and WikiArt, as its authors state"),
+    "shipped": ("MIT (naoto0804/pytorch-AdaIN, trained on by this project)", f"MS-COCO and WikiArt, then {_OWN}"),
+}
+"""Licence and training pictures of the decoders that come without a training."""
+
+
+def licence(source: str) -> str:
+    """What may be done with a decoder, as far as this project can say."""
+    return _ORIGINS[source][0] if source in _ORIGINS else "that of its training pictures and its author"
+
+
+def card(trained: Trained, source: str, differences: Sequence[Difference]) -> str:
+    """A short model card in Markdown."""
+    rows = "\n".join(f"| {d.graph} | {_shown(d.shape)} | {d.largest:.1e} |" for d in differences)
+    parity = (
+        "\n## Held to PyTorch\n| graph | batch x height x width | largest absolute difference |\n|---|---|---|\n"
+        f"{rows}\n"
+    )
+    data = _ORIGINS[source][1] if source in _ORIGINS else "see the run that trained it"
+    graphs = """
+* `style_encoder.onnx`: `picture` N x 3 x H x W, RGB in [0, 1], to `mean` and `std`, N x 512 x 1 x 1.
+* `transfer.onnx`: `picture`, `mean`, `std` and `alpha` (a single number, 0 to 1) to `stylized`, N x 3 x H x W in [0, 1].
+  One style per picture of the batch; H and W at least 16, any others than the style's.
+* `run_onnx.py`: `python run_onnx.py content.jpg style.jpg out.png`, with numpy, onnxruntime and pillow."""
+    return f"""# AdaIN decoder
+
+Arbitrary style transfer (Huang & Belongie, ICCV 2017): a content picture in the style of any other.
+
+* decoder: `{source}`, hidden widths {list(trained.decoder.widths)}; licence: {licence(source)}
+* encoder: {_MODULES[trained.encoder]} up to relu4_1 (`{trained.encoder}`); VGG-19 is Simonyan & Zisserman's, CC BY 4.0
+* training pictures: {data}
+
+## Files
+* `decoder.safetensors`: the decoder's weights; `make stylize decoder=decoder.safetensors` takes it.{graphs if rows else ""}
+{parity if rows else ""}
+## Limits
+Pictures are taken as sRGB. Style statistics are global: a picture takes the colours and the texture of the style as a
+whole, not object by object. A stylised copyrighted picture stays a copy of it: mind the rights of both inputs.
+"""
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write to; it becomes ``path`` if the block ends without an error.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
+    try:
+        with replacing(path) as part:
+            yield part
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}): give another folder") from None
+
+
+def _side(name: str) -> torch.export.Dim:
+    return torch.export.Dim(name, min=16)
+
+
+def _shown(shape: tuple[int, int, int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _write_graph(
+    module: nn.Module,
+    path: Path,
+    inputs: dict[str, Tensor],
+    outputs: list[str],
+    shapes: dict[str, dict[int, torch.export.Dim] | None],
+) -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"ONNX needs the package {error.name}, which is not installed: {install_command('export')}, or "
+            "give onnx=false for safetensors alone"
+        ) from None
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            dynamo=True,
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(path, external_data=False)
+
+
+def _test_picture(shape: tuple[int, int, int], random: torch.Generator) -> Tensor:
+    """Smooth colours with some noise on them: flat noise alone would be far from any picture."""
+    batch, height, width = shape
+    coarse = torch.rand(batch, 3, 5, 5, generator=random)
+    smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+    return (smooth + 0.1 * torch.randn(batch, 3, height, width, generator=random)).clamp(0, 1)
+
+
+def _difference(expected: Sequence[Tensor], got: Sequence[np.ndarray]) -> float:
+    for one, other in zip(expected, got, strict=True):
+        if tuple(one.shape) != other.shape:
+            return float("inf")
+    # NumPy's maximum, which keeps what is no number
+    return float(np.max([np.abs(one.numpy() - other).max() for one, other in zip(expected, got, strict=True)]))

@@ -1,0 +1,130 @@
+"""The pictures and videos that a user's words mean: files, lists, folders and globs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from adain.inference.request import camera_number, check_live, is_live
+from adain.runtime.errors import UserError
+from adain.runtime.schema import EXTENSIONS, VIDEO_EXTENSIONS
+
+
+class Found(NamedTuple):
+    """An input picture or video.
+
+    Attributes:
+        path: The file.
+        name: What its results are named after: below a folder or glob, with the sub-folders; else the file's name.
+        root: The folder that was searched, if one was.
+        video: Whether it is a video, by its ending; an animated GIF; a camera or a pipe, whose path is its word.
+    """
+
+    path: Path
+    name: Path
+    root: Path | None = None
+    video: bool = False
+
+
+def words_of(key: str, value: Any) -> list[str]:
+    """One word or a list of them, as a list.
+
+    Raises:
+        UserError: If there is none, or one that is none.
+    """
+    words = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    if not words or any(word is None or word == "" for word in words):
+        shown = str(words).replace("None", "null") if len(words) != 1 else "null"
+        raise UserError(f"{key}={shown} cannot be used: give a picture, [several], a folder or a glob")
+    return [str(word) for word in words]
+
+
+def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Found]:
+    """Every picture that a key's value names, in a fixed order, each once; of contents every video too.
+
+    Args:
+        key: For messages. Videos are found for ``content`` alone.
+        value: A file, a folder (searched recursively; hidden files and other endings are left out), a glob, or a list.
+            A file whose name holds glob characters is taken before the glob.
+        outputs: The folder of results: not searched, so that results are not taken for inputs.
+
+    Raises:
+        UserError: If something is not there, or has no picture in it.
+    """
+    found: dict[Path, Found] = {}
+    skipped = outputs.resolve() if outputs else None
+    endings = EXTENSIONS | VIDEO_EXTENSIONS if key == "content" else EXTENSIONS
+    for word in words_of(key, value):
+        path = Path(word).expanduser()
+        matches: list[tuple[Path, Path | None]]
+        if key == "content" and is_live(word):
+            check_live(word)
+            called = "pipe" if word == "-" else f"camera{camera_number(word)}"
+            found[Path(word)] = Found(Path(word), Path(called), None, True)
+            continue
+        if path.is_dir():
+            matches = [(file, path) for file in _below(path, skipped, endings)]
+            if not matches:
+                raise UserError(f"{key}={word} is a folder without pictures ({', '.join(sorted(endings))})")
+        elif path.is_file():
+            matches = [(path, None)]
+        elif glob.has_magic(word):
+            root = _fixed_part(path)
+            hits = (Path(hit) for hit in sorted(glob.glob(str(path), recursive=True)))
+            matches = [
+                (hit, root) for hit in hits if _is_meant(hit, endings) and hit.is_file() and not _inside(hit, skipped)
+            ]
+            if not matches:
+                raise UserError(f"{key}={word} matches no picture: check the pattern, and quote it for the shell")
+        else:
+            several = " ([a,b] gives several)" if "," in word else ""
+            raise UserError(f"{key}={word} does not exist{several}: give a picture, a folder or a glob")
+        for file, searched in matches:
+            name = file.relative_to(searched) if searched is not None else Path(file.name)
+            found.setdefault(file.resolve(), Found(file, name, searched, key == "content" and _is_video(file)))
+    return list(found.values())
+
+
+def _below(folder: Path, skipped: Path | None, endings: frozenset[str]) -> list[Path]:
+    files, walked = [], set[str]()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(here)) in walked or (skipped and Path(real) == skipped and Path(here) != folder):
+            folders.clear()  # a link back to a folder above, or our own results
+            continue
+        walked.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files += [Path(here, name) for name in sorted(names) if _is_meant(Path(name), endings)]
+    return files
+
+
+def _is_meant(path: Path, endings: frozenset[str]) -> bool:
+    return path.suffix.lower() in endings and not path.name.startswith(".")
+
+
+def _is_video(path: Path) -> bool:
+    if path.suffix.lower() == ".gif":
+        from PIL import Image
+
+        try:
+            with Image.open(path) as picture:
+                return bool(getattr(picture, "is_animated", False))
+        except Exception:  # Pillow's plugins raise anything; what is wrong is said when the picture is read
+            return False
+    return path.suffix.lower() in VIDEO_EXTENSIONS
+
+
+def _inside(path: Path, folder: Path | None) -> bool:
+    return folder is not None and path.resolve().is_relative_to(folder)
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folders of a glob before its first wildcard."""
+    parts = []
+    for part in pattern.parts[:-1]:
+        if glob.has_magic(part):
+            break
+        parts.append(part)
+    return Path(*parts)

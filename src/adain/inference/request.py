@@ -1,0 +1,96 @@
+"""What can be known of a request to stylise before any picture is opened. Nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import get_args
+
+from adain.runtime.errors import UserError
+from adain.runtime.schema import VIDEO_RESULTS, PreserveColor
+
+
+def check_request(
+    styles: int,
+    alpha: float,
+    weights: Sequence[float] | None,
+    masks: int | None,
+    preserve_color: str,
+    extrapolate: bool,
+) -> None:
+    """What can be known of a request before any picture is opened.
+
+    Raises:
+        UserError: If a number is out of its range, or there is not one weight and one mask a style.
+    """
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        raise UserError(f"alpha={alpha!r} is no number: give 0 (the content) to 1 (the full style)")
+    if not alpha >= 0 or (alpha > 1 and not extrapolate) or alpha == float("inf"):
+        beyond = "; more than 1 is exaggeration, for which set extrapolate=true" if alpha > 1 else ""
+        raise UserError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")
+    if weights is not None:
+        if len(weights) != styles:
+            raise UserError(f"weights: {len(weights)} given, styles: {styles}: give one weight for each style")
+        if not all(0 <= weight < float("inf") for weight in weights) or not sum(weights) > 0:
+            raise UserError(f"weights={list(weights)} cannot be used: give numbers of at least 0, not all of them 0")
+    if masks is not None and masks != styles:
+        raise UserError(f"masks: {masks} given, styles: {styles}: give one mask for each style")
+    if preserve_color not in get_args(PreserveColor):
+        raise UserError(f"preserve_color={preserve_color} is unknown: choose {', '.join(get_args(PreserveColor))}")
+
+
+def is_live(content: str) -> bool:
+    """Whether a content is read as it comes and cannot be read twice: ``-``, ``camera:0`` or ``/dev/video0``."""
+    return re.fullmatch(r"-|camera:\d+|/dev/video\d+", content) is not None
+
+
+def camera_number(content: str) -> str:
+    """Of ``camera:N`` or ``/dev/videoN``, N."""
+    return content.removeprefix("camera:").removeprefix("/dev/video")
+
+
+def check_live(content: str) -> None:
+    """Whether a live content is there; others pass.
+
+    Raises:
+        UserError: If there is no such camera, or nothing is piped in.
+    """
+    if content == "-" and sys.stdin is not None and sys.stdin.isatty():
+        raise UserError("content=- reads a pipe, but nothing is piped in: as in  ffmpeg -i IN -f matroska - | ...")
+    if content == "-" or not is_live(content) or sys.platform == "darwin":
+        return
+    if sys.platform != "linux":
+        raise UserError(f"content={content}: cameras are read on Linux and macOS only: pipe it in with content=-")
+    device = f"/dev/video{camera_number(content)}"
+    if not os.path.exists(device):
+        raise UserError(f"content={content} is not there ({device}): connect the camera, or give another or a file")
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise UserError(f"content={content} may not be used ({device}): join the group video, or give a file")
+
+
+def check_video(out: str | None, temporal: float, seconds: float | None, crf: int) -> None:
+    """What can be known of a video's options before it is opened. ``out`` is the result's name, None of a stream.
+
+    Raises:
+        UserError: If one is out of its range.
+    """
+    if out is not None and not out.lower().endswith(VIDEO_RESULTS):
+        raise UserError(f"out={out} has no video's ending: give {', '.join(VIDEO_RESULTS[:-1])} or {VIDEO_RESULTS[-1]}")
+    if not 0 <= temporal <= 1:
+        raise UserError(f"temporal={temporal} is out of range: give 0 (each frame by itself) to 1 (the scene's first)")
+    if seconds is not None and (isinstance(seconds, str | bool) or not seconds > 0):
+        raise UserError(f"seconds={seconds} cannot be used: give a number above 0, or null for the whole")
+    if not 0 <= crf <= 51:
+        raise UserError(f"crf={crf} is out of range: give 0 (lossless) to 51 (worst); 18 is the default")
+
+
+def check_side(side: object) -> None:
+    """Whether contents can be reduced to it.
+
+    Raises:
+        UserError: If it is neither None nor a whole number of at least 16.
+    """
+    if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 16):
+        raise UserError(f"side={side} cannot be used: give the pixels of the shorter side, at least 16, or null")

@@ -1,0 +1,127 @@
+"""``make stylize`` with the other systems and with ablations: pictures through ``methods.load``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from PIL import Image
+
+from adain.data.image_io import to_pixels, unit
+from adain.functional.color import colours, coral, keep_chroma
+from adain.inference.decoders import choose_decoder
+from adain.inference.method_request import checkpoint_of_method
+from adain.inference.stylizer import Stylizer
+from adain.methods.interface import Method, require
+from adain.nn.decoder import checkpoint_of
+from adain.nn.weights import read_state
+from adain.runtime.device import find_device
+from adain.runtime.errors import UserError
+from adain.runtime.schema import PreserveColor
+
+
+def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
+    """What makes the pictures, and how it is called in the lines printed.
+
+    Raises:
+        UserError: If a checkpoint is missing or of another system, or an ablation is asked for what it cannot do.
+    """
+    if config.method == "adain":
+        decoder = choose_decoder(str(config.decoder), Path(config.logs))
+        try:
+            return Stylizer.load(decoder, config.device, config.precision), f"decoder {decoder}"
+        except UserError:
+            if (ablation := _ablation(decoder)) is None:
+                raise
+        from adain.methods.load import load_method  # brings Lightning, which the plain decoder does not need
+
+        stylizer = MethodStylizer(load_method("adain", ablation, find_device(config.device)))
+        for wanted, ability in (
+            (config.alpha != 1 or config.grid == "alpha", "alpha"),
+            (config.styles is not None or config.grid == "corners", "mixing"),
+            (config.masks is not None, "masks"),
+        ):
+            if wanted:
+                require("adain", ability, stylizer.method.capabilities)  # type: ignore[arg-type]
+        for key, plain in (("tile", ("auto", "none")), ("precision", ("32-true",))):
+            if str(config[key]).lower() not in plain:
+                raise UserError(
+                    f"{key}={config[key]} is for the plain decoder, but decoder={decoder} is an ablation, which takes each "
+                    f"picture whole and in float32: leave {key} out"
+                )
+        if config.styles is not None or config.masks is not None or config.grid == "corners":
+            raise UserError(f"decoder={decoder} is an ablation, which takes one style: give style=PATH without masks")
+        return stylizer, f"ablation {decoder}"
+    from adain.methods.load import load_method
+
+    checkpoint = None
+    if config.method != "gatys":
+        checkpoint = checkpoint_of_method(config.method, str(config.decoder), Path(config.logs))
+    options = dict(config.get(config.method) or {})
+    called = f"method {config.method}" + (f", {checkpoint}" if checkpoint else f", {options['iterations']} iterations")
+    return MethodStylizer(load_method(config.method, checkpoint, find_device(config.device), **options)), called
+
+
+def _ablation(decoder: str) -> Path | None:
+    """The checkpoint, if it is of AdaIN with another decoder than the paper's."""
+    path = Path(decoder).expanduser()
+    if path.is_dir():
+        path = checkpoint_of(path)
+    if path.suffix != ".ckpt" or not path.is_file():
+        return None
+    hparams: Any = read_state(path).get("hyper_parameters") or {}
+    plain = hparams.get("transfer", "adain") == "adain" and hparams.get("norm", "none") == "none"
+    return None if plain else path
+
+
+class MethodStylizer:
+    """A system with the face of ``Stylizer`` that ``make stylize`` needs: one content, one style, the whole picture.
+
+    Args:
+        method: Ready for use.
+    """
+
+    def __init__(self, method: Method[Any]) -> None:
+        self.method = method
+        self.device = getattr(method, "device", None) or next(iter(method.encoder.buffers())).device  # type: ignore[attr-defined]
+
+    def encode_style(self, style: Image.Image) -> Any:
+        """What the system keeps of a style."""
+        return self.method.encode_style(unit(to_pixels(style, "style")[0], self.device))
+
+    @torch.no_grad()
+    def stylize(
+        self,
+        content: Image.Image,
+        *,
+        styles: Sequence[Any],
+        alpha: float = 1.0,
+        preserve_color: PreserveColor = "none",
+        **none: Any,
+    ) -> Image.Image:
+        """A picture in a style.
+
+        Args:
+            content: A Pillow picture of any mode.
+            styles: One: a picture or what ``encode_style`` made of it. None for a network that has learnt its style.
+            alpha: From 0, the content, to 1.
+            preserve_color: As in ``Stylizer.stylize``.
+            none: Masks, weights and tiles, which were refused before.
+
+        Returns:
+            Of the content's size, with its transparency.
+        """
+        pixels, restore = to_pixels(content, "content")
+        picture = unit(pixels, self.device)
+        style: Any = styles[0] if styles else self.method.encode_style(picture)
+        if isinstance(style, Image.Image):
+            painting = unit(to_pixels(style, "style")[0], self.device)
+            style = coral(painting, colours(picture)) if preserve_color == "coral" else painting
+        made = self.method.stylize(picture, style, alpha)
+        if preserve_color == "luminance":
+            made = keep_chroma(made, picture)
+        result: Image.Image = restore(made.mul(255).round_().to(torch.uint8))
+        return result

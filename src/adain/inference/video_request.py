@@ -1,0 +1,214 @@
+"""The video part of ``make stylize``."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from omegaconf import DictConfig
+
+from adain.inference.found import Found
+from adain.inference.request import check_video, is_live
+from adain.inference.results import PIPE, Job
+from adain.runtime.errors import UserError
+from adain.runtime.extras import install_command
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from adain.inference.stylizer import Stylizer
+    from adain.inference.video.clip import Report
+
+
+_SHOWN = 5
+"""Frames of ``grid=frames``."""
+
+
+def of_videos(contents: Sequence[Found]) -> Sequence[Found]:
+    """The contents, if ``grid=frames`` can be made of them.
+
+    Raises:
+        UserError: If one is no video, or cannot be read twice.
+    """
+    for found in contents:
+        if not found.video or is_live(str(found.path)):
+            raise UserError(
+                f"grid=frames is of a video's file, but content={found.path} is none: give one, or another grid"
+            )
+    return contents
+
+
+def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
+    """What can be known of videos before torch is imported; of a single one, whether it can be read.
+
+    Raises:
+        UserError: At the first mistake.
+    """
+    shown = config.grid == "frames"
+    videos = [job for job in jobs if job.content.video or shown]
+    if not videos:
+        return
+    if config.grid is not None and not shown:
+        raise UserError(
+            f"grid={config.grid} is of pictures, but content holds a video: leave it out, or give grid=frames"
+        )
+    if config.method != "adain":
+        raise UserError(f"method={config.method} makes pictures, but content holds a video: leave it out")
+    if find_spec("av") is None:
+        raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
+    for job in videos:
+        check_video(None if shown or job.out == PIPE else job.out.name, config.temporal, config.seconds, config.crf)
+    contents = {job.content.path for job in videos}
+    live = [path for path in contents if is_live(str(path))]
+    if live and len(jobs) > 1:
+        raise UserError(f"content={live[0]} is read as it comes, so only one result can be made of it: give one style")
+    if len(contents) == 1 and not live:
+        from adain.inference.video.source import Source
+
+        Source(str(contents.pop()), None, None, config.max_pixels).close()
+
+
+def make_video(
+    job: Job,
+    config: DictConfig,
+    stylizer: Stylizer,
+    styles: Any,
+    masks: Any,
+    preserve: Any,
+    tile: Any,
+    *,
+    sink: BinaryIO | None = None,
+) -> Report:
+    """Makes a result under a progress bar.
+
+    Args:
+        job: Which.
+        config: The whole configuration.
+        stylizer: Makes it.
+        styles: Pictures, or statistics of them.
+        masks: Pictures, or None.
+        preserve: ``preserve_color`` as ``Stylizer`` takes it.
+        tile: Likewise.
+        sink: Where it goes to in place of its file.
+
+    Returns:
+        What was made.
+
+    Raises:
+        SourceError: If the content cannot be used.
+        UserError: If the result cannot be written.
+    """
+    from tqdm.auto import tqdm
+
+    from adain.inference.dataset import weights_digest
+    from adain.inference.video.clip import stylize_video
+
+    settings: dict[str, Any] = {
+        "decoder": weights_digest(stylizer.decoder),
+        "precision": config.precision,
+        "styles": [_digest(found.path) for found in job.styles],
+    }
+    settings["masks"] = [hashlib.sha256(mask.tobytes()).hexdigest() for mask in masks or ()]
+    content = str(job.content.path)
+    with tqdm(unit="frame", desc=job.content.name.name, leave=False) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            if bar.total is None and done:
+                bar.initial = done  # of an earlier run: they count for no speed
+            bar.total = max(done, total) if total else None
+            bar.update(done - bar.n)
+
+        try:
+            return stylize_video(
+                stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
+                content,
+                sink or job.out,
+                styles,
+                config.alpha,
+                weights=None if config.weights is None else [float(weight) for weight in config.weights],
+                masks=masks,
+                preserve_color=preserve,
+                extrapolate=config.extrapolate,
+                tile=tile,
+                temporal=config.temporal,
+                side=config.side,
+                seconds=config.seconds,
+                crf=config.crf,
+                batch_size=config.batch_size,
+                max_pixels=config.max_pixels,
+                settings=settings,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            if sink is None and not is_live(content):
+                bar.close()
+                _say_kept(int(bar.n), bar.total)
+            raise
+
+
+def _say_kept(done: int, total: float | None) -> None:
+    """What an interrupted video has kept: its whole parts."""
+    from adain.inference.video.parts import PART
+
+    kept = done - done % PART
+    of = f" of about {total:.0f}" if total else ""
+    print(f"{kept} frames{of} are kept: the same command goes on after them", file=sys.stderr)
+
+
+def show_frames(job: Job, config: DictConfig, *how: Any) -> Image.Image:
+    """A video's frames above the same in its style, as ``make_video`` makes them; ``how`` is what that takes too."""
+    from adain.inference.grids import frame_grid
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.mkv"
+        with made.open("wb") as sink:
+            count = make_video(job, config, *how, sink=sink).frames
+        wanted = sorted({round(index * (count - 1) / (_SHOWN - 1)) for index in range(_SHOWN)})
+        before, seconds = _picked(job.content.path, wanted, config)
+        after, _ = _picked(made, wanted, config)
+    return frame_grid(before, after, seconds)
+
+
+def _picked(path: Path, wanted: Sequence[int], config: DictConfig) -> tuple[list[Image.Image], list[float]]:
+    """Some of a video's frames, reduced to a cell, and their times."""
+    from PIL import Image
+
+    from adain.inference.video.source import Source
+
+    source, pictures, seconds = Source(str(path)), [], []
+    try:
+        for number, frame in enumerate(source.frames(None, ahead=4)):
+            if number in wanted:
+                pictures.append(Image.fromarray(frame.pixels))
+                pictures[-1].thumbnail((config.cell, config.cell))
+                seconds.append(float(frame.pts * source.form.time_base))
+            if number == wanted[-1]:
+                break
+    finally:
+        source.close()
+    return pictures, seconds
+
+
+def told(out: Path, report: Report, decoder: str) -> str:
+    """What is printed of a video; ``decoder`` is how it is called."""
+    made = report.frames - report.resumed
+    before = f", {report.resumed} of them by an earlier run" if report.resumed else ""
+    speed = f", {made / report.seconds:.1f} frames per second" if made else ""
+    lines = [f"{out}  ({report.width} x {report.height}, {report.frames} frames{before}{speed}, {decoder})"]
+    if report.frames > 1:
+        result, source = report.change
+        lines.append(
+            f"  flicker {report.flicker:+.4f}: from frame to frame the result changes by {result:.4f}, the source by "
+            f"{source:.4f}  ({report.scenes} scene{'s'[: report.scenes > 1]})"
+        )
+    return "\n".join(lines + [f"  {note}" for note in report.notes])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Fast forms of plain operations, chosen here and tested against the plain ones."""

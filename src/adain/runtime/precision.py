@@ -1,0 +1,81 @@
+"""Which arithmetic is fast here: decided by what the device is, so the same machine always gives the same answer."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, get_args
+
+import torch
+
+from adain.runtime.errors import UserError
+from adain.runtime.schema import Arithmetic
+
+InstructionSet = Literal["amx", "avx512_bf16", "avx512", "avx2", "other"]
+"""What oneDNN, which runs torch's convolutions on a CPU, can use; ``other`` includes every processor that is not x86."""
+
+BF16_PAYS: dict[InstructionSet, bool] = {
+    "amx": True,  # a training step at 256 px is 3.3 times faster
+    "avx512_bf16": True,  # 2.1 times faster
+    "avx512": False,  # emulated, several times slower
+    "avx2": False,  # emulated, a hundred times slower
+    "other": False,  # not measured
+}
+"""Where bfloat16 beats float32. Measured by ``make bench bench=stages precisions=[32-true,bf16-mixed]``."""
+
+
+def instruction_set() -> InstructionSet:
+    """Return the best instruction set of this CPU that oneDNN may use: ``ONEDNN_MAX_CPU_ISA`` lowers it."""
+    cpu = torch.cpu
+    present = {
+        "amx": cpu._is_amx_tile_supported(),
+        "avx512_bf16": cpu._is_avx512_bf16_supported(),
+        "avx512": cpu._is_avx512_supported(),
+        "avx2": cpu._is_avx2_supported(),
+        "other": True,
+    }
+    order = get_args(InstructionSet)
+    allowed = order[order.index(_limit(os.environ.get("ONEDNN_MAX_CPU_ISA", ""))) :]
+    return next(name for name in allowed if present[name])
+
+
+def _limit(value: str) -> InstructionSet:
+    """Return the set that a value of ``ONEDNN_MAX_CPU_ISA`` stands for; no limit if it is none of oneDNN's."""
+    value = value.upper()
+    if value.startswith(("SSE", "AVX2")) or value == "AVX":
+        return "avx2" if value.startswith("AVX2") else "other"
+    if value in ("AVX512_CORE", "AVX512_CORE_VNNI"):
+        return "avx512"
+    if value in ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX10_1_512"):
+        return "avx512_bf16"
+    return "amx"
+
+
+def fastest_precision(device: torch.device) -> Arithmetic:
+    """Return ``bf16-mixed`` where it is faster than ``32-true``, in Lightning's words.
+
+    A GPU is asked for its capability, a CPU for its instruction set; see ``BF16_PAYS``.
+    """
+    if device.type == "cuda":
+        pays = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        pays = device.type == "cpu" and BF16_PAYS[instruction_set()]
+    return "bf16-mixed" if pays else "32-true"
+
+
+def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+    """How feature maps are laid out: channels last on a CPU, and for the matrix units of 16-bit arithmetic.
+
+    ``winograd`` wants it on a CPU in any precision; see docs/decisions.md.
+    """
+    return torch.channels_last if device.type == "cpu" or "16" in precision else torch.contiguous_format
+
+
+def arithmetic(device: torch.device, precision: Arithmetic) -> torch.autocast:
+    """The context in which networks without gradients run.
+
+    Raises:
+        UserError: If the word is unknown.
+    """
+    if precision not in get_args(Arithmetic):
+        raise UserError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")

@@ -1,0 +1,1 @@
+"""How a run lives: callbacks, its folder, resuming, ranks."""

@@ -1,0 +1,221 @@
+"""Several processes for one job: started together, stopped together, as one group of their own.
+
+Lightning would start the other ranks by running the command line again. In a sweep that line is the whole sweep, under a
+launcher (joblib, submitit, Ray) it is not ours at all, and its time stamp names another folder each time. Here every rank
+gets the composed configuration instead. Rank 0 is a child too: whatever becomes of the group, the process that started
+it lives on to say so and to begin the next job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from adain.cli.mistakes import mistake
+from adain.runtime.errors import UserError
+from adain.runtime.files import write_whole
+
+_GRACE = 20.0  # seconds for the other ranks to notice that one is gone, write their summary and end
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # USR2: submitit, before SLURM's time is up
+
+
+def run_ranks(config: DictConfig, count: int) -> float | None:
+    """Trains in ``count`` new processes on this machine and waits for them.
+
+    SIGTERM and SIGINT are passed on. If one rank ends badly, the others get some seconds to end by themselves.
+
+    Args:
+        config: What ``train`` takes.
+        count: Processes, one a device.
+
+    Returns:
+        The best monitored value, as ``train`` does.
+
+    Raises:
+        UserError: If a rank failed: its own message, or which rank ended how.
+        SystemExit: If they were told to stop: 128 + the signal's number.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with tempfile.TemporaryDirectory(prefix="adain-ranks-") as messages:
+        group = _Group(config, count, Path(messages), folder / "checkpoints" / "last.ckpt")
+        handlers = {number: _replace_handler(number, group.receive) for number in _STOPPING}
+        try:
+            failed = group.wait()
+        finally:
+            group.kill()
+            for number, handler in handlers.items():
+                if handler is not None:
+                    signal.signal(number, handler)
+        message = group.message(failed) if failed is not None else ""
+    if group.received is not None and (failed is None or group.codes[failed] >= 128 or group.codes[failed] < 0):
+        if group.received == signal.SIGUSR2 and callable(handler := handlers[signal.SIGUSR2]):
+            handler(group.received, None)  # submitit's: queues the job again
+        sys.exit(128 + group.received)
+    if failed is None:
+        return _best(folder, config.monitor.metric)
+    _mark_failed(folder / "summary.json", message)
+    raise UserError(message)
+
+
+class _Group:
+    """The processes of one job."""
+
+    def __init__(self, config: DictConfig, count: int, messages: Path, last: Path) -> None:
+        self.messages, self.last = messages, last
+        self.received: signal.Signals | None = None
+        hydra = OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False)
+        given = {"config": OmegaConf.to_container(config, resolve=True), "hydra": hydra}
+        environment = {
+            **os.environ,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(_free_port()),
+            "WORLD_SIZE": str(count),
+            "NODE_RANK": "0",
+            "ADAIN_RANKS": "1",
+        }
+        self.processes = []
+        for rank in range(count):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "adain.cli.train"],
+                env=environment | {"LOCAL_RANK": str(rank)},
+                stdin=subprocess.PIPE,
+                process_group=0,  # Ctrl-C reaches the ranks through us, once
+            )
+            assert process.stdin is not None
+            line = json.dumps(given | {"message": str(messages / str(rank))}, default=str)
+            with suppress(BrokenPipeError):
+                process.stdin.write(line.encode() + b"\n")
+                process.stdin.flush()  # stays open: its end tells the rank that we are gone
+            self.processes.append(process)
+
+    @property
+    def codes(self) -> list[int]:
+        """Exit codes so far, 0 for those that run."""
+        return [process.poll() or 0 for process in self.processes]
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Passes a signal on: the ranks agree among themselves on the step after which they stop."""
+        self.received = signal.Signals(number)
+        for process in self.processes:
+            process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+
+    def wait(self) -> int | None:
+        """Waits for all. Returns the rank that failed first, or None."""
+        failed, until = None, float("inf")
+        while any(process.poll() is None for process in self.processes) and time.monotonic() < until:
+            if failed is None and (failed := self._failed()) is not None:
+                until = time.monotonic() + _GRACE
+            time.sleep(0.05)
+        return self._failed() if failed is None else failed
+
+    def _failed(self) -> int | None:
+        codes = self.codes
+        killed = [rank for rank, code in enumerate(codes) if code < 0]
+        return next(iter([*killed, *(rank for rank, code in enumerate(codes) if code)]), None)
+
+    def kill(self) -> None:
+        """Ends what still runs."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+
+    def message(self, rank: int) -> str:
+        """Why a rank ended."""
+        with suppress(OSError):
+            return (self.messages / str(rank)).read_text()
+        code = self.codes[rank]
+        advice = f"; go on with ckpt={self.last}" if self.last.exists() else ""
+        if code >= 0:
+            return f"rank {rank} of {len(self.processes)} ended with exit code {code}, for the reason above{advice}"
+        hint = " (often: no memory left)" if code == -signal.SIGKILL else ""
+        return f"rank {rank} of {len(self.processes)} was ended by {signal.Signals(-code).name}{hint}{advice}"
+
+
+def _replace_handler(number: signal.Signals, receive: Any) -> Any:
+    """Listens for a signal; None where that cannot be (outside the main thread) or nobody is to be asked about USR2."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    if number == signal.SIGUSR2 and not callable(signal.getsignal(number)):
+        return None
+    return signal.signal(number, receive)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _best(folder: Path, metric: str) -> float | None:
+    with suppress(OSError):
+        value: float | None = json.loads((folder / "summary.json").read_text())["best"].get(metric)
+        return value
+    return None
+
+
+def _mark_failed(summary: Path, message: str) -> None:
+    """Rank 0 may have been ended before it could say so."""
+    with suppress(OSError):
+        found = json.loads(summary.read_text())
+        if found["status"] == "running":
+            write_whole(summary, json.dumps(found | {"status": "failed", "error": message}, indent=2) + "\n")
+
+
+# --- in each rank ---------------------------------------------------------------------------------------------------
+
+
+def is_rank() -> bool:
+    """Whether this process was started by ``run_ranks``."""
+    return "ADAIN_RANKS" in os.environ
+
+
+def serve(train: Callable[[DictConfig], object]) -> None:
+    """One rank: takes the configuration from its standard input and trains."""
+    from hydra.core.utils import setup_globals
+
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (piece := os.read(0, 65536)):
+            sys.exit("ADAIN_RANKS is set, as for the processes that a training starts: unset it")
+        line += piece
+    given = json.loads(line)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    setup_globals()
+    HydraConfig.instance().cfg = OmegaConf.create(given["hydra"])
+    config = OmegaConf.create(given["config"])
+    OmegaConf.set_struct(config, True)
+    try:
+        train(config)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if (text := mistake(error)) is None:
+            raise
+        Path(given["message"]).write_text(text)
+        sys.exit(1)
+
+
+def _follow_parent() -> None:
+    """Stops the training, checkpoint written, when the process that started us is gone without a word."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

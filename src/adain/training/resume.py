@@ -1,0 +1,203 @@
+"""``ckpt=last|best|PATH``: going on with a run means its folder, its configuration and its W&B run.
+
+What cannot go on is refused before anything of the run is touched, and its record changes once a new step is done.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from adain.cli.quoting import quote
+from adain.runtime.errors import UserError
+from adain.runtime.files import write_whole
+from adain.training.kept import kept
+
+_KEPT = ("optim", "optim.optimizer", "optim.lr", "optim.bias_lr", "optim.betas", "optim.momentum", "optim.scale_lr")
+"""What a checkpoint's optimiser state decides."""
+_FREE = {
+    "method.init", "method.start_pictures", "method.start_patches", "method.encoder_weights", "method.style",
+    "method.schedule", "method.lr_decay", "method.warmup_steps", "method.lr_batch",
+}  # fmt: skip
+"""Keys of the method that may change: they ended with the start, name files that may have moved, or set the steps to come."""
+_FIXED = ("seed", "monitor.metric", "monitor.mode", "data._target_", *(f"data.{key}" for key in (
+    "count", "resize", "crop", "flip", "val_size", "val_pairs")))  # fmt: skip
+"""Keys beside the method's that may not: it would be another run, whose figures cannot be laid beside those so far."""
+
+
+def rewrite_arguments() -> None:
+    """Puts the interrupted run's own overrides before what was typed, and sends the outputs to its folder.
+
+    So ``make train ckpt=last`` goes on with the newest run whatever experiment it was, and
+    ``make train ckpt=last trainer.max_steps=1000`` lengthens it. Hydra is kept from writing there: see ``write_record``.
+
+    Raises:
+        UserError: If there is no such checkpoint, or it lies in no run's folder.
+    """
+    typed = sys.argv[1:]
+    given = {key: value for key, _, value in (argument.partition("=") for argument in typed)}
+    wanted = given.get("ckpt", "null")
+    if wanted in ("null", ""):
+        return
+    checkpoint = find_checkpoint(wanted, Path(given.get("logs", "logs")).expanduser())
+    run = checkpoint.parent.parent
+    overrides = run / ".hydra" / "overrides.yaml"
+    if not overrides.is_file():
+        raise UserError(
+            f"ckpt={wanted} ({checkpoint}) lies in no run's folder, so its configuration is unknown: to start a new run from "
+            f"its decoder use method.init={checkpoint}"
+        )
+    recorded = _typed_before(overrides)
+    before = [o for o in recorded if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")]
+    if lost := sorted(key for key in given if key in _KEPT and f"{key}={given[key]}" not in recorded):
+        raise UserError(
+            f"ckpt={wanted} goes on with the optimiser as it was, so {lost[0]}={given[lost[0]]} would not be used: leave it "
+            f"out, or begin anew from its decoder with method.init={checkpoint}"
+        )
+    rest = [argument for argument in typed if not argument.startswith("ckpt=")]
+    places = [f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}", "hydra.output_subdir=null"]
+    sys.argv[1:] = [*before, *rest, *places]
+
+
+def _typed_before(path: Path) -> list[str]:
+    """A run's overrides as they were typed: a ``${`` in them is not resolved here."""
+    written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert isinstance(written, list)
+    return [str(override) for override in written]
+
+
+def find_checkpoint(wanted: str, logs: Path) -> Path:
+    """The file that ``last``, ``best`` or a path means.
+
+    Raises:
+        UserError: If it does not exist.
+    """
+    if wanted in ("last", "best"):
+        path = (logs / "latest").resolve() / "checkpoints" / f"{wanted}.ckpt"
+        if not (logs / "latest").exists():
+            raise UserError(f"ckpt={wanted}: there is no run below {logs} yet: train first, or give a path")
+        if not is_checkpoint(path):
+            others = kept(logs)
+            advice = (
+                f"give ckpt={others[0]} to go on with the newest that has one"
+                if others
+                else "train first, or give a path"
+            )
+            raise UserError(f"ckpt={wanted}: the newest run below {logs} has no {path.name}: {advice}")
+        return path
+    path = Path(wanted.strip("'\"")).expanduser()
+    if path.is_dir() and not is_checkpoint(path):
+        path = path / "checkpoints" / "last.ckpt"
+    if not is_checkpoint(path):
+        raise UserError(f"ckpt={wanted} does not exist: give last, best, a run's folder or a checkpoint")
+    return path.resolve()
+
+
+def check_unchanged(config: DictConfig, run: Path) -> None:
+    """Refuses a configuration that is not that of the run it would go on with.
+
+    Args:
+        config: As composed now.
+        run: The run's folder, with what it was composed of before.
+
+    Raises:
+        UserError: With the keys that differ.
+    """
+    record = run / ".hydra" / "config.yaml"
+    if not record.is_file():
+        return
+    before, now = OmegaConf.load(record), config
+    names = {f"method.{key}" for given in (before, now) for key in OmegaConf.select(given, "method") or ()} - _FREE
+    values = {key: (_value(before, key), _value(now, key)) for key in (*_FIXED, *sorted(names))}
+    differing = [key for key, (old, new) in values.items() if old != new and (None not in (old, new) or key in names)]
+    if not differing:
+        return
+    typed, recorded = (
+        ", ".join(f"{key.removesuffix('._target_')}={_shown(values[key][which])}" for key in differing[:3])
+        for which in (1, 0)
+    )
+    more = f" and {len(differing) - 3} more keys" if len(differing) > 3 else ""
+    raise UserError(
+        f"the run {run} was trained with {recorded}{more}, so it cannot go on with {typed}: leave out what differs, or start a "
+        f"new run from its weights with method.init={config.ckpt}"
+    )
+
+
+def _value(config: Any, key: str) -> Any:
+    """A value resolved, as plain data; None where there is none or it refers to what a record does not hold."""
+    try:
+        value = OmegaConf.select(config, key)
+    except Exception:  # an interpolation that only Hydra can resolve
+        return None
+    if key.endswith("_target_"):  # where a class is defined may change between versions
+        return str(value).rpartition(".")[2]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).replace(" ", "")
+
+
+def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
+    """Loads a checkpoint into what is to go on from it, before anything of the run is touched.
+
+    Args:
+        checkpoint: A file; DeepSpeed's folders are left to DeepSpeed.
+        method: The LightningModule.
+        datamodule: With the pairs to go on with.
+
+    Raises:
+        UserError: If it cannot be read, is no run's checkpoint, or another method's or network's.
+    """
+    from adain.nn.weights import read_state
+
+    if checkpoint.is_dir():
+        return
+    try:
+        state = read_state(checkpoint)
+    except UserError as error:
+        other = checkpoint.with_name("best.ckpt" if checkpoint.name == "last.ckpt" else "last.ckpt")
+        raise UserError(f"{error}, such as ckpt={other}" if other.is_file() else str(error)) from None
+    if not {"state_dict", "optimizer_states", "loops"} <= set(state):
+        raise UserError(
+            f"{checkpoint} is no checkpoint of a run: start a new run from it with method.init={checkpoint}"
+        )
+    method.on_load_checkpoint(state)
+    try:
+        method.load_state_dict(state["state_dict"])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(
+            f"{checkpoint} does not fit the configured network ({reason}): go on with the configuration it was trained with"
+        ) from None
+    if (pairs := state.get(type(datamodule).__qualname__)) is not None:
+        datamodule.load_state_dict(pairs)
+
+
+def write_record(config: DictConfig, run: Path) -> None:
+    """Writes ``.hydra/`` of a run that goes on, as Hydra does for a new one."""
+    hydra: Any = HydraConfig.instance().cfg
+    (run / ".hydra").mkdir(exist_ok=True)
+    for name, content in (
+        ("config", config),
+        ("hydra", OmegaConf.masked_copy(hydra, "hydra")),
+        ("overrides", hydra.hydra.overrides.task),
+    ):
+        write_whole(run / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether there is one: a file, or one of DeepSpeed's folders."""
+    return path.is_file() or (path / "latest").is_file()
+
+
+def requeued(config: DictConfig, folder: Path) -> None:
+    """A job that SLURM stopped and began again goes on with its checkpoint."""
+    last = folder / "checkpoints" / "last.ckpt"
+    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and is_checkpoint(last):
+        config.ckpt = str(last)

@@ -1,0 +1,72 @@
+"""Held-out losses in the terminal: a line at every validation, beside another decoder's."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from adain.data.picture import to_unit
+from adain.training.progress import say
+
+
+class Losses(Protocol):
+    """What is asked of a method."""
+
+    decoder: nn.Module
+
+    def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Named terms and the output."""
+        ...
+
+
+class HeldOutFigures(pl.Callback):
+    """Prints content and style loss of the held-out pairs at every validation, and lets the last step have one."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """At the last step Lightning validates only if it is told to stop, or the interval says so."""
+        if trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Prints the line."""
+        found = trainer.callback_metrics
+        say(
+            f"held-out  {label(trainer.global_step)}  content {found['val/content']:6.3f}  style {found['val/style']:6.3f}"
+        )
+
+
+def label(step: int) -> str:
+    """``start`` or ``step N``, of one width."""
+    return f"{f'step {step}' if step else 'start':<11}"
+
+
+@torch.no_grad()
+def held_out_losses(
+    method: Losses, decoder: nn.Module, loader: DataLoader[Any], device: torch.device
+) -> tuple[float, float]:
+    """Mean content and style loss of another decoder under a method's own losses.
+
+    Args:
+        method: Whose losses.
+        decoder: In place of the method's own for the time of this call.
+        loader: Held-out pairs.
+        device: Where the method is.
+    """
+    own, method.decoder = method.decoder, decoder.to(device)
+    content = style = count = 0.0
+    try:
+        for batch in loader:
+            size = len(batch["content"])
+            terms, _ = method.losses(to_unit(batch["content"].to(device)), to_unit(batch["style"].to(device)))
+            content += size * float(terms["content"])
+            style += size * sum(float(term) for name, term in terms.items() if name.startswith("style/"))
+            count += size
+    finally:
+        method.decoder = own
+    return content / count, style / count

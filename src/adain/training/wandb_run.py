@@ -1,0 +1,77 @@
+"""The W&B run of a training run: one run, one folder, one identity."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import WandbLogger
+
+from adain.training.progress import say
+
+_PATIENCE = 30.0  # seconds that the server has to answer in
+
+
+def wandb_logger(
+    folder: str, project: str, name: str | None, group: str | None, tags: Sequence[str], finish_timeout: float = 300
+) -> WandbLogger:
+    """A W&B logger that goes offline, and says so, where nobody is logged in or the server cannot be used.
+
+    Args:
+        folder: The run's folder. The run's identity is derived from it, so a resumed run is the same W&B run.
+        project: As W&B has it, like the rest.
+        name: Shown in the dashboard. None: the last two parts of the folder, which a resumed run keeps as well.
+        group: Of runs that belong together.
+        tags: To filter by.
+        finish_timeout: Seconds that ``close_wandb`` waits for what is still to be sent.
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")  # read once, at W&B's first call
+    os.environ["WANDB_CONSOLE"] = "off"  # its capture would swallow the progress bar's carriage returns
+    import wandb
+
+    where = Path(folder).resolve()
+    identity = hashlib.sha256(str(where).encode()).hexdigest()[:12]
+    settings = wandb.Settings(init_timeout=_PATIENCE, finish_timeout=finish_timeout, finish_timeout_raises=True)
+    logger = partial(
+        WandbLogger, save_dir=folder, project=project, name=name or "/".join(where.parts[-2:]), group=group,
+        tags=list(tags), id=identity, resume="allow", log_model=False, settings=settings,
+    )  # fmt: skip
+    if "WANDB_MODE" not in os.environ:
+        try:
+            known = wandb.login(prompt=False, verify=False)
+        except (wandb.Error, ValueError) as error:  # what stands in WANDB_API_KEY is no key
+            say(f"W&B: {str(error).splitlines()[0]} So the run is kept offline")
+            return logger(mode="offline")
+        if not known:
+            say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
+            return logger(mode="offline")
+    online = logger()
+    try:
+        _ = online.experiment  # asks the server
+    except wandb.Error as error:  # no network, or a key that is no longer valid: no reason to lose a night's run
+        reason = str(error).splitlines()[0]
+        say(f"W&B: the server cannot be used ({reason}), so the run is kept offline (wandb sync uploads it)")
+        wandb.teardown()  # its service still holds the run's identity
+        return logger(mode="offline")
+    return online
+
+
+@contextmanager
+def left_out_if_refused(what: str) -> Iterator[None]:
+    """Tables and artifacts ask the server something, in the middle of a run: where it is gone, they are left out."""
+    import wandb
+
+    try:
+        yield
+    except wandb.Error as error:
+        say(f"W&B: {what} is left out, the server cannot be used ({str(error).splitlines()[0]})")
+
+
+def wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
+    """The trainer's W&B loggers; none on ranks that do not write."""
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)] if trainer.is_global_zero else []

@@ -1,0 +1,22 @@
+"""Every job of a multirun is checked before the first starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from adain.cli.preflight.jobs import preflight_jobs
+from adain.runtime.errors import UserError
+
+
+def test_every_combination_is_checked() -> None:
+    """Each crop fits one of the sizes, but not the other."""
+    given = ["experiment=smoke", "data.crop=32,64", "data.resize=32,64"]
+    with pytest.raises(UserError, match=r"data\.crop=64 is larger than data\.resize=32"):
+        preflight_jobs("train", given)
+
+
+def test_every_value_of_a_search_space_is_checked() -> None:
+    pytest.importorskip("optuna", reason="optuna comes with the extra `sweep`")
+    given = ["experiment=smoke", "sweep=optuna", "optim.lr=interval(1e-5,1e-3)", "data.crop=choice(32,64,80)"]
+    with pytest.raises(UserError, match=r"data\.crop=80 is larger than data\.resize=72"):
+        preflight_jobs("train", given)

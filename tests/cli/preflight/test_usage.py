@@ -1,0 +1,55 @@
+"""``--help``: the keys as typed, with the values that the typed choices give them."""
+
+from __future__ import annotations
+
+import pytest
+
+from adain.cli.preflight.compose import conf_folder
+from adain.cli.preflight.usage import usage
+
+COMMANDS = sorted(path.stem for path in conf_folder().glob("*.yaml"))
+
+
+def lines(text: str) -> dict[str, str]:
+    """Comment and all, by what stands left of the equals sign."""
+    return {line.partition("=")[0]: line.partition("=")[2] for line in text.splitlines() if "=" in line}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_comment_of_the_commands_own_file_is_shown(command: str) -> None:
+    shown = usage(command, [])
+    for line in (conf_folder() / f"{command}.yaml").read_text().splitlines():
+        key, _, rest = line.partition(":")
+        comment = rest.partition("# ")[2]
+        if (
+            key.strip().isidentifier() and comment and key.strip() not in ("method", "sweep", "dir")
+        ):  # words, choices, Hydra's
+            assert comment in shown, line
+
+
+def test_values_are_those_of_the_recipe_that_is_typed() -> None:
+    quickstart, paper = lines(usage("train", [])), lines(usage("train", ["experiment=paper", "seed=3"]))
+    assert quickstart["trainer.max_steps"].startswith("160")
+    assert paper["trainer.max_steps"].startswith("160000")
+    assert paper["experiment"].startswith("paper ")
+    assert "quickstart" in paper["experiment"]
+    assert paper["data.buffer"].endswith("rows shuffled among each other")
+    assert paper["optim.scale_lr"].endswith("(docs/scaling.md)")  # from the file that optim's stands on
+    assert paper["seed"] == "1"
+
+
+def test_keys_that_only_hand_on_anothers_are_left_out() -> None:
+    shown = usage("train", [])
+    assert "${" not in shown
+    assert "_target_" not in shown
+    assert "method.lr=" not in shown
+
+
+def test_a_word_is_shown_under_the_name_it_is_typed_by() -> None:
+    shown = lines(usage("stylize", []))
+    assert shown["method"].startswith("adain ")
+    assert "system" not in shown
+
+
+def test_a_comment_over_several_lines_is_one() -> None:
+    assert "a glob; or one video as it comes" in lines(usage("stylize", []))["content"]

@@ -1,0 +1,441 @@
+"""What a user types, held against what is allowed: every right override passes, every wrong one is named."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from adain.cli.preflight import strategy, training
+from adain.cli.preflight.compose import conf_folder, preflight
+from adain.runtime.errors import UserError
+from adain.runtime.schema import Accelerator, Precision
+
+FOLDERS = ["data.content=/a", "data.style=/b"]
+ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is seen later
+
+
+@pytest.fixture(autouse=True)
+def _eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine has is asked elsewhere: in ``test_strategy``."""
+    monkeypatch.setattr(strategy, "_gpus", lambda: 8)
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+def message(*overrides: str, config: str = "train") -> str:
+    with pytest.raises(UserError) as caught:
+        preflight(config, list(overrides))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- what is right --------------------------------------------------------------------------------------------------
+
+GROUPS = ("optim", "encoder", "logger", "trainer", "method", "data")
+TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=str)
+def test_every_file_of_every_group_passes(names: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategy, "_gpus", lambda: 1)
+    chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
+    own = ["experiment=texture_network", ONE_STYLE] if "method=texture_network" in chosen else []
+    preflight("train", [*chosen, *own, *(FOLDERS if "data=folders" in chosen else [])])
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_every_experiment_passes(name: str) -> None:
+    preflight("train", [f"experiment={name}", *({"finetune": FOLDERS, "texture_network": [ONE_STYLE]}.get(name, []))])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method.style_weight=20", "optim.lr=3e-4", "data.batch_size=2", "trainer.max_steps=10", "seed=3"],
+        ["method.widths=[32,64,128]", "optim.betas=[0.5,0.9]", "run.tags=[a,b]", "run.name=5"],
+        ["ckpt=null", "compare_with=null", "method.init=reference", "logs=/tmp/x"],
+        ["trainer.precision=bf16-mixed", "trainer.devices=2", "strategy=ddp", "trainer.gradient_clip_val=1.0"],
+        ["trainer.precision=32", "data.flip=1"],
+        ["trainer.devices=[0]"],
+        ["trainer.devices=auto", "strategy=ddp"],
+        ["trainer.devices=-1", "strategy=ddp"],
+        ["trainer.precision=16", "trainer.devices='0,1'", "strategy=ddp"],
+        ["+trainer.benchmark=true", "++trainer.detect_anomaly=false", "++seed=3", "~callbacks.grid"],
+    ],
+    ids=" ".join,
+)
+def test_right_values_pass(overrides: list[str]) -> None:
+    preflight("train", overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.content=[a,b]", "data.style=/b"],
+        ["data.content=/path/with-1.2/x", "data.style=/b"],
+        [*FOLDERS, "data.held_out=/some/file"],
+    ],
+)
+def test_paths_of_folders_pass(overrides: list[str]) -> None:
+    preflight("train", ["data=folders", *overrides])
+
+
+def test_an_existing_file_passes_for_a_word(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").touch()
+    preflight("train", [f"method.init={tmp_path}/last.ckpt"])
+
+
+# --- what is wrong --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("method.style_wieght=20", "method.style_weight"),
+        ("style_weight=20", "method.style_weight"),
+        ("batch_size=3", "data.batch_size"),
+        ("max_steps=3", "trainer.max_steps"),
+        ("trainer.max_stpes=3", "trainer.max_steps"),
+        ("Method.style_weight=3", "method.style_weight"),
+        ("optm.lr=1", "optim.lr"),
+        ("lr=1", "optim.lr"),
+        ("sede=1", "seed"),
+        ("methd=adain", "method"),
+        ("experimnt=paper", "experiment"),
+        ("~callbacks.gird", "callbacks.grid"),
+    ],
+)
+def test_a_mistyped_key_is_named_with_the_nearest(override: str, near: str) -> None:
+    text = message(override)
+    assert f"no key {override.lstrip('~').partition('=')[0]}" in text
+    assert near in text.partition("did you mean")[2].partition("?")[0].split(" ")
+
+
+def test_the_keys_of_the_chosen_group_are_known() -> None:
+    assert "did you mean data.content" in message("data=folders", "data.contnt=/a", "data.style=/b")
+
+
+def test_picture_folders_without_their_kind_of_data_say_what_to_choose() -> None:
+    assert "data=folders" in message(*FOLDERS)
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("method=adian", "adain"),
+        ("experiment=pape", "paper"),
+        ("data=folder", "folders"),
+        ("logger=wadb", "wandb"),
+        ("encoder=vgg19_normalized", "vgg19_normalised"),
+        ("trainer=cpus", "cpu"),
+    ],
+)
+def test_a_mistyped_option_is_named_with_the_nearest_and_all(override: str, near: str) -> None:
+    text = message(override)
+    assert f"{override} does not exist (did you mean {near}" in text
+    assert ", ".join(choices(override.partition("=")[0])) in text
+
+
+@pytest.mark.parametrize(
+    ("override", "kind"),
+    [
+        ("optim.lr=abc", "a number"),
+        ("method.style_weight=true", "a number"),
+        ("data.batch_size=two", "a whole number"),
+        ("data.batch_size=2.5", "a whole number"),
+        ("trainer.max_steps=abc", "a whole number"),
+        ("seed=abc", "a whole number"),
+        ("method.widths=3", "a list"),
+        ("trainer.enable_progress_bar=3", "true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_the_right_one(override: str, kind: str) -> None:
+    text = message(override)
+    assert text.startswith(f"{override} is of the wrong type: give {kind}")
+    assert f"such as {override.partition('=')[0]}=" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "limit"),
+    [
+        ("optim.lr=0", "more than 0"),
+        ("optim.lr=-1", "more than 0"),
+        ("optim.lr=nan", "more than 0"),
+        ("data.batch_size=0", "at least 1"),
+        ("data.val_pairs=0", "at least 1"),
+        ("data.num_workers=-1", "at least 0"),
+        ("data.flip=2", "at most 1"),
+        ("trainer.max_steps=0", "at least 1"),
+        ("method.style_weight=-1", "at least 0"),
+        ("seed=-1", "at least 0"),
+        ("seed=4294967296", "at most 4294967295"),
+        ("optim.lr=inf", "a finite number"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str) -> None:
+    text = message(override)
+    assert text.startswith(override)
+    assert text.endswith(f"give {limit}")
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("optim.schedule=cosin", "cosine"),
+        ("method.style_reduction=men", "mean"),
+        ("encoder.name=vgg19_normalized", "vgg19_normalised"),
+        ("monitor.mode=mn", "min"),
+        ("trainer.precision=bf16-mixd", "bf16-mixed"),
+        ("trainer.accelerator=gpus", "gpu"),
+    ],
+)
+def test_a_word_that_is_not_allowed_is_named_with_the_nearest(override: str, near: str) -> None:
+    assert message(override).startswith(f"{override} is not allowed (did you mean {near}")
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [("method.init=randm", "random"), ("ckpt=lst", "last"), ("compare_with=referenc", "reference")],
+)
+def test_neither_a_word_nor_a_file_is_named_with_the_nearest(override: str, near: str) -> None:
+    text = message(override)
+    assert text.startswith(f"{override} is neither")
+    assert f"did you mean {near}" in text
+
+
+@pytest.mark.parametrize(("given", "near"), [("bmp", ""), ("pgn", "png"), ("jpge", "jpg or jpeg"), ("mpp4", "mp4")])
+def test_a_short_word_is_near_only_if_it_is(given: str, near: str) -> None:
+    text = message(f"format={given}", "style=s.jpg", "content=c.jpg", config="stylize")
+    assert text.startswith(f"format={given} is not allowed" + (f" (did you mean {near}" if near else "; choose"))
+
+
+def test_a_key_that_is_none_is_told_with_those_there_are() -> None:
+    text = message("device=cuda", config="bench")
+    assert text.startswith("there is no key device; there are bench, method, ")
+
+
+def test_a_system_with_nothing_to_train_says_how_it_is_used() -> None:
+    text = message("method=gatys")
+    assert "nothing to train" in text
+    assert "make stylize method=gatys" in text
+    assert "method=style_swap" in text
+
+
+def test_a_recipe_of_another_method_is_named_with_the_right_one() -> None:
+    text = message("method=texture_network", ONE_STYLE, "experiment=smoke")
+    assert text.startswith("experiment=smoke sets method.init")
+    assert "experiment=texture_network" in text
+    preflight("train", ["method=texture_network", ONE_STYLE, "experiment=texture_network", "+method.new=1"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["method.norm=bach"], "did you mean batch"),
+        (["method.transfer=concatenate"], "adain, concat"),
+        (["method=texture_network", "experiment=texture_network"], "method.style must be given"),
+        (["experiment=texture_network", "method.style=/gone.jpg"], "method.style=/gone.jpg is no file"),
+        (["experiment=texture_network", ONE_STYLE, "method.measure=grams"], "gram, statistics"),
+        (["experiment=style_swap", "method.stride=4"], "at most method.patch_size=3"),
+        (["experiment=style_swap", "method.patch_size=0"], "at least 1"),
+    ],
+)
+def test_the_systems_own_keys_are_checked(overrides: list[str], words: str) -> None:
+    assert words in message(*overrides)
+
+
+def test_missing_picture_folders_are_named() -> None:
+    assert message("data=folders", "data.style=/b") == "data.content must be given: for example data.content=PATH"
+
+
+def test_both_missing_picture_folders_are_named() -> None:
+    assert "data.content and data.style must be given" in message("experiment=finetune")
+
+
+def test_a_base_of_the_data_configurations_is_no_kind_of_data() -> None:
+    assert "pairs" not in message("data=nothing").split("choose one of")[1]
+
+
+@pytest.mark.parametrize("override", ["foo", "method.style_weight=[1,2", "=1"])
+def test_what_is_no_key_and_value_is_named(override: str) -> None:
+    assert override in message(override)
+
+
+@pytest.mark.parametrize("override", ["experiment=null", "callbacks=null"])
+def test_an_empty_group_is_a_users_message(override: str) -> None:
+    assert override in message(override)
+
+
+def test_several_values_say_how_to_sweep() -> None:
+    assert "make sweep" in message("optim.lr=1e-3,1e-4")
+
+
+@pytest.mark.parametrize("override", ["+method.style_weight=3", "+experiment=paper"])
+def test_a_plus_before_what_is_there_already_is_named(override: str) -> None:
+    text = message(override)
+    assert override.lstrip("+").partition("=")[0] in text
+    assert "+" in text
+
+
+def test_the_commands_of_a_picture_are_checked_too() -> None:
+    assert "content must be given" in message(config="stylize")
+
+
+def test_checking_leaves_the_arguments_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", "seed=3"])
+    preflight("train", ["seed=4"])
+    assert sys.argv == ["x", "seed=3"]
+
+
+def test_a_callback_may_be_added() -> None:
+    added = "callbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"
+    preflight("train", [f"+{added}", "+callbacks.rate.logging_interval=step"])
+    with pytest.raises(UserError, match="nobody reads"):
+        preflight("train", ["+calbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"])
+
+
+# --- what only came after the long imports, once --------------------------------------------------------------------
+
+
+def test_our_words_for_precision_and_accelerator_are_lightnings() -> None:
+    """Those of precision that keep the weights in float32: our pictures are float32 too."""
+    from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT
+    from pytorch_lightning.accelerators import AcceleratorRegistry
+
+    theirs = {str(word) for kind in get_args(_PRECISION_INPUT) for word in get_args(kind)}
+    unusable = {word for word in theirs if word.endswith("-true") or word.startswith(("64", "transformer"))} - {
+        "32-true"
+    }
+    assert set(get_args(Precision)) == theirs - unusable | {"auto"}
+    assert set(get_args(Accelerator)) == {*AcceleratorRegistry.available_accelerators(), "gpu", "auto"}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "method.widths=[1,2]",
+        "method.widths=[64,0,1]",
+        "method.widths=[a,b,c]",
+        "optim.betas=[0.9]",
+        "optim.betas=[0.9,1]",
+    ],
+)
+def test_a_list_of_the_wrong_length_or_kind_is_named_with_a_right_one(override: str) -> None:
+    key = override.partition("=")[0]
+    text = message(override)
+    assert text.startswith(f"{key}=[")
+    assert re.search(r"such as \[[\d.,]+\]$", text)
+
+
+def test_a_crop_that_does_not_fit_is_named() -> None:
+    assert message("data.crop=256", "data.resize=128").startswith("data.crop=256 is larger than data.resize=128")
+
+
+@pytest.mark.parametrize("given", ["0", "-2", "1.5", "two", "[]", "[a]", "[-1]"])
+def test_devices_that_are_none_are_named(given: str) -> None:
+    assert re.match(
+        r"trainer\.devices=.* is not allowed: (give a whole number|list devices)", message(f"trainer.devices={given}")
+    )
+
+
+def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.os, "cpu_count", lambda: 4)
+    preflight("train", ["trainer.devices=4", "trainer=cpu", "strategy=ddp"])
+    assert "give at most 4" in message("trainer.devices=5", "trainer=cpu", "strategy=ddp")
+
+
+def test_with_a_near_key_nothing_else_is_advised() -> None:
+    assert "+" not in message("method.style_wieght=20")
+    assert "+trainer.overfit_qjwxyvz=VALUE" in message("trainer.overfit_qjwxyvz=1")
+
+
+@pytest.mark.parametrize("override", ["+foo=1", "++bar=2", "+run.colour=red", "+sede=3"])
+def test_a_new_key_that_nobody_reads_is_refused(override: str) -> None:
+    """It would be passed over without a word."""
+    assert "nobody reads" in message(override)
+
+
+def test_a_key_in_capitals_has_its_small_one_near() -> None:
+    assert "did you mean seed" in message("SEED=3")
+
+
+def _checked(*overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        training.check_files(preflight("train", list(overrides)))
+    return str(caught.value)
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+    style, both = f"data.style={tmp_path}", ["data=folders", f"data.content={tmp_path}", f"data.style={tmp_path}"]
+    assert _checked(*both).startswith(f"data.content={tmp_path} holds no picture")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.JPG").touch()
+    assert _checked("data=folders", "data.content=/nowhere", style).startswith("data.content=/nowhere does not exist")
+    assert _checked("data=folders", f"data.content=[{tmp_path},/no]", style).startswith("data.content=/no does not")
+    assert _checked("encoder.weights=no.pth").startswith("encoder.weights=no.pth is no existing file")
+    assert _checked(*both, "data.held_out=no.txt").startswith("data.held_out=no.txt is no existing file")
+    training.check_files(preflight("train", both))
+
+
+def test_logs_that_are_a_file_are_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    for below in ("logs", "logs/deeper"):
+        assert f"{tmp_path}/logs is no folder" in _checked(f"logs={tmp_path}/{below}")
+    training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))
+
+
+def test_what_is_not_measured_cannot_be_monitored() -> None:
+    assert "did you mean val/loss" in message("monitor.metric=val/los")
+
+
+def test_more_loader_processes_than_cores_can_bear() -> None:
+    assert "give at most" in message("data.num_workers=10000")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_tensorboard_is_asked_for_before_anything_starts(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "find_spec", lambda name: object() if there else None)
+    if there:
+        training.check_files(preflight("train", ["logger=tensorboard"]))
+    else:
+        assert "EXTRAS=tensorboard" in _checked("logger=tensorboard")
+
+
+@pytest.mark.parametrize("key", ["method.init", "encoder.weights", "compare_with"])
+def test_a_file_without_weights_is_told_before_anything_starts(key: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.ckpt").write_text("no weights")
+    assert _checked(f"{key}={tmp_path}/bad.ckpt").startswith(f"{key}={tmp_path}/bad.ckpt holds no weights: give")
+    torch.save({}, tmp_path / "good.ckpt")
+    save_file({"a": torch.zeros(1)}, tmp_path / "good.safetensors")
+    for name in ("good.ckpt", "good.safetensors"):
+        training.check_files(preflight("train", [f"{key}={tmp_path}/{name}"]))
+
+
+def test_a_style_that_is_no_picture_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "style.jpg").write_text("no picture")
+    told = _checked("experiment=texture_network", f"method.style={tmp_path}/style.jpg")
+    assert told.endswith("style.jpg cannot be used (empty or not a picture): give another picture")
+
+
+@pytest.mark.parametrize(
+    ("command", "override"),
+    [
+        ("stylize", "seconds=abc"),
+        ("stylize", "batch_size=two"),
+        ("train", "trainer.gradient_clip_val=abc"),
+        ("train", "callbacks.grid.pairs=true"),
+    ],
+)
+def test_a_number_that_is_none_is_told_where_null_is_the_default(command: str, override: str) -> None:
+    given = [override, "content=a", "style=b"] if command == "stylize" else [override]
+    with pytest.raises(UserError, match=re.escape(f"{override} is of the wrong type")):
+        preflight(command, given)

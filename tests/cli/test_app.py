@@ -1,0 +1,327 @@
+"""How a command starts and ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from adain.cli import app, mistakes, quoting
+from adain.cli.preflight import compose
+from adain.runtime.errors import UserError
+
+# --- a mistyped key, as a user types it -----------------------------------------------------------------------------
+
+WRAPPED = """
+import atexit, runpy, sys
+atexit.register(lambda: print("heavy", sorted({"torch", "pytorch_lightning", "wandb"} & set(sys.modules))))
+runpy.run_module("adain.cli.train", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def mistyped(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """``make train method.style_wieght=20``: what it said, and the folder it ran in."""
+    folder = tmp_path_factory.mktemp("mistyped")
+    command = [sys.executable, "-c", WRAPPED, "method.style_wieght=20"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return done, folder
+
+
+Mistyped = tuple[subprocess.CompletedProcess[str], Path]
+
+
+def test_a_mistyped_key_ends_with_exit_code_1(mistyped: Mistyped) -> None:
+    assert mistyped[0].returncode == 1
+
+
+def test_a_mistyped_key_is_one_line(mistyped: Mistyped) -> None:
+    assert mistyped[0].stderr.startswith("error: there is no key method.style_wieght (did you mean method.style_weight")
+    assert mistyped[0].stderr.count("\n") == 1
+
+
+def test_a_mistyped_key_is_found_before_torch_is_imported(mistyped: Mistyped) -> None:
+    assert mistyped[0].stdout == "heavy []\n"
+
+
+def test_a_mistyped_key_makes_no_folder(mistyped: Mistyped) -> None:
+    assert list(mistyped[1].iterdir()) == []
+
+
+# --- ends -----------------------------------------------------------------------------------------------------------
+
+
+def ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], task: Callable[[DictConfig], Any]
+) -> tuple[object, str]:
+    """A command whose task is this: its exit code and what it said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["stylize", "content=a.png", "style=b.png"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+    code: object = 0
+    try:
+        app.run("stylize", task)
+    except SystemExit as ended:
+        code = ended.code
+    return code, capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def raising(error: BaseException) -> Callable[[DictConfig], NoReturn]:
+    def task(config: DictConfig) -> NoReturn:
+        raise error
+
+    return task
+
+
+def test_a_task_gets_its_configuration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[str] = []
+    assert ended(monkeypatch, capsys, lambda config: seen.append(config.content)) == (0, "")
+    assert seen == ["a.png"]
+
+
+def test_a_users_mistake_in_the_task_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(monkeypatch, capsys, raising(UserError("give less"))) == (1, "error: give less\n")
+
+
+def test_a_users_mistake_inside_instantiate_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = InstantiationException("Error in call to target 'x':\nUserError('give less')")
+    error.__cause__ = UserError("give less")
+    assert ended(monkeypatch, capsys, raising(error)) == (1, "error: give less\n")
+
+
+def test_what_instantiate_could_not_call_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = InstantiationException("Error in call to target 'x':\nTypeError('unexpected argument foo')")
+    error.__cause__ = TypeError("unexpected argument foo")
+    code, text = ended(monkeypatch, capsys, raising(error))
+    assert code == 1
+    assert "unexpected argument foo" in text
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(monkeypatch, capsys, raising(KeyboardInterrupt())) == (130, "stopped by Ctrl-C\n")
+
+
+def test_an_exit_code_of_the_task_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(monkeypatch, capsys, raising(SystemExit(143)))[0] == 143
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        ended(monkeypatch, capsys, raising(ZeroDivisionError()))
+
+
+def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def task(config: DictConfig) -> None:
+        try:
+            raise UserError("handled")
+        except UserError:
+            print(1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        ended(monkeypatch, capsys, task)
+
+
+# --- file names -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/plain/with-1.2/x.png",
+        "a b.png",
+        " a.png",
+        "a,b.png",
+        "a[1].png",
+        "[x].png",
+        "{x}.png",
+        "(x).png",
+        "k=v.png",
+        "it's.png",
+        '"q".png',
+        "naïve.png",
+        "图 画.png",
+        "a~b^c.png",
+        "~/a.png",
+        "a&b;c#d!.png",
+        "$x 100%.png",
+        "a+b@c:d.png",
+        "a\\b.png",
+        "a\\'b.png",
+        "a b\\",
+    ],
+)
+def test_a_file_name_is_taken_as_it_is(name: str) -> None:
+    override = OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",)))
+    assert override.value() == name
+
+
+@pytest.mark.parametrize("name", ["2024", "1.5", "1e3", "true"])
+def test_a_file_name_that_looks_like_a_number_is_a_name(name: str) -> None:
+    assert OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",))).value() == name
+
+
+@pytest.mark.parametrize("value", ["null", "[]", "['a,b','c']", "'a b'", '"a b"'])
+def test_nothing_and_what_has_quotes_stay(value: str) -> None:
+    assert quoting.quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a b.png", "k=v.png"], ["it's.png"], ["2024", "a(1).png", "C:\\x\\"]])
+def test_every_name_of_a_list_is_a_name(names: list[str]) -> None:
+    override = quoting.quoted(f"styles=[{','.join(names)}]", ("styles",))
+    assert OverridesParser.create().parse_override(override).value() == names
+
+
+def test_a_file_that_is_called_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("[1]").touch()
+    assert OverridesParser.create().parse_override(quoting.quoted("content=[1]", ("content",))).value() == "[1]"
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("[a,b]", ["a", "b"]),
+        ("[a b,'c,d','k=v']", ["a b", "c,d", "k=v"]),
+        ("['a${x}b','~/c']", ["a${x}b", "~/c"]),
+        ("[~/monet, ~/a (1),k=v]", ["~/monet", "~/a (1)", "k=v"]),
+        ("[2024]", ["2024"]),
+    ],
+)
+def test_a_list_of_file_names_stays_one(typed: str, names: list[str], tmp_path: Path) -> None:
+    quoted = quoting.quoted(f"data.content={typed}", ("data.content",))
+    config = compose.preflight("train", ["data=folders", "data.style=/b", quoted])
+    assert list(config.data.content) == names
+
+
+NASTY = ["a${x}b", "${oc.env:HOME}", "a\\${x}", "a\\\\${b", "$${x}'", "${a'b", "k=v, ${w} [z]", "\\"]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_an_interpolation_in_a_file_name_is_taken_as_it_is(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Through both ways a configuration is composed: ours and ``hydra.main``'s."""
+    from adain.cli.train import PATHS
+
+    seen: list[DictConfig] = []
+    keys = ("data.content", "encoder.weights", "logs", "ckpt")
+    monkeypatch.setattr(compose, "check", lambda *_: None)
+    monkeypatch.setattr(app, "check_files", seen.append)
+    typed = ["data=folders", "data.style=/b", *(f"{key}={name}" for key in keys), "hydra.run.dir=out"]
+    monkeypatch.setattr(sys, "argv", ["train", *typed])
+    app.run("train", seen.append, PATHS)
+    assert [OmegaConf.select(config, key) for config in seen for key in keys] == [name] * 8
+
+
+# --- a package that is not there ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("datasets", ["`hub`", "make setup EXTRAS=hub"]),
+        ("datasets.features", ["`hub`", "make setup EXTRAS=hub"]),
+        ("tensorboard", ["`tensorboard`", "make setup EXTRAS=tensorboard"]),
+        ("nowhere_at_all", ["nowhere-at-all", "pip install nowhere-at-all"]),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra_and_the_command(
+    module: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    code, text = ended(monkeypatch, capsys, raising(error))
+    assert code == 1
+    assert text.count("\n") == 1
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.parametrize("plugin", ["hydra_ray_launcher", "hydra_joblib_launcher"])
+def test_a_plugin_of_hydra_is_a_package(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [f"{plugin.replace('_', '-')}>=1; extra == 'clusters'"]
+    monkeypatch.setattr(mistakes.metadata, "requires", lambda _: wanted)
+    assert "`clusters`" in mistakes.missing_package(ModuleNotFoundError("", name=f"hydra_plugins.{plugin}.launcher"))
+
+
+# --- a machine that cannot be written to ----------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_a_users_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = ended(monkeypatch, capsys, raising(OSError(28, "No space left on device", "/x/summary.part")))
+    assert (code, text.count("\n")) == (1, 1)
+    assert "No space left on device" in text
+    assert "/x/summary.part" in text
+
+
+def test_another_fault_of_the_system_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(OSError, match="Bad file"):
+        ended(monkeypatch, capsys, raising(OSError(9, "Bad file descriptor")))
+
+
+def test_a_run_folder_that_cannot_be_made_is_a_users_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["train", f"hydra.run.dir={tmp_path}/file/run"])
+    with pytest.raises(SystemExit) as ending:
+        app.run("train", lambda config: None)
+    assert ending.value.code == 1
+    text = capsys.readouterr().err
+    assert text.startswith("error: the output folder cannot be written")
+    assert text.count("\n") == 1
+
+
+def test_other_keys_stay() -> None:
+    assert quoting.quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
+
+
+def test_the_configuration_is_found_in_a_checkout() -> None:
+    assert (compose.conf_folder() / "train.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("--experiment=smoke", "such as experiment=smoke"),
+        ("--content", "such as content=VALUE"),
+        ("-method.style_weight=3", "such as method.style_weight=3"),
+    ],
+)
+def test_a_key_typed_with_dashes_is_told_how_it_is_typed(
+    typed: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", typed])
+    with pytest.raises(SystemExit, match="1"):
+        app.run("train", lambda _: pytest.fail("it ran"))
+    assert capsys.readouterr().err == f"error: {typed} is no option: keys are typed without dashes, {told}\n"
+
+
+def test_a_home_folder_in_logs_is_found_whatever_the_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["export", "logs=~/x"])
+    app.run("export", lambda config: print(config.logs), ("logs",))
+    assert capsys.readouterr().out == f"{tmp_path}/x\n"

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from adain.cli.bench import main
+
+
+def _bench(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> dict[str, Any]:
+    monkeypatch.chdir(folder)
+    small = ["batch_sizes=[1]", "repeats=1", "least_seconds=0", "memory=false", "precisions=[32-true]"]
+    monkeypatch.setattr(sys, "argv", ["bench", *small, *overrides])
+    main()
+    (saved,) = folder.glob("logs/bench/*/bench.json")
+    found: dict[str, Any] = json.loads(saved.read_text())
+    with saved.with_suffix(".csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(found["rows"])
+    return found
+
+
+def test_the_step_is_measured_beside_the_plain_one_at_every_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That it runs and says what it measured; how fast is for people to look at, not for tests."""
+    rows = _bench(tmp_path, monkeypatch, "bench=train", "sizes=[32,40]")["rows"]
+    steps = ["plain, default allocator", "plain", "ours, 32-true", "ours, 32-true, Lightning's loop"]
+    assert [(row["size"], row["contestant"]) for row in rows] == [(size, step) for size in (32, 40) for step in steps]
+    assert all(row["median_s"] > 0 for row in rows)
+    assert "x plain" in capsys.readouterr().out
+
+
+def test_stages_stand_beside_their_floors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = _bench(
+        tmp_path, monkeypatch, "bench=stages", "sizes=[64]", "profile=true", "memory_formats=[channels_first]"
+    )
+    rows = {row["stage"]: row for row in found["rows"]}
+    assert {"whole step", "decode"} <= {name for name, row in rows.items() if row["median_s"] > 0}
+    limit = found["rates"]["32-true"]
+    # counted by hand: conv4_1 alone does 2 * 9 * 512 * 256 * 8 * 8 operations
+    assert rows["decode"]["gflop"] > 2 * 9 * 512 * 256 * 8 * 8 / 1e9
+    assert (
+        rows["decode"]["floor_s"] >= rows["decode"]["gflop"] * 1e9 / max(limit["matmul"], limit["convolution"]) * 0.99
+    )
+    (trace,) = tmp_path.glob("logs/bench/*/trace.json")
+    assert any(event.get("name") == "aten::conv2d" for event in json.loads(trace.read_text())["traceEvents"])
+    assert len(found["operators"]) == 10
+    assert "share" in capsys.readouterr().out
+
+
+def test_stylising_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _bench(
+        tmp_path, monkeypatch, "bench=stylize", "stylize_sizes=[48]", "memory=true", "compile=[false]"
+    )["rows"]  # fmt: skip
+    assert [row["stage"] for row in rows] == ["stylise", "stylise, style cached"]
+    if sys.platform == "linux":
+        assert all(row["peak_mib"] > 10 for row in rows)  # the weights alone are 27 MiB
+
+
+def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _bench(
+        tmp_path, monkeypatch, "bench=stylize", "method=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
+    )["rows"]  # fmt: skip
+    assert [row["stage"] for row in rows] == ["encode style", "stylise, style cached"]
+    assert rows[0]["contestant"] == "gatys (300 iterations, 3 done)"
+    assert rows[1]["median_s"] > 20 * rows[0]["median_s"]  # 300 passes there and back against one there
+    assert all(row["floor_s"] is None for row in rows)
+
+
+def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _bench(
+        tmp_path, monkeypatch, "bench=load", "pictures=2", "crop=32", "resize=64", "workers=1", "wandb=true"
+    )["rows"]  # fmt: skip
+    assert [row["stage"] for row in rows] == ["load", "load", "waiting in a step"]
+    assert 0 <= rows[2]["waited"] < 1
+    assert list(tmp_path.glob("logs/bench/*/wandb/offline-run-*"))
+
+
+def test_a_video_with_its_style_encoded_once_and_for_every_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="needs the extra video")
+    from adain.evaluation.speed.video import FRAMES
+    from adain.inference.stylizer import Stylizer
+
+    encoded, encode = [], Stylizer.encode_style
+
+    def counted(stylizer: Stylizer, *given: Any) -> Any:
+        encoded.append(given)
+        return encode(stylizer, *given)
+
+    monkeypatch.setattr(Stylizer, "encode_style", counted)
+    rows = _bench(tmp_path, monkeypatch, "bench=video", "stylize_sizes=[48]")["rows"]
+    once, each, *stages = rows
+    assert [row["stage"] for row in stages] == ["decode", "stylise, style cached", "encode"]
+    assert (once["stage"], each["stage"]) == ("whole, style encoded once", "whole, style for every frame")
+    assert once["of_whole"] == 1
+    assert all(row["per_second"] * row["median_s"] == pytest.approx(1) for row in rows)
+    # to be kept; then in a warm-up and a round that counts: once, and for every frame
+    assert sum(isinstance(given[0], torch.Tensor) for given in encoded) == 1 + 2 * (1 + FRAMES)
+    assert "of whole" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("method=gatys", "method=gatys is measured by bench=stylize"),
+        ("bench=fast", "bench=fast is not allowed"),
+        ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
+        ("sizes=[8]", "at least 16"),
+        ("precisions=[bf16]", "must be a list out of 32-true, bf16-mixed"),
+        ("compile=true", "give a list"),
+        ("memory_formats=[nhwc]", "must be a list out of channels_first, channels_last"),
+        ("content=nowhere", "nowhere"),
+    ],
+)
+def test_a_mistake_is_answered_before_anything_is_measured(
+    override: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bench", override])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("logs/bench/*/bench.json"))

@@ -1,0 +1,100 @@
+"""The terminal dashboard is opened on the runs that are there."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adain.cli import watch
+
+
+def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    """The exit code."""
+    monkeypatch.setattr(sys, "argv", ["watch", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        watch.main()
+    return caught.value.code
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """W&B folders of a run and of a sweep's job."""
+    monkeypatch.chdir(tmp_path)
+    made = [
+        tmp_path / "logs" / "runs" / "quickstart" / "t0" / "wandb" / "offline-run-1-a",
+        tmp_path / "logs" / "sweeps" / "lambda" / "t1" / "0" / "wandb" / "run-2-b",
+    ]
+    for folder in made:
+        folder.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What was started in place of the dashboard, which then ends at the second look."""
+    started: list[list[str]] = []
+
+    class Dashboard(contextlib.nullcontext["Dashboard"]):
+        returncode: int | None = None
+
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(self)
+            started.append(command)
+            self.waits = 0
+
+        def poll(self) -> int | None:
+            return self.returncode
+
+        def wait(self, seconds: float) -> None:
+            self.waits += 1
+            if self.waits == 1:
+                raise subprocess.TimeoutExpired("leet", seconds)
+            self.returncode = 0
+
+    monkeypatch.setattr(watch.subprocess, "Popen", Dashboard)
+    return started
+
+
+def test_every_run_and_job_is_shown(
+    runs: list[Path], opened: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert end(monkeypatch) == 0
+    folder = tmp_path / "logs" / "wandb"
+    assert opened == [[sys.executable, "-m", "wandb", "leet", str(folder)]]
+    assert sorted(link.resolve() for link in folder.iterdir()) == sorted(runs)
+
+
+def test_only_a_given_run_is_shown(
+    runs: list[Path], opened: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    end(monkeypatch)
+    end(monkeypatch, f"run={runs[1].parents[1]}")
+    assert [link.resolve() for link in (tmp_path / "logs" / "wandb").iterdir()] == [runs[1]]
+
+
+def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "wandb"
+    assert watch.gather(tmp_path / "logs", folder) == 2
+    later = runs[0].with_name("offline-run-3-c")
+    later.mkdir()
+    runs[1].rmdir()
+    assert watch.gather(tmp_path / "logs", folder) == 2
+    assert {link.name for link in folder.iterdir()} == {"offline-run-1-a", "offline-run-3-c"}
+
+
+def test_an_unknown_key_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert end(monkeypatch, "rnu=x") == 1
+    assert capsys.readouterr().err.startswith("error: there is no key rnu: make watch takes run=PATH")
+
+
+def test_no_run_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert end(monkeypatch) == 1
+    assert capsys.readouterr().err.startswith("error: logs holds no W&B run: train one with make train")
+    assert not (tmp_path / "logs").exists()

@@ -1,0 +1,38 @@
+"""Which pictures are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from adain.cli.preflight.compose import compose_config
+from adain.evaluation.pairs import Pair
+from adain.evaluation.paper.request import read_request
+from tests.helpers.pictures import draw_folders
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three contents and two styles."""
+    return draw_folders(tmp_path_factory.mktemp("compare"))
+
+
+def shown(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    return [(Path(pair.content).stem, Path(pair.style).stem) for pair in pairs]
+
+
+def test_rows_go_through_contents_and_styles_side_by_side(folders: Path) -> None:
+    small = [
+        f"content={folders / 'content'}", f"style={folders / 'style'}", "losses.contents=2", "losses.styles=1",
+        "pictures.rows=2", "ablations.contents=1", "ablations.styles=2", "ablations.rows=4",
+    ]  # fmt: skip
+    request = read_request(compose_config("compare", small))
+    assert shown(request.loss_pairs) == [("c0", "s0"), ("c1", "s0")]
+    assert shown(request.picture_pairs) == [("c0", "s0"), ("c1", "s0")]  # of the styles with a texture network
+    assert shown(request.ablation_pairs) == [("c0", "s0"), ("c0", "s1")]
+    assert shown(request.ablation_rows) == [("c0", "s0"), ("c1", "s1"), ("c2", "s0"), ("c0", "s1")]
+    assert [path.name for path in request.styles_of_networks] == ["s0.png"]
+    for pair in request.pairs:
+        assert (pair.content_path.parent.name, pair.style_path.parent.name) == ("content", "style")

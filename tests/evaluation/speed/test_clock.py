@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from adain.evaluation.speed import clock
+from adain.evaluation.speed.clock import Spread, interleave, ratio
+
+CPU = torch.device("cpu")
+
+
+def test_contestants_take_turns_and_the_first_round_is_not_counted() -> None:
+    calls: list[str] = []
+    stages = {name: [(s, lambda n=name, s=s: calls.append(n + s)) for s in ("1", "2")] for name in ("a", "b")}
+    found = interleave(stages, 2, CPU)  # type: ignore[arg-type]
+    assert calls == ["a1", "a2", "b1", "b2", "b1", "b2", "a1", "a2", "a1", "a2", "b1", "b2"]
+    assert {name: [len(times) for times in stages.values()] for name, stages in found.items()} == {
+        "a": [2, 2],
+        "b": [2, 2],
+    }
+
+
+def test_seconds_are_those_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    def work() -> None:
+        now[0] += 3
+
+    found = interleave({"a": [("work", work), ("own clock", lambda: 7.0)]}, 2, CPU)
+    assert found == {"a": {"work": [3.0, 3.0], "own clock": [7.0, 7.0]}}
+
+
+def test_short_work_gets_more_rounds() -> None:
+    found = interleave({"a": [("x", lambda: 0.1)]}, 2, CPU, least_seconds=1.0)
+    assert 10 <= len(found["a"]["x"]) <= 11
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    own, other = [1.0, 2.0, 4.0], [3.0, 4.0, 4.0]
+    assert ratio(other, own) == pytest.approx(Spread(2.0, *np.percentile([3.0, 2.0, 1.0], (25, 75))))

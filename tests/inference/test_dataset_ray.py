@@ -1,0 +1,157 @@
+"""``engine=ray`` on a cluster of its own, started and stopped here: what the local engine makes, also after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.pictures import draw
+
+pytest.importorskip("ray", reason="the extra ray is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a head is started on Linux only")]
+
+CONTENTS, COPIES = 40, 4  # 160 pictures: more than two blocks of jobs
+BOUND = 400  # seconds that each step may take on a machine that does much else; alone it is a tenth of that
+
+BUSY = "this machine is too busy for Ray, which gives itself 30 seconds to start"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Contents of three sizes in two labels, one of them unreadable; styles, one broken."""
+    root = tmp_path_factory.mktemp("ray")
+    for i in range(CONTENTS):
+        draw(root / "content" / ("cats" if i % 2 else "a = b") / f"{i}.png", i, (40 + 7 * (i % 3), 48))
+    for i in range(4):
+        draw(root / "style" / f"{i}.png", 100 + i, (20 + i, 24))
+    (root / "content" / "cats" / "broken.jpg").write_bytes(b"no picture")
+    (root / "style" / "broken.png").write_bytes(b"")
+    return root
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where a head and what joins it find the token that it asks for."""
+    token = tmp_path_factory.mktemp("token") / "token"
+    token.write_text("0123456789abcdef" * 4)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {
+        **kept, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_agent_register_timeout_ms": "120000",
+        "RAY_memory_monitor_refresh_ms": "0",  # else it ends our actors where the machine's other work takes its memory
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def head(environment: dict[str, str]) -> Iterator[str]:
+    """The address of a head with one core: the hardest case, as the networks and saving must share it."""
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for each in (one, two, three):
+            each.bind(("127.0.0.1", 0))
+        port, client, agent = (each.getsockname()[1] for each in (one, two, three))
+    folder = Path(tempfile.mkdtemp(prefix="ray"))  # pytest's is too long for the sockets in it
+    log = folder / "log"
+    start = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=1",
+        f"--port={port}", f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}",
+        "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}",
+    ]  # fmt: skip
+    with log.open("w") as file:
+        process = subprocess.Popen(start, env=environment, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + BOUND
+        while "Ray runtime started" not in log.read_text():
+            if "timed out during startup" in log.read_text():
+                pytest.skip(BUSY)
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.5)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()  # not `ray stop`, which ends every Ray of this machine
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def words(folders: Path, out: str, *more: str) -> list[str]:
+    given = [f"{key}={folders / key}" for key in ("content", "style")]
+    shared = ["decoder=reference", f"styles_per_picture={COPIES}", f"out={folders / out}", f"logs={folders / 'logs'}"]
+    return [sys.executable, "-m", "adain.cli.stylize_dataset", *given, *shared, *more]
+
+
+def rows(out: Path, kind: str = "manifest") -> list[str]:
+    return sorted((out / f"{kind}-00000-of-00001.jsonl").read_text().splitlines())
+
+
+def same(one: Path, other: Path) -> None:
+    """Names, pixels, rows, what was passed over, and nothing half made."""
+    assert rows(one) == rows(other)
+    assert len(rows(one)) == CONTENTS * COPIES
+    assert rows(one, "unreadable") == rows(other, "unreadable")
+    found = [sorted(path.relative_to(out) for path in out.rglob("*.png")) for out in (one, other)]
+    assert found[0] == found[1] == sorted(Path(json.loads(row)["output"]) for row in rows(one))
+    for name in found[0]:
+        assert np.array_equal(np.asarray(Image.open(one / name)), np.asarray(Image.open(other / name)))
+    assert not list(other.rglob(".part-*"))
+
+
+@pytest.fixture(scope="module")
+def local(folders: Path, environment: dict[str, str]) -> Path:
+    subprocess.run(words(folders, "local"), env=environment, check=True, capture_output=True, timeout=BOUND)
+    return folders / "local"
+
+
+def test_a_cluster_makes_the_same_and_goes_on_after_a_kill(
+    folders: Path, environment: dict[str, str], head: str, local: Path
+) -> None:
+    command = words(folders, "cluster", "engine=ray", f"ray.address={head}")
+    out, end = folders / "cluster", time.monotonic() + BOUND
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as killed:
+        while not list(out.rglob("*.png")):
+            assert killed.poll() is None, killed.stderr and killed.stderr.read().decode()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        killed.send_signal(signal.SIGKILL)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    assert 0 < len(before) < CONTENTS * COPIES
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=BOUND)
+    assert done.returncode == 0, done.stderr
+    assert f"made          {CONTENTS * COPIES - len(before)} pictures, {len(before)} were there already" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    same(local, out)
+
+
+def test_ray_on_this_machine_makes_the_same_beside_another_cluster(
+    folders: Path, environment: dict[str, str], head: str, local: Path
+) -> None:
+    command = words(folders, "alone", "engine=ray", "ray.cpus=2")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=BOUND)
+    if "timed out during startup" in done.stderr:
+        pytest.skip(BUSY)
+    assert done.returncode == 0, done.stderr
+    same(local, folders / "alone")
+
+
+def test_a_cluster_that_wants_a_token_is_one_sentence(folders: Path, environment: dict[str, str], head: str) -> None:
+    without = {name: value for name, value in environment.items() if not name.startswith("RAY_AUTH")}
+    command = words(folders, "refused", "engine=ray", f"ray.address={head}")
+    done = subprocess.run(command, env=without, capture_output=True, text=True, timeout=BOUND)
+    assert done.returncode == 1
+    assert "put RAY_AUTH_MODE=token before the command" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

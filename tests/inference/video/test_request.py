@@ -1,0 +1,106 @@
+"""What reaches the renderer of what is asked of a video, frame by frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+av = pytest.importorskip("av", reason="needs the extra video")
+
+from adain.functional.transfer import Statistics
+from adain.inference.video.clip import stylize_video
+from tests.helpers.clips import Copy, audio_of, moving, write
+
+STYLE = torch.zeros(3, 16, 16)
+
+
+class Noting(Copy):
+    """Keeps what it is given. A style encoded in a content's colors is the mean of these."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[dict[str, Any]] = []
+
+    def encode_style(self, style: Any, recolour: Any = None) -> Any:
+        self.encoded += 1
+        mean = torch.full((1, 3, 1, 1), -1.0) if recolour is None else recolour.mean.float().view(1, 3, 1, 1)
+        return [Statistics(mean, mean) for _ in style]
+
+    def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:
+        self.asked.append({"content": content, **options})
+        return content
+
+
+def test_everything_in_one_request(tmp_path: Path) -> None:
+    source, renderer = write(tmp_path / "in.mp4", moving(2), audio=None), Noting()
+    given: dict[str, Any] = {
+        "alpha": 1.5, "weights": [2.0, 1.0], "masks": [torch.ones(48, 64), torch.zeros(48, 64)], "extrapolate": True,
+        "tile": 128, "preserve_color": "luminance",
+    }  # fmt: skip
+    stylize_video(renderer, source, tmp_path / "out.mp4", [STYLE, STYLE], **given)
+    for asked in renderer.asked:
+        assert len(asked["styles"]) == 2
+        assert {key: asked[key] for key in given} == given
+    assert len(renderer.asked) == 2
+
+
+def test_frames_of_one_batch_are_recolored_each_by_its_own_scene(tmp_path: Path) -> None:
+    """Of two scenes in one batch; the styles are encoded anew for the second."""
+    levels = [(200, 40, 40), (200, 40, 40), (40, 60, 220), (40, 60, 220)]
+    frames = [np.full((48, 64, 3), level, np.uint8) for level in levels]
+    source, renderer = write(tmp_path / "in.mp4", frames, audio=None), Noting()
+    report = stylize_video(
+        renderer, source, tmp_path / "out.mp4", [STYLE], preserve_color="coral", batch_size=4, temporal=0.5
+    )
+    (asked,) = renderer.asked
+    ((mean, _),) = asked["styles"]
+    for index, frame in enumerate(asked["content"]):
+        torch.testing.assert_close(mean[index].flatten(), frame.float().mean((1, 2)) / 255, atol=0.01, rtol=0)
+    assert renderer.encoded == report.scenes == 2
+    assert asked["preserve_color"] == "none"  # the colors are in the styles already
+
+
+def test_every_audio_stream_is_kept(tmp_path: Path) -> None:
+    clips = [write(tmp_path / "0.mp4", moving(24)), write(tmp_path / "1.mkv", moving(24), audio="flac")]
+    with av.open(str(tmp_path / "both.mkv"), "w") as both, av.open(str(clips[0])) as one, av.open(str(clips[1])) as two:
+        streams = [*one.streams, *two.streams.audio]
+        copies = {id(stream): both.add_stream_from_template(stream) for stream in streams}
+        packets = [p for p in (*one.demux(), *two.demux(two.streams.audio)) if p.dts is not None]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.stream = copies[id(packet.stream)]
+            both.mux(packet)
+    stylize_video(Copy(), tmp_path / "both.mkv", tmp_path / "out.mkv", [STYLE])
+    with av.open(str(tmp_path / "out.mkv")) as made:
+        assert [stream.codec_context.name for stream in made.streams.audio] == ["aac", "flac"]
+        heard: list[list[bytes]] = [[], []]
+        for packet in made.demux(audio=(0, 1)):
+            if packet.size:
+                heard[made.streams.audio.index(packet.stream)].append(bytes(packet))
+    assert heard == [audio_of(clip) for clip in clips]
+
+
+def test_the_quality_is_the_one_asked_for_in_vp9_too(tmp_path: Path) -> None:
+    source, sizes = write(tmp_path / "in.mp4", moving(4), audio=None), []
+    for crf in (4, 40):
+        stylize_video(Copy(), source, tmp_path / "out.webm", [STYLE], crf=crf)
+        sizes.append((tmp_path / "out.webm").stat().st_size)
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_the_change_from_frame_to_frame_is_of_neighbors_in_any_batches(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", moving(7), audio=None)
+    found = [stylize_video(Copy(), source, tmp_path / "out.mp4", [STYLE], batch_size=size).change for size in (1, 3, 7)]
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+    assert found[2] == pytest.approx(found[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (64, 48)])
+def test_the_shorter_side_is_reduced_and_never_enlarged(size: tuple[int, int], tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", moving(2, size), audio=None)
+    for side, wanted in ((24, (size[0] // 2, size[1] // 2)), (48, size), (60, size)):
+        report = stylize_video(Copy(), source, tmp_path / "out.mp4", [STYLE], side=side)
+        assert (report.width, report.height) == wanted

@@ -1,0 +1,174 @@
+"""The derivatives written by hand: against finite differences, and against autograd's own of the plain steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adain.functional.losses import weighted_total
+from adain.functional.transfer import channel_statistics, doubled_conv2d, padded_conv2d
+from adain.functional.transfer import transfer as functional
+from adain.kernels import derivatives
+from adain.kernels.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, moments
+from adain.methods.adain import AdaINMethod
+from adain.nn.decoder import load_decoder
+
+SIZES = ((2, 2), (2, 3), (5, 4))
+
+
+@contextmanager
+def plainly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Autograd derives each step by itself."""
+    with monkeypatch.context() as patched:
+        patched.setattr(functional, "_on_plain_cpu", lambda _: False)
+        yield
+
+
+def double(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("mode", ["reflect", "constant"])
+def test_padded_convolution_against_finite_differences(size: tuple[int, int], rectify: bool, mode: str) -> None:
+    x, weight, bias = double(2, 3, *size), double(4, 3, 3, 3), double(4)
+    assert torch.autograd.gradcheck(lambda *given: PaddedConvolution.apply(*given, mode, rectify), (x, weight, bias))
+    frozen = weight.detach()
+    assert torch.autograd.gradcheck(lambda given: PaddedConvolution.apply(given, frozen, None, mode, rectify), (x,))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_doubled_convolution_against_finite_differences(size: tuple[int, int]) -> None:
+    x, kernel, bias = double(2, 3, *size), double(3, 4, 4, 4), double(4)
+    assert torch.autograd.gradcheck(DoubledConvolution.apply, (x, kernel, bias))
+    assert torch.autograd.gradcheck(lambda given: DoubledConvolution.apply(given, kernel.detach(), None), (x,))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_kernels_derivative_by_phases(size: tuple[int, int], layout: torch.memory_format) -> None:
+    """What 16 bits take, held to the library's in float64."""
+    padded = torch.randn(2, 3, size[0] + 2, size[1] + 2, dtype=torch.float64)
+    gradient = torch.randn(2, 4, 2 * size[0], 2 * size[1], dtype=torch.float64).to(memory_format=layout)
+    kernel = torch.randn(3, 4, 4, 4, dtype=torch.float64)
+    expected = torch.nn.grad.conv2d_weight(gradient, kernel.shape, padded, stride=2, padding=3)
+    torch.testing.assert_close(derivatives._by_phases(padded, kernel, gradient), expected)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-4), (torch.float16, 1e-4)])
+def test_moments_are_those_of_the_same_numbers_in_float64(
+    layout: torch.memory_format, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Also where the mean is large against the deviation, which one pass over sums of squares does not survive."""
+    features = (20 + torch.randn(3, 5, 61, 67)).to(dtype).to(memory_format=layout)
+    variance, mean = torch.var_mean(features.double(), dim=(2, 3), correction=0, keepdim=True)
+    found = moments(features)
+    for one, other in zip(found, (mean, variance), strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one.double(), other, rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_the_derivative_of_statistics(dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = torch.rand(2, 6, 9, 11).to(dtype).requires_grad_()
+    factors = torch.rand(2, 2, 6, 1, 1)
+
+    def derived() -> Tensor:
+        mean, std = channel_statistics(features)
+        (found,) = torch.autograd.grad((factors[0] * mean - factors[1] * std).sum(), features)
+        return found.float()
+
+    found = derived()
+    with plainly(monkeypatch):
+        expected = derived()
+    assert (found - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+def test_a_convolution_keeps_its_input_only_where_its_weights_learn() -> None:
+    """The memory that the derivative by hand is there for."""
+    x = torch.rand(1, 2, 4, 4, requires_grad=True)
+    weight = torch.rand(2, 2, 3, 3)
+    kept: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        padded_conv2d(x, weight, None, rectify=True)
+        assert sorted(tensor.numel() for tensor in kept) == [32, 36]  # the weights and the output
+        kept.clear()
+        padded_conv2d(x, weight.requires_grad_(), None, rectify=True)
+        assert sorted(tensor.numel() for tensor in kept) == [32, 32, 36]
+        assert any(tensor is x for tensor in kept)
+
+
+def test_neither_is_used_where_nothing_learns() -> None:
+    x, weight = torch.rand(1, 2, 4, 4), torch.rand(2, 2, 3, 3)
+    assert padded_conv2d(x, weight, None).grad_fn is None
+    with torch.no_grad():
+        assert doubled_conv2d(x, weight.requires_grad_(), None).grad_fn is None
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_whole_step_gives_the_same_losses_and_gradients(
+    layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 as near as the plain step is to itself in another memory layout; in bf16 as its rounding lets it."""
+    torch.manual_seed(0)
+    method = AdaINMethod(init="random").to(memory_format=layout)
+    method.decoder.load_state_dict(load_decoder("shipped").decoder.state_dict())  # a random one's pictures are flat
+    content, style = torch.rand(2, 2, 3, 64, 72)
+
+    def step(bf16: bool = False) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            terms, _ = method.losses(content, style)
+            loss = weighted_total(terms, method.weights)
+        gradients = torch.autograd.grad(loss, list(method.decoder.parameters()))
+        assert {gradient.dtype for gradient in gradients} == {torch.float32}
+        return torch.stack(list(terms.values())), torch.cat([gradient.flatten() for gradient in gradients])
+
+    terms, gradient = step()
+    rounded_terms, rounded_gradient = step(bf16=True)
+    with plainly(monkeypatch):
+        plain_terms, plain_gradient = step()
+        _, plain_rounded_gradient = step(bf16=True)
+    torch.testing.assert_close(terms, plain_terms, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(rounded_terms, plain_terms, rtol=3e-2, atol=1e-6)
+    assert (gradient - plain_gradient).norm() <= 1e-3 * plain_gradient.norm()
+    rounding = (plain_rounded_gradient - plain_gradient).norm()
+    assert (rounded_gradient - plain_gradient).norm() <= 1.2 * rounding
+
+
+def test_statistics_keep_the_features_alone() -> None:
+    features = torch.rand(1, 2, 4, 4, requires_grad=True)
+    kept: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        ChannelMoments.apply(features, 1e-5)
+    assert [tensor.numel() for tensor in kept] == [32, 2, 2]
+
+
+def test_they_say_that_they_cannot_be_derived_twice() -> None:
+    x = torch.rand(1, 2, 4, 4, requires_grad=True)
+    (once,) = torch.autograd.grad(padded_conv2d(x, torch.rand(2, 2, 3, 3), None).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        once.sum().backward()
+
+
+def test_reflection_padding_is_the_librarys() -> None:
+    x = torch.rand(1, 2, 5, 4, requires_grad=True)
+    weight = torch.rand(3, 2, 3, 3)
+    expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight)
+    torch.testing.assert_close(padded_conv2d(x, weight, None), expected)

@@ -1,0 +1,65 @@
+"""Two thirds of the multiplications, and the same numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adain.functional.transfer import padded_conv2d
+from adain.kernels import winograd
+from adain.kernels.winograd import convolve_rows, pays
+
+
+def _given(batch: int, height: int, width: int, inside: int = 64, outside: int = 96) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, inside, height, width, generator=generator)
+    weight = torch.randn(outside, inside, 3, 3, generator=generator) / (9 * inside) ** 0.5
+    return x, weight, torch.randn(outside, generator=generator)
+
+
+@pytest.mark.parametrize("size", [(1, 30, 31), (2, 31, 30), (3, 3, 40), (1, 4, 2), (1, 101, 7)])
+@pytest.mark.parametrize("piece", [2**21, 5000])
+def test_rows_give_what_the_definition_gives(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int, int], piece: int
+) -> None:
+    monkeypatch.setattr(winograd, "_PIECE", piece)  # small pieces: every border between two of them is crossed
+    x, weight, bias = _given(*size)
+    padded = F.pad(x, (1, 1, 1, 1))
+    expected = F.conv2d(padded.double(), weight.double(), bias.double())
+    torch.testing.assert_close(convolve_rows(padded, weight, bias).double(), expected, atol=3e-6, rtol=1e-5)
+    rectified = convolve_rows(padded, weight, None, rectify=True)
+    expected = F.conv2d(padded.double(), weight.double()).relu()
+    torch.testing.assert_close(rectified.double(), expected, atol=3e-6, rtol=1e-5)
+    assert rectified.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_bfloat16_rounds_about_twice_as_often() -> None:
+    x, weight, bias = (part.bfloat16() for part in _given(1, 48, 48, 128, 128))
+    exact = F.conv2d(F.pad(x, (1, 1, 1, 1)).double(), weight.double(), bias.double())
+    plain = F.conv2d(x, weight, bias, padding=1)
+    errors = [
+        (found.double() - exact).square().mean().sqrt()
+        for found in (plain, convolve_rows(F.pad(x, (1,) * 4), weight, bias))
+    ]
+    assert errors[1] < 3 * errors[0]
+
+
+@pytest.mark.parametrize("padding", ["reflect", "constant"])
+def test_layers_take_it_where_it_pays(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
+    x, weight, bias = _given(1, 32, 33)
+    assert pays(x, weight)
+    fast = padded_conv2d(x, weight, bias, padding, rectify=True)
+    monkeypatch.setattr("adain.kernels.derivatives.pays", lambda *_: False)
+    torch.testing.assert_close(fast, padded_conv2d(x, weight, bias, padding, rectify=True), atol=3e-6, rtol=1e-5)
+
+
+def test_it_is_left_alone_where_it_does_not_pay() -> None:
+    x, weight, _ = _given(1, 32, 33)
+    assert not pays(x[..., :8, :8], weight)  # few positions
+    assert not pays(x[:, :3], weight[:, :3])  # a picture
+    assert not pays(x.bfloat16(), weight.bfloat16())  # 64 channels are too few in 16 bits
+    assert not pays(x.double(), weight.double())  # gradient checks want the definition
+    wide = _given(1, 32, 33, 128, 128)
+    assert pays(wide[0].bfloat16(), wide[1].bfloat16())

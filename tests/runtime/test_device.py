@@ -1,0 +1,16 @@
+"""Words for devices."""
+
+from __future__ import annotations
+
+import pytest
+
+from adain.runtime.device import find_device
+from adain.runtime.errors import UserError
+
+
+def test_a_word_that_is_no_device_is_told_with_those_that_are() -> None:
+    with pytest.raises(UserError, match="device=tpu is not allowed: give auto, cpu, cuda or cuda:1"):
+        find_device("tpu")
+    with pytest.raises(UserError, match="device=cuda:99 is not there: give cpu"):
+        find_device("cuda:99")
+    assert find_device("cpu").type == "cpu"

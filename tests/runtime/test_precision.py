@@ -1,0 +1,107 @@
+"""Which arithmetic is chosen: by what the processor or the card is, never by how busy it is."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from adain.runtime import precision
+from adain.runtime.precision import BF16_PAYS, InstructionSet, fastest_precision, instruction_set
+
+CPU = torch.device("cpu")
+PRESENT = {  # a processor of each kind, by what torch says of it: AMX, AVX-512 with bfloat16, AVX-512, AVX2
+    "amx": (True, True, True, True),
+    "avx512_bf16": (False, True, True, True),
+    "avx512": (False, False, True, True),
+    "avx2": (False, False, False, True),
+    "other": (False, False, False, False),
+}
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Makes torch describe a processor of the named kind."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+
+    def pretend(name: str) -> None:
+        questions = (
+            "_is_amx_tile_supported",
+            "_is_avx512_bf16_supported",
+            "_is_avx512_supported",
+            "_is_avx2_supported",
+        )
+        for question, answer in zip(questions, PRESENT[name], strict=True):
+            monkeypatch.setattr(torch.cpu, question, lambda answer=answer: answer)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("amx", "bf16-mixed"),
+        ("avx512_bf16", "bf16-mixed"),
+        ("avx512", "32-true"),
+        ("avx2", "32-true"),
+        ("other", "32-true"),
+    ],
+)
+def test_a_cpu_is_asked_for_its_instructions(name: str, chosen: str, processor: object) -> None:
+    processor(name)  # type: ignore[operator]
+    assert instruction_set() == name
+    assert fastest_precision(CPU) == chosen
+
+
+@pytest.mark.parametrize(
+    ("limit", "found"),
+    [
+        ("AVX512_CORE_AMX", "amx"),
+        ("all", "amx"),
+        ("AVX512_CORE_BF16", "avx512_bf16"),
+        ("AVX512_CORE_VNNI", "avx512"),
+        ("avx2", "avx2"),
+        ("AVX2_VNNI_2", "avx2"),
+        ("SSE41", "other"),
+    ],
+)
+def test_what_onednn_may_not_use_does_not_count(
+    limit: str, found: str, processor: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor("amx")  # type: ignore[operator]
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert instruction_set() == found
+
+
+def test_a_limit_adds_nothing(processor: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor("avx2")  # type: ignore[operator]
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX")
+    assert instruction_set() == "avx2"
+
+
+def test_every_set_has_an_answer() -> None:
+    assert set(BF16_PAYS) == set(get_args(InstructionSet))
+
+
+def test_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine gave another answer than a quiet one."""
+    assert not hasattr(precision, "time")
+    assert fastest_precision(CPU) == ("bf16-mixed" if BF16_PAYS[instruction_set()] else "32-true")
+
+
+@pytest.mark.parametrize(("supported", "chosen"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_gpu_is_asked_for_its_capability(supported: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        asked.append(including_emulation)
+        return supported
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    assert fastest_precision(torch.device("cuda")) == chosen
+    assert asked == [False]
+
+
+def test_other_devices_are_not_measured() -> None:
+    assert fastest_precision(torch.device("mps")) == "32-true"

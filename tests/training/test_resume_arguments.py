@@ -1,0 +1,177 @@
+"""``ckpt=``: what is typed becomes the interrupted run's own arguments, its checkpoint and its folder."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from adain.cli.preflight.compose import preflight
+from adain.runtime.errors import UserError
+from adain.training.resume import rewrite_arguments
+
+OWN = ["experiment=smoke", "trainer.max_steps=6", "optim.lr=2e-4"]
+
+
+def make_run(folder: Path, overrides: list[str] = OWN) -> Path:
+    """A run's folder with both its checkpoints."""
+    (folder / ".hydra").mkdir(parents=True)
+    OmegaConf.save(OmegaConf.create(overrides), folder / ".hydra" / "overrides.yaml")
+    (folder / "checkpoints").mkdir()
+    for name in ("last.ckpt", "best.ckpt"):
+        (folder / "checkpoints" / name).touch()
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The newest run below ``logs``."""
+    monkeypatch.chdir(tmp_path)
+    folder = make_run(tmp_path / "logs" / "runs" / "smoke" / "2026-01-01")
+    (tmp_path / "logs" / "latest").symlink_to(folder, target_is_directory=True)
+    return folder
+
+
+def rewritten(monkeypatch: pytest.MonkeyPatch, *typed: str) -> list[str]:
+    monkeypatch.setattr(sys, "argv", ["train", *typed])
+    rewrite_arguments()
+    return sys.argv[1:]
+
+
+def values(arguments: list[str]) -> dict[str, Any]:
+    """What Hydra makes of them: a later value wins."""
+    return {o.key_or_group: o.value() for o in OverridesParser.create().parse_overrides(arguments)}
+
+
+@pytest.mark.parametrize("typed", ["ckpt=last", "ckpt=logs/latest", "ckpt=logs/latest/checkpoints/last.ckpt"])
+def test_deepspeeds_checkpoint_is_a_folder(typed: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = run / "checkpoints" / "last.ckpt"
+    last.unlink()
+    last.mkdir()
+    with pytest.raises(UserError):
+        rewritten(monkeypatch, typed)
+    (last / "latest").touch()
+    assert values(rewritten(monkeypatch, typed))["ckpt"] == str(last)
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("typed", [[], ["seed=3"], ["ckpt=null", "seed=3"]])
+def test_without_a_checkpoint_nothing_changes(typed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rewritten(monkeypatch, *typed) == typed
+
+
+@pytest.mark.parametrize("word", ["last", "best"])
+def test_a_word_is_the_newest_runs_checkpoint(word: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert values(rewritten(monkeypatch, f"ckpt={word}"))["ckpt"] == str(run / "checkpoints" / f"{word}.ckpt")
+
+
+def test_a_runs_folder_is_its_last_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert values(rewritten(monkeypatch, f"ckpt={run}"))["ckpt"] == str(run / "checkpoints" / "last.ckpt")
+
+
+def test_a_path_is_that_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = (run / "checkpoints" / "best.ckpt").relative_to(Path.cwd())
+    assert values(rewritten(monkeypatch, f"ckpt={path}"))["ckpt"] == str(run / "checkpoints" / "best.ckpt")
+
+
+@pytest.mark.parametrize("given", ["last", "logs/latest", "logs/latest/checkpoints/best.ckpt"])
+def test_the_outputs_go_to_the_runs_folder(given: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert values(rewritten(monkeypatch, f"ckpt={given}"))["hydra.run.dir"] == str(run)
+
+
+@pytest.mark.usefixtures("run")
+def test_the_runs_own_arguments_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rewritten(monkeypatch, "seed=3", "ckpt=last")[:4] == [*OWN, "seed=3"]
+
+
+@pytest.mark.usefixtures("run")
+def test_typed_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = rewritten(monkeypatch, "ckpt=last", "trainer.max_steps=1000")
+    assert values(arguments)["trainer.max_steps"] == 1000
+    assert values(arguments)["optim.lr"] == 2e-4
+
+
+@pytest.mark.usefixtures("run")
+def test_the_result_is_a_right_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    preflight("train", rewritten(monkeypatch, "ckpt=last", "trainer.max_steps=1000"))
+
+
+def test_a_run_may_be_resumed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "run", [*OWN, "ckpt='/old/last.ckpt'", "hydra.run.dir='/old'"])
+    arguments = rewritten(monkeypatch, f"ckpt={run}")
+    assert sum(a.startswith("ckpt=") for a in arguments) == sum(a.startswith("hydra.run.dir=") for a in arguments) == 1
+    assert "/old" not in " ".join(arguments)
+
+
+def test_other_logs_are_searched_where_they_are_given(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_run(tmp_path / "elsewhere" / "runs" / "a")
+    (tmp_path / "elsewhere" / "latest").symlink_to(other, target_is_directory=True)
+    assert values(rewritten(monkeypatch, "ckpt=last", "logs=elsewhere"))["hydra.run.dir"] == str(other)
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "a,b=[c]", "画"])
+def test_any_folder_name_is_kept_whole(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / name)
+    found = values(rewritten(monkeypatch, f"ckpt={run}"))
+    assert (found["ckpt"], found["hydra.run.dir"]) == (str(run / "checkpoints" / "last.ckpt"), str(run))
+
+
+@pytest.mark.parametrize("word", ["last", "best"])
+def test_no_run_at_all_is_named(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"ckpt={word}: there is no run below logs yet: train first"):
+        rewritten(monkeypatch, f"ckpt={word}")
+
+
+@pytest.mark.parametrize("word", ["last", "best"])
+def test_a_newest_run_without_the_checkpoint_is_named(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs" / "latest").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"the newest run below logs has no {word}.ckpt"):
+        rewritten(monkeypatch, f"ckpt={word}")
+
+
+@pytest.mark.parametrize("given", ["lst", "/no/such/run", "missing.ckpt"])
+def test_a_checkpoint_that_is_not_there_is_named(given: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=f"ckpt={given} does not exist: give last, best"):
+        rewritten(monkeypatch, f"ckpt={given}")
+
+
+def test_a_checkpoint_in_no_run_says_how_to_start_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    path = tmp_path / "a" / "b" / "lonely.ckpt"
+    path.touch()
+    with pytest.raises(UserError, match=f"lies in no run's folder.*method.init={path}"):
+        rewritten(monkeypatch, f"ckpt={path}")
+
+
+@pytest.mark.parametrize("typed", ["optim.lr=5e-5", "optim=muon", "optim.betas=[0,0.9]"])
+def test_what_the_checkpoints_optimiser_decides_cannot_be_typed_anew(
+    typed: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=re.escape(f"so {typed} would not be used")):
+        rewritten(monkeypatch, "ckpt=last", typed)
+
+
+def test_what_it_was_may_be_typed_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert values(rewritten(monkeypatch, "ckpt=last", "optim.lr=2e-4"))["optim.lr"] == 2e-4
+
+
+def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = tmp_path / "logs" / "runs" / "smoke" / "2026-01-02"
+    failed.mkdir()
+    (tmp_path / "logs" / "latest").unlink()
+    (tmp_path / "logs" / "latest").symlink_to(failed, target_is_directory=True)
+    with pytest.raises(UserError, match="give ckpt=logs/runs/smoke/2026-01-01/checkpoints/best.ckpt"):
+        rewritten(monkeypatch, "ckpt=last")
