@@ -1,4 +1,4 @@
-# Hydra overrides are typed as they are: make train method.style_weight=20 optim.lr=3e-4
+# Hydra overrides are typed as they are: make train model.style_weight=20 optimizer.lr=3e-4
 # Upper-case words are make variables, lower-case ones Hydra keys.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,7 +18,7 @@ ASKED := $(if $(filter help,$(MAKECMDGOALS)),$(filter-out help,$(MAKECMDGOALS)))
 
 ifneq ($(STRAY),)
 # A word that is no command ends it here, not after the commands before it have run.
-KNOWN := $(firstword $(foreach group,experiment method data,$(if $(wildcard conf/$(group)/$(firstword $(STRAY)).yaml),$(group)=$(firstword $(STRAY)))))
+KNOWN := $(firstword $(foreach group,experiment model data,$(if $(wildcard conf/$(group)/$(firstword $(STRAY)).yaml),$(group)=$(firstword $(STRAY)))))
 .PHONY: $(MAKECMDGOALS)
 $(MAKECMDGOALS):
 	@echo "error: there is no command '$(firstword $(STRAY))'$(if $(KNOWN),: did you mean $(KNOWN)?,: keys are typed key=value; make alone lists the commands)" >&2; exit 2
@@ -34,7 +34,7 @@ help: $(READY)
 else
 
 help: ## this list; make help train: the keys of train, their values and what they do
-	@echo "make COMMAND [key=value ...]        e.g. make train method.style_weight=20 optim.lr=3e-4"
+	@echo "make COMMAND [key=value ...]        e.g. make train model.style_weight=20 optimizer.lr=3e-4"
 	@echo "make help COMMAND                   the keys of a command"
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,7 +82,7 @@ sweep: .venv/.extra-sweep $(EXTRA) ## train for every combination: KEY=A,B [KEY=
 report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## a sweep's ranked table and page: sweep=latest|PATH; a run's losses as a picture: run=latest|PATH
 	@$(BIN)/python -m adain.cli.report $(OVERRIDES)
 
-stylize: $(READY) $(EXTRA) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; all keys in conf/stylize.yaml
+stylize: $(READY) $(EXTRA) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; make help stylize for all keys
 	@$(BIN)/python -m adain.cli.stylize $(OVERRIDES)
 
 stylize-dataset: $(READY) $(EXTRA) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
@@ -126,10 +126,11 @@ test-slow: $(READY) ## the slow tests, which start servers, queues and several p
 coverage: $(READY) ## the tests with coverage of src/: half as long again
 	@$(PYTEST) $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy, and import-linter: imports point down
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 check: lint test ## everything CI runs on a push
 

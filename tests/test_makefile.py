@@ -29,7 +29,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    commands = Path("src/adain/commands")
+    commands = Path("src/adain/cli")
     shutil.copytree(ROOT / commands, tmp_path / commands, ignore=shutil.ignore_patterns("__pycache__"))
     python = tmp_path / ".venv/bin/python"
     python.parent.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_help_before_or_behind_a_command_is_the_commands(checkout: Path, typed: 
 
 def test_every_command_is_listed(checkout: Path) -> None:
     listed = {line.split()[1] for line in make(checkout).stdout.splitlines() if line.startswith("  make ")}
-    commands = {path.stem.replace("_", "-") for path in (ROOT / "src/adain/commands").glob("*.py")}
+    commands = {path.stem.replace("_", "-") for path in (ROOT / "src/adain/cli").glob("*.py")}
     shared = {"--init--", "app", "arguments", "compare-training", "machine", "prepare", "quiet"}
     assert commands - shared <= listed
 
@@ -101,8 +101,8 @@ def test_a_result_on_standard_output_is_alone_there_even_if_the_set_up_comes_fir
         "#!/bin/sh\n"
         'case "$*" in\n'
         '  *"-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; cp "$0" .venv/bin/uv;;\n'
-        "  *commands.prepare*) echo prepared;;\n"
-        '  *commands.stylize*) printf "the picture";;\n'
+        "  *cli.prepare*) echo prepared;;\n"
+        '  *cli.stylize*) printf "the picture";;\n'
         "esac\n"
     )
     python.chmod(0o755)

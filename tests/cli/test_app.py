@@ -13,8 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli import app, mistakes, quoting
+from adain.cli import app
 from adain.cli.preflight import compose
+from adain.runtime import mistakes, quoting
+from adain.runtime.conf import conf_dir
 from adain.runtime.errors import UserError
 
 # --- a mistyped key, as a user types it -----------------------------------------------------------------------------
@@ -28,9 +30,9 @@ runpy.run_module("adain.cli.train", run_name="__main__", alter_sys=True)
 
 @pytest.fixture(scope="module")
 def mistyped(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """``make train method.style_wieght=20``: what it said, and the folder it ran in."""
+    """``make train model.style_wieght=20``: what it said, and the folder it ran in."""
     folder = tmp_path_factory.mktemp("mistyped")
-    command = [sys.executable, "-c", WRAPPED, "method.style_wieght=20"]
+    command = [sys.executable, "-c", WRAPPED, "model.style_wieght=20"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     return done, folder
 
@@ -43,7 +45,7 @@ def test_a_mistyped_key_ends_with_exit_code_1(mistyped: Mistyped) -> None:
 
 
 def test_a_mistyped_key_is_one_line(mistyped: Mistyped) -> None:
-    assert mistyped[0].stderr.startswith("error: there is no key method.style_wieght (did you mean method.style_weight")
+    assert mistyped[0].stderr.startswith("error: there is no key model.style_wieght (did you mean model.style_weight")
     assert mistyped[0].stderr.count("\n") == 1
 
 
@@ -297,7 +299,7 @@ def test_other_keys_stay() -> None:
 
 
 def test_the_configuration_is_found_in_a_checkout() -> None:
-    assert (compose.conf_folder() / "train.yaml").is_file()
+    assert (conf_dir() / "train.yaml").is_file()
 
 
 @pytest.mark.parametrize(
@@ -305,7 +307,7 @@ def test_the_configuration_is_found_in_a_checkout() -> None:
     [
         ("--experiment=smoke", "such as experiment=smoke"),
         ("--content", "such as content=VALUE"),
-        ("-method.style_weight=3", "such as method.style_weight=3"),
+        ("-model.style_weight=3", "such as model.style_weight=3"),
     ],
 )
 def test_a_key_typed_with_dashes_is_told_how_it_is_typed(

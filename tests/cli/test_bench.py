@@ -66,7 +66,7 @@ def test_stylising_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = _bench(
-        tmp_path, monkeypatch, "bench=stylize", "method=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
+        tmp_path, monkeypatch, "bench=stylize", "model=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
     )["rows"]  # fmt: skip
     assert [row["stage"] for row in rows] == ["encode style", "stylise, style cached"]
     assert rows[0]["contestant"] == "gatys (300 iterations, 3 done)"
@@ -111,7 +111,7 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("method=gatys", "method=gatys is measured by bench=stylize"),
+        ("model=gatys", "model=gatys is measured by bench=stylize"),
         ("bench=fast", "bench=fast is not allowed"),
         ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
         ("sizes=[8]", "at least 16"),

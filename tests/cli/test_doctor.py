@@ -103,20 +103,18 @@ SMALL = ["data=synthetic", "data.crop=32", "data.resize=32", "data.val_size=32",
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["experiment=style_swap", "method.init=best.ckpt"],
-        ["experiment=texture_network", "method.style=style/0.png", "method.style_size=32"],
+        ["experiment=style_swap", "model.init=best.ckpt"],
+        ["experiment=texture_network", "model.style=style/0.png", "model.style_size=32"],
     ],
 )
 def test_every_system_that_is_trained(folders: list[str], overrides: list[str]) -> None:
     saved("style_swap", Path())
-    code, found = report(
-        *overrides, *SMALL, "method.widths=[4,6]" if "experiment=style_swap" in overrides else "seed=1"
-    )
+    code, found = report(*overrides, *SMALL, "model.widths=[4,6]" if "experiment=style_swap" in overrides else "seed=1")
     assert code == 0, found
     assert found["loader and model"]["figures"]["step_seconds"] > 0
     if "experiment=style_swap" in overrides:
         assert found["first decoder"]["level"] == "ok"
-        code, found = report(*overrides, *SMALL, "method.widths=[8,6]")
+        code, found = report(*overrides, *SMALL, "model.widths=[8,6]")
         assert code == 1
         assert "holds no inverse network of widths [8, 6]" in found["weights"]["text"]
 
@@ -140,7 +138,7 @@ def config(*overrides: str) -> DictConfig:
 def test_the_space_for_checkpoints_is_that_of_weights_and_moments() -> None:
     """3,505,219 parameters of 4 bytes, and Adam's two moments or Muon's one (shared figures of the paper's decoder)."""
     for optim, copies in (("adam", 3), ("muon", 2)):
-        [found] = machine.check_disk(config(f"optim={optim}"), Decoder())
+        [found] = machine.check_disk(config(f"optimizer={optim}"), Decoder())
         assert found.figures["checkpoint"] == 3_505_219 * 4 * copies
 
 

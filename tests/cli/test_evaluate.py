@@ -158,7 +158,7 @@ def write_decoder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["decoder=plain.pth", "method=style_swap"], "plain.pth is no checkpoint of method=style_swap"),
+        (["decoder=plain.pth", "model=style_swap"], "plain.pth is no checkpoint of model=style_swap"),
         (["decoder=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "against=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "device=cuda:99"], "device=cuda:99 is not there"),
@@ -213,7 +213,7 @@ def test_directions_agree_with_the_classes() -> None:
 
 def test_another_system_by_its_name(folders: Path) -> None:
     code, text = evaluate(
-        folders, *ALL[:3], "metrics=[ssim]", "method=gatys", "decoder=null", "gatys.iterations=1", "out=pixels"
+        folders, *ALL[:3], "metrics=[ssim]", "model=gatys", "decoder=null", "model.iterations=1", "out=pixels"
     )  # fmt: skip
     assert code == 0, text
     assert json.loads((folders / "pixels" / "results.json").read_text())["of"] == "gatys"
@@ -227,7 +227,7 @@ def test_the_words_for_decoders_are_those_of_stylize(folders: Path) -> None:
     for given, said in (
         (["decoder=gone.pth"], "decoder=gone.pth is neither latest, best, shipped, reference nor an existing file"),
         (["decoder=shipped", "against=gone.pth"], "gone.pth"),
-        (["method=style_swap", "decoder=shipped"], "decoder=shipped is AdaIN's: give method=style_swap latest"),
+        (["model=style_swap", "decoder=shipped"], "decoder=shipped is AdaIN's: give model=style_swap latest"),
     ):
         code, text = evaluate(folders, *small, *given)
         assert code == 1
@@ -255,7 +255,7 @@ evaluate.main()
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(folders: Path) -> None:
     """As a terminal sends it: to the whole process group, while the third pair is made."""
-    words = [*ALL[:3], METRICS, "method=gatys", "decoder=null", "gatys.iterations=1", "batch_size=1", "out=cut"]
+    words = [*ALL[:3], METRICS, "model=gatys", "decoder=null", "model.iterations=1", "batch_size=1", "out=cut"]
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, *words],
         cwd=folders, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -55,7 +55,7 @@ def runs(folder: Path) -> list[Path]:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     """2 x 2 jobs, of which those with a monstrous rate fail."""
     cwd = tmp_path_factory.mktemp("sweep")
-    overrides = [*TINY[:-1], "logger=wandb", "method.style_weight=1,5", "optim.lr=1e-4,1e30"]
+    overrides = [*TINY[:-1], "logger=wandb", "model.style_weight=1,5", "optimizer.lr=1e-4,1e30"]
     return cwd, call(cwd, "sweep", *overrides)
 
 
@@ -76,7 +76,7 @@ def test_the_end_of_a_sweep_is_a_table_a_csv_and_a_page(swept: Swept) -> None:
     with (latest(cwd) / "sweep.csv").open() as file:
         rows = {row["job"]: row for row in csv.DictReader(file)}
     assert [rows[str(n)]["status"] for n in range(4)] == ["finished", "failed", "finished", "failed"]
-    assert rows["2"]["method.style_weight"] == "5"
+    assert rows["2"]["model.style_weight"] == "5"
     assert "the loss is" in rows["3"]["error"]
     assert (latest(cwd) / "report.html").stat().st_size > 1e6
 
@@ -118,7 +118,7 @@ def test_resuming_runs_only_what_failed_or_was_cut_in_the_same_folders(swept: Sw
 
 
 def test_other_values_are_no_resumption(swept: Swept) -> None:
-    done = call(swept[0], "sweep", "resume=latest", "method.style_weight=1,7")
+    done = call(swept[0], "sweep", "resume=latest", "model.style_weight=1,7")
     assert done.code == 1
     assert done.err.startswith("error: ")
     assert "sweeps other values" in done.err
@@ -134,7 +134,7 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precisio
     """
     stopping.stop_at(monkeypatch, "batch", 1, job=1)
     monkeypatch.setattr(precision, "fastest_precision", lambda device: "bf16-mixed")
-    cut = call(tmp_path, "sweep", *TINY, stopping.TARGET, "trainer.precision=auto", "optim.lr=1e-4,2e-4,3e-4")
+    cut = call(tmp_path, "sweep", *TINY, stopping.TARGET, "trainer.precision=auto", "optimizer.lr=1e-4,2e-4,3e-4")
     assert cut.code == 143
     assert "make sweep resume=latest" in cut.out
     folder = latest(tmp_path)
@@ -153,20 +153,20 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precisio
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["method.style_wieght=1,5"], "there is no key method.style_wieght (did you mean method.style_weight"),
-        (["method.style_weight=1,2,3,4,5,6,seven,8"], "method.style_weight=seven is of the wrong type"),
-        (["method.style_weight=1,-5"], "method.style_weight=-5 is too small"),
-        (["optim.schedule=linear,sideways"], "optim.schedule=sideways is not allowed"),
-        (["optim=adam,sgd"], "optim=sgd does not exist"),
-        (["method.style_weight=choice()"], "choice()"),
-        (["method.style_weight=1,"], "method.style_weight=1,"),
-        (["method.style_weight=[]"], "nothing is swept"),
+        (["model.style_wieght=1,5"], "there is no key model.style_wieght (did you mean model.style_weight"),
+        (["model.style_weight=1,2,3,4,5,6,seven,8"], "model.style_weight=seven is of the wrong type"),
+        (["model.style_weight=1,-5"], "model.style_weight=-5 is too small"),
+        (["optimizer.schedule=linear,sideways"], "optimizer.schedule=sideways is not allowed"),
+        (["optimizer=adam,sgd"], "optimizer=sgd does not exist"),
+        (["model.style_weight=choice()"], "choice()"),
+        (["model.style_weight=1,"], "model.style_weight=1,"),
+        (["model.style_weight=[]"], "nothing is swept"),
         (["experiment=smoke"], "nothing is swept"),
         (["sweep=nothing"], "sweep=nothing does not exist"),
-        (["optim.lr=interval(1e-5,1e-3)"], "sweep=optuna"),
+        (["optimizer.lr=interval(1e-5,1e-3)"], "sweep=optuna"),
         (["resume=latest"], "there is no sweep below"),
         (["ckpt=last", "seed=1,2"], "a sweep goes on with resume="),
-        (["sweep=optuna", "optim.lr=interval(0,1)"], "optim.lr=0.0 is too small"),
+        (["sweep=optuna", "optimizer.lr=interval(0,1)"], "optimizer.lr=0.0 is too small"),
         (["sweep=optuna", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails"),
         (["sweep=optuna", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not allowed"),
         (["sweep=optuna", "hydra.sweeper.n_trials=many"], "hydra.sweeper.n_trials=many is not allowed"),
@@ -223,7 +223,7 @@ def test_a_report_on_no_sweep_is_one_sentence(tmp_path: Path, typed: list[str], 
 def test_every_named_sweep_can_be_composed(path: Path) -> None:
     from adain.cli.preflight.jobs import preflight_jobs
 
-    needed = {"grid": ["seed=1,2"], "strategy": ["trainer=cpu", "trainer.devices=2", "optim=adam"]}
+    needed = {"grid": ["seed=1,2"], "strategy": ["trainer=cpu", "trainer.devices=2", "optimizer=adam"]}
     typed = needed.get(path.stem, [])
     assert preflight_jobs("train", [f"sweep={path.stem}", *typed]).axes
 
@@ -235,7 +235,7 @@ def test_a_wandb_sweep_file(tmp_path: Path) -> None:
     content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
     assert content["method"] == "bayes"
     assert content["metric"] == {"name": "val/loss", "goal": "minimize"}
-    assert content["parameters"]["optim.lr"] == {"distribution": "log_uniform_values", "min": 1e-5, "max": 3e-3}
+    assert content["parameters"]["optimizer.lr"] == {"distribution": "log_uniform_values", "min": 1e-5, "max": 3e-3}
     assert content["command"] == [
         "${env}",
         "${interpreter}",

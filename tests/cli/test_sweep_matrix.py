@@ -18,8 +18,13 @@ SMALL = [
     "trainer.max_steps=2", "trainer.val_check_interval=1", "trainer.enable_progress_bar=false",
 ]  # fmt: skip
 SWEEPS = {
-    "grid": ["optim.lr=1e-4,2e-4"],
-    "optuna": ["sweep=optuna", "optim.lr=interval(1e-4,2e-4)", "hydra.sweeper.n_trials=2", "hydra.sweeper.pruner=null"],
+    "grid": ["optimizer.lr=1e-4,2e-4"],
+    "optuna": [
+        "sweep=optuna",
+        "optimizer.lr=interval(1e-4,2e-4)",
+        "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.pruner=null",
+    ],
 }
 PRECISIONS = ["32-true", "bf16-mixed", "auto"]
 STRATEGIES = {

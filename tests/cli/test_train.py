@@ -129,12 +129,12 @@ def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
     if path.stem != "quickstart":
         small.append("data=synthetic")
     if path.stem in ("quickstart", "style_swap"):
-        small += ["method.start_pictures=2", "method.start_patches=200"]
+        small += ["model.start_pictures=2", "model.start_patches=200"]
     if path.stem in ABLATIONS:
-        small.append("method.init=random")  # their start has a test of its own
+        small.append("model.init=random")  # their start has a test of its own
     if path.stem == "texture_network":
         to_picture(torch.rand(3, 40, 40)).save(tmp_path / "style.png")
-        small += [f"method.style={tmp_path}/style.png", "method.width=4", "method.blocks=1"]
+        small += [f"model.style={tmp_path}/style.png", "model.width=4", "model.blocks=1"]
     run = train(tmp_path, f"experiment={path.stem}", *small)
     assert run.code == 0, run.err
     assert "training:" not in run.err
@@ -161,9 +161,9 @@ def test_finetuning_starts_from_the_shipped_decoder_which_is_named_beside_it(tmp
 def test_a_method_takes_its_own_recipe_and_shows_its_one_style(tmp_path: Path) -> None:
     to_picture(torch.rand(3, 40, 40)).save(tmp_path / "style.png")
     run = train(
-        tmp_path, "method=texture_network", f"method.style={tmp_path}/style.png", "data=synthetic", "data.val_size=32",
+        tmp_path, "model=texture_network", f"model.style={tmp_path}/style.png", "data=synthetic", "data.val_size=32",
         "data.crop=32", "data.resize=40", "data.val_pairs=2", "data.num_workers=0", "trainer.max_steps=2",
-        "trainer.val_check_interval=1", "method.width=4", "method.blocks=1", "logger=none", "trainer.accelerator=cpu",
+        "trainer.val_check_interval=1", "model.width=4", "model.blocks=1", "logger=none", "trainer.accelerator=cpu",
         "compare_with=reference",
     )  # fmt: skip
     assert run.code == 0, run.err
@@ -171,7 +171,7 @@ def test_a_method_takes_its_own_recipe_and_shows_its_one_style(tmp_path: Path) -
     with (run.folder / "held_out.csv").open() as file:
         assert {Path(style).name for _, style in list(csv.reader(file))[1:]} == {"style.png"}
     assert "compare_with=reference is left out" in run.out + run.err
-    assert "make stylize method=texture_network content=FILE" in run.out
+    assert "make stylize model=texture_network content=FILE" in run.out
     again = train(tmp_path, "ckpt=last", "trainer.max_steps=3")
     assert again.code == 0, again.err
     assert again.summary["steps"] == 3
@@ -220,7 +220,7 @@ def test_a_compiler_that_fails_is_said_once_and_the_run_goes_on(
     monkeypatch.setattr(torch, "compile", compiler)
     with pytest.warns(RuntimeWarning, match="compile=true has no effect.*no C.. compiler found") as said:
         run = train(
-            tmp_path, "experiment=smoke", "compile=true", "trainer.max_steps=2", "logger=none", "method.init=random"
+            tmp_path, "experiment=smoke", "compile=true", "trainer.max_steps=2", "logger=none", "model.init=random"
         )
     assert run.code == 0, run.err
     assert len([w for w in said if "has no effect" in str(w.message)]) == 1
@@ -230,11 +230,11 @@ def test_a_compiler_that_fails_is_said_once_and_the_run_goes_on(
 def test_the_scaled_rate_is_the_one_used_and_told(tmp_path: Path) -> None:
     """Batches of 2, two of them a step, a rate meant for 1: four times the rate."""
     run = train(
-        tmp_path, "experiment=smoke", "method.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
+        tmp_path, "experiment=smoke", "model.init=random", "data.crop=32", "data.resize=40", "data.val_size=32",
         "data.num_workers=0", "logger=csv", "trainer.max_steps=1", "trainer.accumulate_grad_batches=2",
-        "optim.schedule=constant", "trainer.val_check_interval=2", "optim.lr=1e-4", "optim.scale_lr=linear", "optim.lr_batch=1",
+        "optimizer.schedule=constant", "trainer.val_check_interval=2", "optimizer.lr=1e-4", "optimizer.scale_lr=linear",
+        "optimizer.lr_batch=1",
     )  # fmt: skip
     assert run.code == 0, run.err
     assert (run.summary["batch"], run.summary["lr"]) == (4, pytest.approx(4e-4))
     assert run.checkpoint()["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(4e-4)
-    assert run.checkpoint()["hyper_parameters"]["lr"] == 1e-4

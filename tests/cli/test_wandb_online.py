@@ -70,9 +70,9 @@ def test_a_run_arrives_whole(sent: Sent) -> None:
     assert online.given("project") == "adain"
     assert online.given("displayName") == f"smoke/{run.folder.name}"  # where it lies below logs/runs
     assert (online.given("groupName"), online.given("tags")) == ("mine", ["a", "b"])
-    assert online.config["optim"]["lr"] == 5e-5
+    assert online.config["optimizer"]["lr"] == 5e-5
     assert online.config["encoder"]["name"] == "vgg19_normalised"
-    assert online.config["method"]["style_weight"] == 10
+    assert online.config["model"]["style_weight"] == 10
     assert "lr" not in online.config  # nothing stands there twice
     assert steps(online, "val/loss") == [0, 0, 1]  # the start, then after steps that Lightning numbers from 0
     assert steps(online, "train/loss") == [0, 1]
@@ -104,7 +104,7 @@ def test_going_on_is_the_same_run_with_its_name(sent: Sent) -> None:
 
 
 def test_a_failed_run_says_so(server: WandbServer, tmp_path: Path) -> None:
-    online, run = trained(server, tmp_path, "optim.lr=1e30")
+    online, run = trained(server, tmp_path, "optimizer.lr=1e30")
     assert run.code == 1
     assert (online.exits, online.preempting) == ([1], False)
     assert online.summary["status"] == "failed"
@@ -126,14 +126,14 @@ def test_a_stopped_run_is_preempted(server: WandbServer, tmp_path: Path, monkeyp
 
 def test_a_sweep_is_a_group_of_one_run_a_job(server: WandbServer, tmp_path: Path) -> None:
     before = set(server.runs)
-    code, _, err = run_here("sweep", tmp_path, *TINY, "method.style_weight=1,5")
+    code, _, err = run_here("sweep", tmp_path, *TINY, "model.style_weight=1,5")
     assert code == 0, err
     jobs = [server.runs[name] for name in server.runs if name not in before]
     folder = (tmp_path / "logs" / "sweeps" / "latest").resolve()
     assert [job.given("displayName") for job in jobs] == ["style_weight=1", "style_weight=5"]
     assert [job.given("groupName") for job in jobs] == [f"grid/{folder.name}"] * 2
     assert [job.given("tags") for job in jobs] == [["style_weight=1"], ["style_weight=5"]]
-    assert [job.config["method"]["style_weight"] for job in jobs] == [1, 5]
+    assert [job.config["model"]["style_weight"] for job in jobs] == [1, 5]
     assert [steps(job, "train/loss") for job in jobs] == [[0, 1]] * 2
     assert [job.exits for job in jobs] == [[0], [0]]
 
@@ -169,7 +169,7 @@ def test_wandbs_own_sweep_and_agent_take_our_sweep_file(tmp_path: Path) -> None:
     """The commands that ``wandb_sweep=`` names, in a folder with its environment in ``.venv`` as set-up makes it."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     with WandbServer() as server:
-        server.jobs = [{"optim.lr": 1e-4}, {"optim.lr": 2e-4}]
+        server.jobs = [{"optimizer.lr": 1e-4}, {"optimizer.lr": 2e-4}]
         plain = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
 
         def call(name: str, *arguments: str) -> str:
@@ -180,10 +180,10 @@ def test_wandbs_own_sweep_and_agent_take_our_sweep_file(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
             return done.stdout + done.stderr
 
-        call("python", "-m", "adain.cli.sweep", *TINY, "optim.lr=1e-4,2e-4", "wandb_sweep=sweep.yaml")
+        call("python", "-m", "adain.cli.sweep", *TINY, "optimizer.lr=1e-4,2e-4", "wandb_sweep=sweep.yaml")
         assert "wandb agent tester/adain/sweep" in call("wandb", "sweep", "sweep.yaml")
         call("wandb", "agent", "tester/adain/sweep")
     assert server.unknown == []
     assert [run.given("sweep") for run in server.runs.values()] == ["sweep", "sweep"]
-    assert [run.config["optim"]["lr"] for run in server.runs.values()] == [1e-4, 2e-4]
+    assert [run.config["optimizer"]["lr"] for run in server.runs.values()] == [1e-4, 2e-4]
     assert [run.exits for run in server.runs.values()] == [[0], [0]]

@@ -53,7 +53,7 @@ def _write_job(
     config = compose_config("train", overrides)
     (job / ".hydra" / "config.yaml").write_text(OmegaConf.to_yaml(config))
     (job / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
-    weight = float(config.method.style_weight)
+    weight = float(config.model.style_weight)
     history: list[dict[str, Any]] = [
         {"step": 10 * i, "val/content": c, "val/style": s, "val/loss": c + weight * s}
         for i, (c, s) in enumerate(losses)

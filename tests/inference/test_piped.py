@@ -112,7 +112,7 @@ def test_a_reader_that_goes_away_ends_it_in_one_sentence(folder: Path, clip: Pat
 
 @pytest.mark.parametrize("method", ["gatys", "style_swap"])
 def test_other_systems_make_no_videos_and_say_so(method: str, folder: Path, clip: Path) -> None:
-    done = command("stylize", f"content={clip}", "style=style.png", f"method={method}", cwd=folder)
+    done = command("stylize", f"content={clip}", "style=style.png", f"model={method}", cwd=folder)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
 

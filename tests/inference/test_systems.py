@@ -39,8 +39,8 @@ IN_DECODER = "decoder=logs/runs/in_decoder/2026-01-01_00-00-00/checkpoints/best.
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["method=gatys", "gatys.iterations=2"],
-        ["method=style_swap", "alpha=0.5", "preserve_color=coral"],
+        ["model=gatys", "model.iterations=2"],
+        ["model=style_swap", "alpha=0.5", "preserve_color=coral"],
         [CONCAT],
         [IN_DECODER, "alpha=0.5", "preserve_color=luminance"],
     ],
@@ -107,7 +107,7 @@ def test_an_ablation_refuses_what_it_would_ignore(cwd: Path, given: str) -> None
 
 
 def test_a_texture_network_takes_no_style(cwd: Path) -> None:
-    code, text = stylize(cwd, "method=texture_network", "content=content/c0.png")
+    code, text = stylize(cwd, "model=texture_network", "content=content/c0.png")
     assert code == 0, text
     assert (cwd / "logs" / "stylized" / "c0_texture_network.png").is_file()
 
@@ -115,17 +115,17 @@ def test_a_texture_network_takes_no_style(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["method=texture_network", "style=style/s0.png"], "method=texture_network knows one style"),
-        (["method=texture_network", "alpha=0.5"], "method=texture_network has no strength"),
-        (["method=gatys", "style=style/s0.png", "alpha=0.5"], "method=gatys has no strength"),
-        (["method=gatys", "style=style/s0.png", "decoder=reference"], "method=gatys has nothing to train"),
-        (["method=style_swap", "styles=[style/s0.png,style/s1.png]"], "method=style_swap cannot mix"),
-        (["method=style_swap", "style=style/s0.png", "masks=[style/s1.png]"], "cannot keep styles apart by masks"),
-        (["method=style_swap", "style=style/s0.png", "tile=128"], "tile=128 is for method=adain"),
-        (["method=style_swap", "style=style/s0.png", "logs=none"], "no method=style_swap was trained below none yet"),
-        (["method=gatys", "style=style/s0.png", "precision=bf16-mixed"], "precision=bf16-mixed is for method=adain"),
-        (["method=gates", "style=style/s0.png"], "method=gates is not allowed"),
-        ([CONCAT, "style=style/s0.png", "alpha=0.5"], "this method=adain network has no strength"),
+        (["model=texture_network", "style=style/s0.png"], "model=texture_network knows one style"),
+        (["model=texture_network", "alpha=0.5"], "model=texture_network has no strength"),
+        (["model=gatys", "style=style/s0.png", "alpha=0.5"], "model=gatys has no strength"),
+        (["model=gatys", "style=style/s0.png", "decoder=reference"], "model=gatys has nothing to train"),
+        (["model=style_swap", "styles=[style/s0.png,style/s1.png]"], "model=style_swap cannot mix"),
+        (["model=style_swap", "style=style/s0.png", "masks=[style/s1.png]"], "cannot keep styles apart by masks"),
+        (["model=style_swap", "style=style/s0.png", "tile=128"], "tile=128 is for model=adain"),
+        (["model=style_swap", "style=style/s0.png", "logs=none"], "no model=style_swap was trained below none yet"),
+        (["model=gatys", "style=style/s0.png", "precision=bf16-mixed"], "precision=bf16-mixed is for model=adain"),
+        (["model=gates", "style=style/s0.png"], "model=gates does not exist (did you mean gatys?)"),
+        ([CONCAT, "style=style/s0.png", "alpha=0.5"], "this model=adain network has no strength"),
     ],
 )
 def test_what_a_system_cannot_do_is_one_sentence(cwd: Path, overrides: list[str], message: str) -> None:

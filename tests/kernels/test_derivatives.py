@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from adain.functional import transfer as functional
 from adain.functional.losses import weighted_total
 from adain.functional.transfer import channel_statistics, doubled_conv2d, padded_conv2d
-from adain.functional.transfer import transfer as functional
 from adain.kernels import derivatives
 from adain.kernels.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, moments
 from adain.methods.adain import AdaINMethod

@@ -24,13 +24,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from adain.cli.mistakes import mistake
 from adain.cli.train import build_trainer
 from adain.data.register import Register, Seen, conditions
+from adain.runtime.conf import root_of
+from adain.runtime.mistakes import mistake
 from tests.helpers.pictures import draw
 from tests.helpers.settings import ROOT
 
-CONF = ROOT / "conf"
 FIXTURE = ROOT / "tests" / "fixtures" / "run_0_1"
 
 Settings = tuple[str, ...]
@@ -170,11 +170,11 @@ class Commands:
         self.asked.append(("batch", len(batch)))
         for words in batch:
             given = dict(word.partition("=")[::2] for word in words)
-            self.asked.append(("lr", given["optim.lr"]))
+            self.asked.append(("lr", given["optimizer.lr"]))
             folder = Path("logs", "run", given["hydra.sweep.subdir"])
             folder.mkdir(exist_ok=True)
             (folder / "summary.json").write_text(
-                f'{{"status": "finished", "best": {{"val/loss": {given["optim.lr"]}}}}}'
+                f'{{"status": "finished", "best": {{"val/loss": {given["optimizer.lr"]}}}}}'
             )
 
     def _found(self, value: Any) -> Any:
@@ -188,8 +188,8 @@ class Commands:
         if (command, given) not in self._composed:
             GlobalHydra.instance().clear()
             last = {word.partition("=")[0]: self._found(word) for word in given}  # of a key that is given twice
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                name = "train" if command in ("trainer", "sweep") else command
+            name = "train" if command in ("trainer", "sweep") else command
+            with initialize_config_dir(str(root_of(name)), version_base="1.3"):
                 composed = compose(name, list(last.values()), return_hydra_config=True)
             OmegaConf.set_readonly(composed.hydra, False)
             self._composed[command, given] = composed

@@ -48,17 +48,17 @@ TINY = (
     "trainer.val_check_interval=1", "logger=none", "trainer.enable_progress_bar=false",
 )  # fmt: skip
 NO_WEIGHTS = "encoder.weights=INPUTS/no.pth"
-WIDTHS = "method.widths=[8,8,8]"
-ADAIN = (*TINY, WIDTHS, "method.init=INPUTS/start/last.ckpt")
-RANDOM = ("method.init=random",)
+WIDTHS = "model.widths=[8,8,8]"
+ADAIN = (*TINY, WIDTHS, "model.init=INPUTS/start/last.ckpt")
+RANDOM = ("model.init=random",)
 MANY = ("data.batch_size=10",)
 TWO_STEPS = ("trainer.max_steps=2",)
-PARTING = ("trainer.max_steps=4", "optim.lr=3e-4")  # the content is best at the end, the style before
-LEAST_SQUARES = ("method.init=least_squares", "method.start_pictures=2", "method.start_patches=200")
-SWAP = (*TINY, "method=style_swap", "method.widths=[8,8]", "method.init=INPUTS/swap/last.ckpt")
+PARTING = ("trainer.max_steps=4", "optimizer.lr=3e-4")  # the content is best at the end, the style before
+LEAST_SQUARES = ("model.init=least_squares", "model.start_pictures=2", "model.start_patches=200")
+SWAP = (*TINY, "model=style_swap", "model.widths=[8,8]", "model.init=INPUTS/swap/last.ckpt")
 TEXTURE = (
     *TINY, "experiment=texture_network", "data=synthetic", "trainer=cpu", "trainer.log_every_n_steps=1",
-    "compare_with=null", "method.style=INPUTS/style/s0.png", "method.style_size=24", "method.width=2", "method.blocks=1",
+    "compare_with=null", "model.style=INPUTS/style/s0.png", "model.style_size=24", "model.width=2", "model.blocks=1",
 )  # fmt: skip
 FOLDERS = (*ADAIN, "data=folders", "data.content=INPUTS/content", "data.style=INPUTS/style")
 HUB = (*ADAIN, "data=hub")
@@ -66,8 +66,8 @@ DECODER = "decoder=INPUTS/start/last.ckpt"
 STYLIZE = ("content=INPUTS/content/c0.png", "style=INPUTS/style/s0.png", DECODER, "device=cpu")
 MIXED = ("style=null", "styles=[INPUTS/style/s0.png,INPUTS/style/s1.png]")
 VIDEO = ("content=INPUTS/clip.mp4", "format=mkv")
-GATYS = (*STYLIZE, "system=gatys", "decoder=latest", "gatys.iterations=2")
-SWAPPING = ("system=style_swap", "decoder=INPUTS/swap/last.ckpt")
+GATYS = (*STYLIZE, "model=gatys", "decoder=latest", "model.iterations=2")
+SWAPPING = ("model=style_swap", "decoder=INPUTS/swap/last.ckpt")
 DATASET = ("content=INPUTS/content", "style=INPUTS/style", "out=out", DECODER, "workers=0")
 EVALUATE = (
     "content=INPUTS/others", "style=INPUTS/style", "pairs=2", DECODER, "metrics=[content_loss,style_loss_mean]", "size=32",
@@ -98,7 +98,7 @@ BENCH = (
     "precisions=[32-true]", "memory_formats=[channels_last]", "pictures=2", "workers=0", "resize=40", "crop=32",
     "content=INPUTS/content", "style=INPUTS/style",
 )  # fmt: skip
-LISTED = "hydra.sweeper.params={optim.lr:'choice(1,2,3,4,5)'}"
+LISTED = "hydra.sweeper.params={optimizer.lr:'choice(1,2,3,4,5)'}"
 OPTUNA = ("sweep=optuna", "hydra.sweeper.sampler.seed=1", "hydra.sweeper.n_trials=2")
 
 STARTS = {
@@ -172,49 +172,53 @@ TABLE: dict[str, Section] = {
         "logger.wandb.project": Key("ocean", see.asked("project"), shared="all"),
         "logger.wandb.finish_timeout": Key(7, see.asked("finish_timeout"), shared="all"),
     }),
-    "method/adain": Section("train", ADAIN, {
-        "method.transfer": Key("concat", see.shapes, given=RANDOM),
-        "method.norm": Key("instance", see.shapes, given=RANDOM),
-        "method.widths": Key([2, 3, 4], see.shapes, given=RANDOM),
-        "method.init": Key("INPUTS/trained/last.ckpt", see.first_loss),
-        "method.start_pictures": Key(3, see.first_loss, given=LEAST_SQUARES),
-        "method.start_patches": Key(150, see.first_loss, given=LEAST_SQUARES),
-        "method.content_weight": Key(3.0, see.first_loss),
-        "method.style_weight": Key(3.0, see.first_loss),
-        "method.style_reduction": Key("sum", see.first_loss),
-        "method.tv_weight": Key(3.0, see.first_loss),
-        "method.identity_weight": Key(3.0, see.first_loss),
+    "model/adain": Section("train", ADAIN, {
+        "model.transfer": Key("concat", see.shapes, given=RANDOM),
+        "model.norm": Key("instance", see.shapes, given=RANDOM),
+        "model.widths": Key([2, 3, 4], see.shapes, given=RANDOM),
+        "model.init": Key("INPUTS/trained/last.ckpt", see.first_loss),
+        "model.start_pictures": Key(3, see.first_loss, given=LEAST_SQUARES),
+        "model.start_patches": Key(150, see.first_loss, given=LEAST_SQUARES),
+        "model.content_weight": Key(3.0, see.first_loss),
+        "model.style_weight": Key(3.0, see.first_loss),
+        "model.style_reduction": Key("sum", see.first_loss),
+        "model.tv_weight": Key(3.0, see.first_loss),
+        "model.identity_weight": Key(3.0, see.first_loss),
     }),
-    "method/style_swap": Section("train", SWAP, {
-        "method.patch_size": Key(2, see.first_loss),
-        "method.stride": Key(2, see.first_loss),
-        "method.widths": Key([2, 3], see.shapes, given=RANDOM),
-        "method.init": Key("INPUTS/trained_swap/last.ckpt", see.first_loss),
-        "method.start_pictures": Key(3, see.first_loss, given=LEAST_SQUARES),
-        "method.start_patches": Key(150, see.first_loss, given=LEAST_SQUARES),
-        "method.tv_weight": Key(3.0, see.first_loss),
+    "model/style_swap": Section("train", SWAP, {
+        "model.patch_size": Key(2, see.first_loss),
+        "model.stride": Key(2, see.first_loss),
+        "model.widths": Key([2, 3], see.shapes, given=RANDOM),
+        "model.init": Key("INPUTS/trained_swap/last.ckpt", see.first_loss),
+        "model.start_pictures": Key(3, see.first_loss, given=LEAST_SQUARES),
+        "model.start_patches": Key(150, see.first_loss, given=LEAST_SQUARES),
+        "model.tv_weight": Key(3.0, see.first_loss),
     }),
-    "method/texture_network": Section("train", TEXTURE, {
-        "method.style": Key("INPUTS/style/s1.png", see.first_loss),
-        "method.style_size": Key(16, see.first_loss),
-        "method.measure": Key("gram", see.first_loss),
-        "method.width": Key(3, see.shapes),
-        "method.blocks": Key(2, see.shapes),
-        "method.content_weight": Key(3.0, see.first_loss),
-        "method.style_weight": Key(3.0, see.first_loss),
-        "method.tv_weight": Key(3.0, see.first_loss),
+    "model/texture_network": Section("train", TEXTURE, {
+        "model.style": Key("INPUTS/style/s1.png", see.first_loss),
+        "model.style_size": Key(16, see.first_loss),
+        "model.measure": Key("gram", see.first_loss),
+        "model.width": Key(3, see.shapes),
+        "model.blocks": Key(2, see.shapes),
+        "model.content_weight": Key(3.0, see.first_loss),
+        "model.style_weight": Key(3.0, see.first_loss),
+        "model.tv_weight": Key(3.0, see.first_loss),
     }),
-    "optim/adam": Section("train", ADAIN, {
-        "optim.optimizer": Key("muon", see.weights()),
-        "optim.lr": Key(1e-3, see.summary("lr"), see.rate, see.weights()),
-        "optim.scale_lr": Key("linear", see.summary("lr"), see.weights(), given=("optim.lr_batch=4",)),
-        "optim.lr_batch": Key(4, see.summary("lr"), see.weights(), given=("optim.scale_lr=linear",)),
-        "optim.betas": [Key([0.1, 0.999], see.weights()), Key([0.9, 0.1], see.weights(), given=TWO_STEPS)],
-        "optim.schedule": Key("linear", see.rate, see.weights(), given=TWO_STEPS),
-        "optim.lr_decay": Key(1.0, see.rate, see.weights(), given=TWO_STEPS),
-        "optim.warmup_steps": Key(5, see.rate, see.weights()),
-        "optim.bias_lr": Key(0.01, see.weights("bias"), given=("optim=muon",)),
-        "optim.momentum": Key(0.1, see.weights("weight"), given=("optim=muon", *TWO_STEPS)),
+    "optimizer/adam": Section("train", ADAIN, {
+        "optimizer.lr": Key(1e-3, see.summary("lr"), see.rate, see.weights()),
+        "optimizer.scale_lr": Key("linear", see.summary("lr"), see.weights(), given=("optimizer.lr_batch=4",)),
+        "optimizer.lr_batch": Key(4, see.summary("lr"), see.weights(), given=("optimizer.scale_lr=linear",)),
+        "optimizer.betas": [Key([0.1, 0.999], see.weights()), Key([0.9, 0.1], see.weights(), given=TWO_STEPS)],
+        "optimizer.schedule": Key("linear", see.rate, see.weights(), given=TWO_STEPS),
+        "optimizer.lr_decay": Key(1.0, see.rate, see.weights(), given=TWO_STEPS),
+        "optimizer.warmup_steps": Key(5, see.rate, see.weights()),
+    }),
+    "optimizer/muon": Section("train", (*ADAIN, "optimizer=muon"), {
+        "optimizer.lr": Key(1e-2, see.summary("lr"), see.weights("weight")),
+        "optimizer.bias_lr": Key(0.01, see.weights("bias")),
+        "optimizer.momentum": Key(0.1, see.weights("weight"), given=TWO_STEPS),
+        "optimizer.schedule": Key("constant", see.rate, see.weights(), given=TWO_STEPS),
+        "optimizer.warmup_steps": Key(0, see.rate, see.weights(), given=("optimizer.schedule=constant",)),
     }),
     "trainer/auto": Section("train", ADAIN, {
         "trainer.precision": Key("bf16-mixed", see.summary("precision"), see.last_loss),
@@ -239,7 +243,7 @@ TABLE: dict[str, Section] = {
         "trainer.strategy.process_group_backend": Key("nccl", see.strategy("process_group_backend"), shared="all"),
         "trainer.strategy.timeout.minutes": Key(2.0, see.strategy("_timeout"), shared="all"),
     }),
-    "stylize": Section("stylize", STYLIZE, {
+    "inference/stylize": Section("stylize", STYLIZE, {
         "content": Key("INPUTS/content/c1.png", see.pictures, see.names),
         "style": Key("INPUTS/style/s1.png", see.pictures, see.names),
         "styles": Key(["INPUTS/style/s1.png"], see.pictures, given=("style=null", "styles=[INPUTS/style/s0.png]")),
@@ -248,7 +252,6 @@ TABLE: dict[str, Section] = {
         "pairing": Key("zip", see.names, given=(
             "content=[INPUTS/content/c0.png,INPUTS/content/c1.png]", "style=[INPUTS/style/s0.png,INPUTS/style/s1.png]",
         )),
-        "system": Key("gatys", see.pictures, given=("decoder=latest", "gatys.iterations=1")),
         "decoder": Key("INPUTS/run/checkpoints/best.ckpt", see.pictures),
         "alpha": Key(0.5, see.pictures),
         "extrapolate": Key(True, see.error, see.pictures, given=("alpha=1.5",)),
@@ -269,20 +272,22 @@ TABLE: dict[str, Section] = {
         "precision": Key("bf16-mixed", see.pictures),
         "logs": Key("records", see.names),
     }),
-    "systems/all": Section("stylize", GATYS, {
-        "gatys.measure": Key("statistics", see.pictures),
-        "gatys.optimizer": Key("adam", see.pictures),
-        "gatys.iterations": Key(3, see.pictures),
-        "gatys.initial": Key("INPUTS/style/s1.png", see.pictures),
-        "gatys.scales": Key(2, see.pictures, given=("content=INPUTS/wide.png", "style=INPUTS/wide.png")),
-        "gatys.content_weight": Key(30.0, see.pictures),
-        "gatys.style_weight": Key(1.0, see.pictures),
-        "gatys.tv_weight": Key(1e4, see.pictures),
-        "gatys.lr": Key(0.2, see.pictures, given=("gatys.optimizer=adam",)),
-        "style_swap.patch_size": Key(2, see.pictures, given=SWAPPING),
-        "style_swap.stride": Key(2, see.pictures, given=SWAPPING),
+    "inference/model/gatys": Section("stylize", GATYS, {
+        "model.measure": Key("statistics", see.pictures),
+        "model.optimizer": Key("adam", see.pictures),
+        "model.iterations": Key(3, see.pictures),
+        "model.initial": Key("INPUTS/style/s1.png", see.pictures),
+        "model.scales": Key(2, see.pictures, given=("content=INPUTS/wide.png", "style=INPUTS/wide.png")),
+        "model.content_weight": Key(30.0, see.pictures),
+        "model.style_weight": Key(1.0, see.pictures),
+        "model.tv_weight": Key(1e4, see.pictures),
+        "model.lr": Key(0.2, see.pictures, given=("model.optimizer=adam",)),
     }),
-    "stylize_dataset": Section("stylize_dataset", DATASET, {
+    "inference/model/style_swap": Section("stylize", (*STYLIZE, *SWAPPING), {
+        "model.patch_size": Key(2, see.pictures),
+        "model.stride": Key(2, see.pictures),
+    }),
+    "inference/stylize_dataset": Section("stylize_dataset", DATASET, {
         "content": Key("INPUTS/others", see.pictures, see.names),
         "style": Key("INPUTS/others", see.pictures),
         "out": Key("made", see.names),
@@ -303,12 +308,11 @@ TABLE: dict[str, Section] = {
         "cached_styles": Key(1, see.calls),
         "logs": Key("INPUTS/logs", see.pictures, given=("decoder=latest",)),
     }),
-    "evaluate": Section("evaluate", EVALUATE, {
+    "inference/evaluate": Section("evaluate", EVALUATE, {
         "content": Key("INPUTS/content", see.evaluated("pairs.csv")),
         "style": Key("INPUTS/others", see.evaluated("pairs.csv")),
         "pairs": Key(3, see.evaluated("pairs.csv")),
         "pairing": Key("zip", see.evaluated("pairs.csv")),
-        "system": Key("gatys", see.means, given=("decoder=latest", "gatys.iterations=1")),
         "decoder": Key("INPUTS/run/checkpoints/best.ckpt", see.means),
         "outputs": Key("INPUTS/outputs", see.means, given=("pairing=zip", "pairs=1")),
         "against": Key("INPUTS/run/checkpoints/best.ckpt", see.names),
@@ -332,11 +336,13 @@ TABLE: dict[str, Section] = {
         "run.group": Key("pod", see.asked("group"), given=("logger=wandb", "run.name=plain"), shared="all"),
         "run.tags": Key(["krill"], see.asked("tags"), given=("logger=wandb", "run.name=plain"), shared="all"),
     }),
-    "systems/all of evaluate": Section("evaluate", EVALUATE, {
-        "gatys.iterations": Key(2, see.means, given=("system=gatys", "decoder=latest", "gatys.iterations=1")),
-        "style_swap.stride": Key(2, see.means, given=SWAPPING),
+    "inference/model/gatys of evaluate": Section("evaluate", (*EVALUATE, "model=gatys", "decoder=latest"), {
+        "model.iterations": Key(2, see.means, given=("model.iterations=1",)),
     }),
-    "compare": Section("compare", COMPARE, {
+    "inference/model/style_swap of evaluate": Section("evaluate", (*EVALUATE, *SWAPPING), {
+        "model.stride": Key(2, see.means),
+    }),
+    "inference/compare": Section("compare", COMPARE, {
         "parts": Key(["speed"], see.names, given=ABLATIONS),
         "content": Key("INPUTS/content", see.compared("ablations", "content"), given=LOGGED, shared="all"),
         "style": Key("INPUTS/others", see.compared("ablations", "style"), given=LOGGED, shared="all"),
@@ -387,10 +393,9 @@ TABLE: dict[str, Section] = {
         "training": Key([*HERE, "data.crop=24"], see.said_of_systems(r"at \d+ px"), given=TRAINED, shared="all"),
         "seed": Key(2, see.trained("style_swap", "StyleTransferDataModule", "seed"), given=TRAINED, shared="all"),
     }, slow=True),
-    "bench": Section("bench", BENCH, {
+    "inference/bench": Section("bench", BENCH, {
         "bench": Key("stylize", see.benched("work")),
-        "system": Key("gatys", see.benched("contestant"), given=("bench=stylize",)),
-        "gatys_iterations": Key(4, see.benched("contestant"), given=("bench=stylize", "system=gatys")),
+        "gatys_iterations": Key(4, see.benched("contestant"), given=("bench=stylize", "model=gatys")),
         "sizes": Key([24], see.benched("size"), given=("bench=train",), shared="all"),
         "batch_sizes": Key([2], see.benched("batch"), given=("bench=train",), shared="all"),
         "steps": Key(2, see.calls, given=("bench=train",), shared="all"),
@@ -406,13 +411,13 @@ TABLE: dict[str, Section] = {
         "crop": Key(40, see.benched("size")),
         "wandb": Key(True, see.asked("group")),
     }, slow=True),
-    "export": Section("export", (DECODER, "onnx=false"), {
+    "inference/export": Section("export", (DECODER, "onnx=false"), {
         "decoder": Key("INPUTS/run/checkpoints/best.ckpt", see.exported),
         "out": Key("made", see.names),
         "onnx": Key(True, see.asked("onnx")),
         "logs": Key("INPUTS/logs", see.exported, given=("decoder=latest", "out=out")),
     }),
-    "demo": Section("demo", (DECODER, "device=cpu", "port=0"), {
+    "inference/demo": Section("demo", (DECODER, "device=cpu", "port=0"), {
         "decoder": Key("INPUTS/run/checkpoints/best.ckpt", see.painted),
         "side": Key(64, see.painted_size),
         "live_side": Key(32, see.frame_size),
@@ -422,10 +427,10 @@ TABLE: dict[str, Section] = {
         "logs": Key("INPUTS/logs", see.painted, given=("decoder=latest",)),
     }),
     "hydra/sweeper/grid": Section("sweep", (), {
-        "hydra.sweeper.params": Key({"optim.lr": "1,2,3"}, see.jobs, given=("sweep=learning_rate",)),
+        "hydra.sweeper.params": Key({"optimizer.lr": "1,2,3"}, see.jobs, given=("sweep=learning_rate",)),
     }),
     "hydra/sweeper/optuna": Section("sweep", OPTUNA, {
-        "hydra.sweeper.params": Key({"optim.lr": "interval(3,4)"}, see.jobs),
+        "hydra.sweeper.params": Key({"optimizer.lr": "interval(3,4)"}, see.jobs),
         "hydra.sweeper.n_trials": Key(3, see.jobs),
         "hydra.sweeper.n_jobs": Key(2, see.asked("batch")),
         "hydra.sweeper.study_name": Key("whales", see.asked("study"), shared="all"),
@@ -452,22 +457,23 @@ EXEMPT = {
     "a folder or file within a run's or command's folder": (
         "*: hydra.run.dir", "*: hydra.sweep.*", "*: hydra.output_subdir", "callbacks/default: *.folder", "logger/*: *.folder",
         "callbacks/default: callbacks.best.dirpath", "logger/*: *.save_dir", "trainer/auto: trainer.default_root_dir",
-        "bench: logs",
+        "inference/bench: logs",
     ),
+    "which model a file is of: its rows are those of the choice": ("inference/model/*: model.name",),
     "devices": (
         "*: device", "trainer/*: trainer.accelerator", "trainer/auto: trainer.devices", "trainer/auto: trainer.num_nodes",
     ),
     "several ranks: tests/training/test_ranks.py": ("trainer/auto: trainer.use_distributed_sampler",),
-    "a port": ("demo: host", "demo: port"),
+    "a port": ("inference/demo: host", "inference/demo: port"),
     "worker processes: tests/data": ("*: data.num_workers", "*: workers"),
     "another program's, and a process or cluster of its own: tests/launchers": ("hydra/launcher/*",),
-    "Ray: tests/inference/test_dataset_ray.py": ("stylize_dataset: engine", "stylize_dataset: ray.*"),
+    "Ray: tests/inference/test_dataset_ray.py": ("inference/stylize_dataset: engine", "inference/stylize_dataset: ray.*"),
     "two GPUs: tests/training/test_deepspeed.py": ("strategy/deepspeed: *",),
     "an optional package that no test has": ("logger/tensorboard: *",),
-    "a compiler, and a minute: tests/runtime/test_compiling.py": ("train: compile", "bench: compile"),
-    "a process of its own for every figure: tests/cli/test_bench.py": ("compare: memory", "bench: memory"),
-    "a checkout of another project: tests/evaluation/speed/test_port.py": ("bench: reference",),
-    "seen in times alone: tests/evaluation/speed/test_clock.py": ("bench: least_seconds", "bench: resize"),
+    "a compiler, and a minute: tests/runtime/test_compiling.py": ("train: compile", "inference/bench: compile"),
+    "a process of its own for every figure: tests/cli/test_bench.py": ("inference/compare: memory", "inference/bench: memory"),
+    "a checkout of another project: tests/evaluation/speed/test_port.py": ("inference/bench: reference",),
+    "seen in times alone: tests/evaluation/speed/test_clock.py": ("inference/bench: least_seconds", "inference/bench: resize"),
     "null for good: an endless stream has no epochs": ("trainer/auto: trainer.check_val_every_n_epoch",),
 }  # fmt: skip
 """Keys without a row, as file and key, by the reason."""

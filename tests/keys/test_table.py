@@ -15,7 +15,7 @@ from tests.keys.table import EXEMPT, TABLE
 
 CONF = ROOT / "conf"
 FILES = {path.relative_to(CONF).with_suffix("").as_posix(): path for path in sorted(CONF.rglob("*.yaml"))}
-PACKAGES = {"systems/all": "", "data/base/pairs": "data"}
+PACKAGES = {"data/base/pairs": "data"}
 """Of files that others take in by ``@_here_``."""
 RECIPES = [name for name in FILES if name.startswith(("experiment/", "sweep/"))]
 """Files that only give other files' keys other values."""
@@ -28,7 +28,7 @@ def package(name: str) -> str:
     if name in PACKAGES:
         return PACKAGES[name]
     header = re.match(r"# @package (\S+)", FILES[name].read_text())
-    found = header[1] if header else name.rpartition("/")[0].replace("/", ".")
+    found = header[1] if header else name.removeprefix("inference/").rpartition("/")[0].replace("/", ".")
     return found.replace("_global_", "")
 
 

@@ -27,7 +27,7 @@ def test_a_sweep_of_two_jobs(launcher: str, words: list[str], tmp_path: Path) ->
     sweep = tmp_path / "sweep"
     done = command(
         "train", "--multirun", f"hydra/launcher={launcher}", *words, f"hydra.sweep.dir={sweep}", *QUICK,
-        "method.style_weight=1,5", cwd=tmp_path,
+        "model.style_weight=1,5", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     best = [json.loads((sweep / str(number) / "summary.json").read_text()) for number in (0, 1)]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.methods.adain import AdaINMethod
-from adain.methods.base import lr_factor, lr_scale
+from adain.methods.optimizers import lr_factor, lr_scale
 from adain.nn.decoder import Decoder, load_decoder
 from adain.nn.encoder import STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError

@@ -111,7 +111,7 @@ def test_wrong_words_and_numbers_are_named(encoder: Encoder, given: dict[str, ob
 
 
 def test_what_it_cannot_do_names_what_can(encoder: Encoder) -> None:
-    with pytest.raises(UserError, match="method=adain or method=style_swap"):
+    with pytest.raises(UserError, match="model=adain or model=style_swap"):
         Gatys(encoder).stylize(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), alpha=0.5)
     with pytest.raises(UserError, match="at least 64 x 64"):
         Gatys(encoder, scales=3).encode_style(torch.rand(1, 3, 63, 80))

@@ -63,7 +63,7 @@ def test_a_bare_decoder_is_adains(tmp_path: Path) -> None:
     method = load_method(checkpoint=tmp_path / "decoder.pth", device="cpu")
     assert isinstance(method, AdaINMethod)
     assert method.decoder.widths == (4, 6, 8)
-    with pytest.raises(UserError, match="no checkpoint of method=style_swap"):
+    with pytest.raises(UserError, match="no checkpoint of model=style_swap"):
         load_method("style_swap", tmp_path / "decoder.pth")
 
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_is_named(name: str, given: dict[str, Any], message: str)
 
 def test_another_systems_checkpoint_is_named(tmp_path: Path) -> None:
     _, path = saved("style_swap", tmp_path)
-    with pytest.raises(UserError, match="is a checkpoint of method=style_swap, but method=adain is given"):
+    with pytest.raises(UserError, match="is a checkpoint of model=style_swap, but model=adain is given"):
         load_method("adain", path, "cpu")
     torch.save({"state_dict": {}, "method": "stytr2"}, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="is of stytr2"):
@@ -122,16 +122,16 @@ def test_what_one_cannot_do_names_all_that_can(name: MethodName, ability: Any) -
     with pytest.raises(UserError) as caught:
         require(name, ability)
     message = str(caught.value)
-    assert message.startswith(f"method={name} ")
+    assert message.startswith(f"model={name} ")
     can_do = [other for other, can in CAPABILITIES.items() if getattr(can, ability)]
-    advice = message.partition("use make stylize method=gatys")[2] or message.partition("use ")[2]
-    assert [word.partition("=")[2] for word in advice.split() if "method=" in word] == can_do
+    advice = message.partition("use make stylize model=gatys")[2] or message.partition("use ")[2]
+    assert [word.partition("=")[2] for word in advice.split() if "model=" in word] == can_do
 
 
 def test_concatenation_has_no_alpha(pictures: torch.Tensor) -> None:
     method = AdaINMethod(widths=[4, 6, 8], transfer="concat")
     assert isinstance(method.encode_style(pictures), StyleFeatures)
-    with pytest.raises(UserError, match="this method=adain network has no strength"):
+    with pytest.raises(UserError, match="this model=adain network has no strength"):
         method.stylize(pictures, pictures, 0.5)
 
 

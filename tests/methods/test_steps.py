@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from adain.methods.base import TrainedMethod
+from adain.methods.optimizers import OptimizerFactory, adam, muon
 from adain.training.validation_printer import held_out_losses
 
 CONTENTS, STYLES = [10, 20, 90], [4, 8, 36]  # grey levels of three pairs, in batches of two and one
@@ -22,13 +24,8 @@ class Levels(TrainedMethod):
 
     method = "adain"
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__()
-        plain = {
-            "optimizer": "adam", "lr": 0.5, "scale_lr": "none", "lr_batch": None, "bias_lr": 0.25, "momentum": 0.9,
-            "betas": (0.9, 0.999), "schedule": "constant", "lr_decay": 0.0, "warmup_steps": 0,
-        }  # fmt: skip
-        self.save_hyperparameters({**plain, **given}, logger=False)
+    def __init__(self, optimizer: OptimizerFactory | None = None) -> None:
+        super().__init__(optimizer)
         self.weights = {"content": 2.0, "style": 10.0}
         self.decoder: nn.Module = nn.Conv2d(3, 3, 1)
 
@@ -61,9 +58,9 @@ def test_held_out_losses_are_means_over_pairs_and_the_styles_a_sum_over_layers()
     assert method.decoder is own
 
 
-def rates(**given: Any) -> list[float]:
+def rates(factory: Any = adam, **given: Any) -> list[float]:
     """Of the optimizer's groups, with 4 pairs a batch, 2 batches a step and 3 ranks."""
-    method = Levels(**given)
+    method = Levels(partial(factory, **{"lr": 0.5, "schedule": "constant", **given}))
     method.trainer = SimpleNamespace(  # type: ignore[assignment]
         datamodule=SimpleNamespace(batch_size=4), accumulate_grad_batches=2, world_size=3, estimated_stepping_batches=9
     )
@@ -75,5 +72,8 @@ def test_the_rates_grow_with_the_pairs_of_a_step_over_all_ranks() -> None:
     assert rates() == [0.5]
     assert rates(scale_lr="linear", lr_batch=8) == [1.5]  # 24 pairs
     assert rates(scale_lr="sqrt", lr_batch=6) == [1.0]
-    assert rates(scale_lr="linear") == [3.0]  # beside the 4 pairs of a batch
-    assert rates(scale_lr="linear", lr_batch=8, optimizer="muon") == [1.5, 0.75]  # weights, then biases
+    assert rates(scale_lr="linear", lr_batch=4) == [3.0]
+    steady = {"bias_lr": 0.25, "warmup_steps": 0}
+    assert rates(muon, scale_lr="linear", lr_batch=8, **steady) == [1.5, 0.75]  # weights, then biases
+    with pytest.raises(ValueError, match="scale_lr=linear needs lr_batch"):
+        rates(scale_lr="linear")

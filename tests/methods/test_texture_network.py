@@ -115,10 +115,10 @@ def test_the_style_travels_in_the_checkpoint(painting: str) -> None:
 
 def test_a_style_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("nothing")
-    with pytest.raises(UserError, match=r"method\.style=.*no\.png cannot be used"):
+    with pytest.raises(UserError, match=r"model\.style=.*no\.png cannot be used"):
         TextureNetwork(str(tmp_path / "no.png"), width=4, blocks=1).initialise(lambda count: pytest.fail("no pictures"))
 
 
 def test_what_it_cannot_do_names_what_can(painting: str, pictures: Tensor) -> None:
-    with pytest.raises(UserError, match="method=adain or method=style_swap"):
+    with pytest.raises(UserError, match="model=adain or model=style_swap"):
         built(painting).stylize(pictures, alpha=0.5)

@@ -94,7 +94,7 @@ def test_a_path_may_begin_with_a_tilde(decoder: Decoder, tmp_path: Path, monkeyp
 
 def test_another_methods_checkpoint_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {"transformer.weight": torch.zeros(2)}, "method": "stytr2"}, tmp_path / "best.ckpt")
-    with pytest.raises(UserError, match=r"best\.ckpt is a checkpoint of stytr2.*method=adain"):
+    with pytest.raises(UserError, match=r"best\.ckpt is a checkpoint of stytr2.*model=adain"):
         load_decoder(tmp_path / "best.ckpt")
 
 

@@ -19,12 +19,12 @@ from adain.sweeps.results import read_sweep
 from tests.helpers.sweeps import PAIRS, Make, picture_colours
 
 JOBS = [
-    ({"method.style_weight": "1", "optim.lr": "1"}, "finished", [(3.0, 9.0), (1.5, 5.0), (1.4, 4.8)]),
-    ({"method.style_weight": "50", "optim.lr": "1"}, "finished", [(3.0, 9.0), (2.4, 0.9), (2.5, 1.0)]),
-    ({"method.style_weight": "1", "optim.lr": "9"}, "failed", [(3.0, 9.0)]),
-    ({"method.style_weight": "50", "optim.lr": "9"}, "missing", []),
+    ({"model.style_weight": "1", "optimizer.lr": "1"}, "finished", [(3.0, 9.0), (1.5, 5.0), (1.4, 4.8)]),
+    ({"model.style_weight": "50", "optimizer.lr": "1"}, "finished", [(3.0, 9.0), (2.4, 0.9), (2.5, 1.0)]),
+    ({"model.style_weight": "1", "optimizer.lr": "9"}, "failed", [(3.0, 9.0)]),
+    ({"model.style_weight": "50", "optimizer.lr": "9"}, "missing", []),
 ]
-TASK = ["method.style_weight=1,50", "optim.lr=1,9"]
+TASK = ["model.style_weight=1,50", "optimizer.lr=1,9"]
 
 
 def test_the_page_is_whole_and_asks_for_nothing(make_sweep: Make) -> None:
@@ -85,7 +85,7 @@ def test_parallel_axes_are_the_swept_keys_and_the_figures(make_sweep: Make) -> N
 
 
 def test_nothing_to_plot_is_no_fault(make_sweep: Make) -> None:
-    sweep = read_sweep(make_sweep([({"optim.lr": "1"}, "missing", [])], ["optim.lr=1,2"]))
+    sweep = read_sweep(make_sweep([({"optimizer.lr": "1"}, "missing", [])], ["optimizer.lr=1,2"]))
     ranking = rank(sweep)
     assert trade_off(sweep, ranking) is curves(sweep) is parallel(sweep, ranking) is None
     assert "1 missing" in Path(write_page(sweep, ranking)).read_text()

@@ -35,44 +35,46 @@ def test_pareto_layers_against_the_definition() -> None:
 def test_lambda_is_not_ranked_by_its_own_loss(make_sweep: Make) -> None:
     """The smallest weight has the smallest val/loss whatever it does: the fronts must not follow that."""
     jobs = [
-        ({"method.style_weight": "1", "optim.lr": "1"}, "finished", [START, (1.5, 5.0)]),
-        ({"method.style_weight": "1", "optim.lr": "2"}, "finished", [START, (1.6, 5.5)]),  # beaten by job 0
-        ({"method.style_weight": "50", "optim.lr": "1"}, "finished", [START, (2.5, 1.0)]),
+        ({"model.style_weight": "1", "optimizer.lr": "1"}, "finished", [START, (1.5, 5.0)]),
+        ({"model.style_weight": "1", "optimizer.lr": "2"}, "finished", [START, (1.6, 5.5)]),  # beaten by job 0
+        ({"model.style_weight": "50", "optimizer.lr": "1"}, "finished", [START, (2.5, 1.0)]),
     ]
-    sweep = read_sweep(make_sweep(jobs, ["method.style_weight=1,50", "optim.lr=1,2"]))
+    sweep = read_sweep(make_sweep(jobs, ["model.style_weight=1,50", "optimizer.lr=1,2"]))
     ranking = rank(sweep)
     assert ranking.by == "pareto"
     assert [(s.jobs[0].number, s.rank) for s in ranking.settings] == [(0, 1), (2, 1), (1, 2)]
-    assert "method.style_weight" in ranking.reason
+    assert "model.style_weight" in ranking.reason
 
 
 def test_rates_are_ranked_by_the_monitored_value(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(lr)}, "finished", [START, (2.0, style)]) for lr, style in ((1, 3.0), (2, 1.0), (3, 2.0))]
-    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2,3"])))
+    jobs = [
+        ({"optimizer.lr": str(lr)}, "finished", [START, (2.0, style)]) for lr, style in ((1, 3.0), (2, 1.0), (3, 2.0))
+    ]
+    ranking = rank(read_sweep(make_sweep(jobs, ["optimizer.lr=1,2,3"])))
     assert ranking.by == "monitored"
     assert [s.jobs[0].number for s in ranking.settings] == [1, 2, 0]
     assert [s.rank for s in ranking.settings] == [1, 2, 3]
 
 
 def test_more_can_be_better(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, float(i))]) for i in (1, 2)]
-    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2"], metric="val/style", mode="max")))
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, float(i))]) for i in (1, 2)]
+    ranking = rank(read_sweep(make_sweep(jobs, ["optimizer.lr=1,2"], metric="val/style", mode="max")))
     assert [s.jobs[0].number for s in ranking.settings] == [1, 0]
 
 
 def test_losses_in_different_units_are_not_ranked(make_sweep: Make) -> None:
-    jobs = [({"method.style_reduction": word}, "finished", [START, (2.0, 1.0)]) for word in ("mean", "sum")]
-    ranking = rank(read_sweep(make_sweep(jobs, ["method.style_reduction=mean,sum"])))
+    jobs = [({"model.style_reduction": word}, "finished", [START, (2.0, 1.0)]) for word in ("mean", "sum")]
+    ranking = rank(read_sweep(make_sweep(jobs, ["model.style_reduction=mean,sum"])))
     assert ranking.by == "none"
     assert all(s.rank is None for s in ranking.settings)
-    assert "method.style_reduction" in ranking.reason
+    assert "model.style_reduction" in ranking.reason
 
 
-@pytest.mark.parametrize("key", ["method.measure", "method.patch_size", "method.stride"])
+@pytest.mark.parametrize("key", ["model.measure", "model.patch_size", "model.stride"])
 def test_another_objective_of_another_system_is_not_ranked(make_sweep: Make, key: str) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
     changed = {number: [f"+{key}={number}"] for number in (0, 1)}
-    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2"], changed=changed)))
+    ranking = rank(read_sweep(make_sweep(jobs, ["optimizer.lr=1,2"], changed=changed)))
     assert ranking.by == "none"
     assert key in ranking.reason
 
@@ -81,12 +83,12 @@ def sweep_of(configs: list[dict[str, object]], steps: tuple[int, ...] = (), **ch
     """One finished job for each configuration, in memory."""
     best = {"step": 10, "val/content": 2.0, "val/style": 1.0, "val/loss": 3.0}
     jobs = [
-        Job(i, Path(str(i)), {"optim.lr": str(i)}, "finished", summary={"steps": 10, "best": best}, config=config)
+        Job(i, Path(str(i)), {"optimizer.lr": str(i)}, "finished", summary={"steps": 10, "best": best}, config=config)
         for i, config in enumerate(configs)
     ]
     for i, count in enumerate(steps):
         jobs[i] = replace(jobs[i], summary={"steps": count, "best": best})
-    given = Sweep(Path("s"), "s", ("optim.lr",), "val/loss", "min", tuple(jobs), len(jobs))
+    given = Sweep(Path("s"), "s", ("optimizer.lr",), "val/loss", "min", tuple(jobs), len(jobs))
     return replace(given, **changed)
 
 
@@ -98,9 +100,9 @@ def differing(key: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     "key",
     [
-        "method._target_",
-        "method.style_reduction",
-        "method.encoder",
+        "model._target_",
+        "model.style_reduction",
+        "model.encoder",
         "encoder.name",
         "encoder.weights",
         "data.val_size",
@@ -116,7 +118,7 @@ def test_jobs_are_not_ranked_where_losses_are_measured_otherwise(key: str) -> No
 
 @pytest.mark.parametrize("term", ["content", "style", "tv", "identity"])
 def test_jobs_of_other_weights_are_not_ranked_by_the_weighted_sum(term: str) -> None:
-    configs = differing(f"method.{term}_weight")
+    configs = differing(f"model.{term}_weight")
     assert rank(sweep_of(configs)).by == "pareto"
     assert rank(sweep_of(configs, metric="val/style")).by == "monitored"  # it has no weight in it
 
@@ -137,12 +139,12 @@ def test_finished_jobs_of_different_lengths_are_told() -> None:
 def test_seeds_give_mean_and_sample_deviation(make_sweep: Make) -> None:
     styles = {"1": (1.0, 2.0, 4.5), "2": (3.0, 3.0, 3.0)}
     jobs = [
-        ({"optim.lr": lr, "seed": str(seed)}, "finished", [START, (2.0, styles[lr][seed])])
+        ({"optimizer.lr": lr, "seed": str(seed)}, "finished", [START, (2.0, styles[lr][seed])])
         for lr in styles for seed in range(3)
     ]  # fmt: skip
-    ranking = rank(read_sweep(make_sweep(jobs, ["optim.lr=1,2", "seed=0,1,2"])))
+    ranking = rank(read_sweep(make_sweep(jobs, ["optimizer.lr=1,2", "seed=0,1,2"])))
     first, second = ranking.settings
-    assert first.swept == {"optim.lr": "1"}
+    assert first.swept == {"optimizer.lr": "1"}
     assert first.mean["val/style"] == pytest.approx(2.5)
     assert first.deviation["val/style"] == pytest.approx(math.sqrt((1.5**2 + 0.5**2 + 2.0**2) / 2))
     assert second.deviation["val/style"] == 0
@@ -150,21 +152,21 @@ def test_seeds_give_mean_and_sample_deviation(make_sweep: Make) -> None:
 
 
 def test_a_setting_that_was_not_swept_is_told(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
-    folder = make_sweep(jobs, ["optim.lr=1,2"], changed={1: ["data.batch_size=7"]})
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    folder = make_sweep(jobs, ["optimizer.lr=1,2"], changed={1: ["data.batch_size=7"]})
     (line,) = [line for line in rank(read_sweep(folder)).warnings if "differ in more" in line]
     assert "data.batch_size" in line
 
 
 def test_other_held_out_pairs_are_told(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
-    folder = make_sweep(jobs, ["optim.lr=1,2"], pairs={1: [("other.png", "s.png")] * 6})
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    folder = make_sweep(jobs, ["optimizer.lr=1,2"], pairs={1: [("other.png", "s.png")] * 6})
     assert any("different held-out pairs" in line for line in rank(read_sweep(folder)).warnings)
 
 
 def test_jobs_in_two_precisions_are_told_unless_that_was_swept(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
-    sweep = read_sweep(make_sweep(jobs, ["optim.lr=1,2"]))
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    sweep = read_sweep(make_sweep(jobs, ["optimizer.lr=1,2"]))
     mixed = replace(sweep, jobs=tuple(
         replace(job, summary={**job.summary, "precision": word})
         for job, word in zip(sweep.jobs, ("bf16-mixed", "32-true"), strict=True)
@@ -177,12 +179,12 @@ def test_jobs_in_two_precisions_are_told_unless_that_was_swept(make_sweep: Make)
 
 def test_half_finished_and_failed_jobs_are_shown_unranked(make_sweep: Make) -> None:
     jobs = [
-        ({"optim.lr": "1"}, "failed", [START, (0.1, 0.1)]),  # its figures are not of a whole run
-        ({"optim.lr": "2"}, "finished", [START, (2.0, 1.0)]),
-        ({"optim.lr": "3"}, "unfinished", [START]),
-        ({"optim.lr": "4"}, "missing", []),
+        ({"optimizer.lr": "1"}, "failed", [START, (0.1, 0.1)]),  # its figures are not of a whole run
+        ({"optimizer.lr": "2"}, "finished", [START, (2.0, 1.0)]),
+        ({"optimizer.lr": "3"}, "unfinished", [START]),
+        ({"optimizer.lr": "4"}, "missing", []),
     ]
-    folder = make_sweep(jobs, ["optim.lr=1,2,3,4"])
+    folder = make_sweep(jobs, ["optimizer.lr=1,2,3,4"])
     sweep = read_sweep(folder)
     assert [job.status for job in sweep.jobs] == ["failed", "finished", "unfinished", "missing"]
     assert sweep.remaining == 3
@@ -193,19 +195,19 @@ def test_half_finished_and_failed_jobs_are_shown_unranked(make_sweep: Make) -> N
 
 
 def test_the_csv_has_a_row_a_job(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, float(i)), (2.0, i + 1.0)]) for i in (1, 2)]
-    folder = make_sweep(jobs, ["optim.lr=1,2"])
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, float(i)), (2.0, i + 1.0)]) for i in (1, 2)]
+    folder = make_sweep(jobs, ["optimizer.lr=1,2"])
     sweep = read_sweep(folder)
     with Path(write_csv(sweep, rank(sweep))).open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["job"], row["optim.lr"], row["rank"]) for row in rows] == [("0", "1", "1"), ("1", "2", "2")]
+    assert [(row["job"], row["optimizer.lr"], row["rank"]) for row in rows] == [("0", "1", "1"), ("1", "2", "2")]
     assert (rows[0]["best/style"], rows[0]["final/style"], rows[0]["best/step"]) == ("1.0", "2.0", "10")
 
 
 def test_a_plain_hydra_sweep_is_read_too(make_sweep: Make) -> None:
-    jobs = [({"optim.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
-    sweep = read_sweep(make_sweep(jobs, ["optim.lr=1,2"], plan=False))
-    assert [job.swept for job in sweep.jobs] == [{"optim.lr": "1"}, {"optim.lr": "2"}]
+    jobs = [({"optimizer.lr": str(i)}, "finished", [START, (2.0, 1.0)]) for i in (1, 2)]
+    sweep = read_sweep(make_sweep(jobs, ["optimizer.lr=1,2"], plan=False))
+    assert [job.swept for job in sweep.jobs] == [{"optimizer.lr": "1"}, {"optimizer.lr": "2"}]
 
 
 def test_no_sweep(tmp_path: Path) -> None:
@@ -217,6 +219,6 @@ def test_no_sweep(tmp_path: Path) -> None:
 
 
 def test_a_broken_summary_is_an_unfinished_job(make_sweep: Make) -> None:
-    folder = make_sweep([({"optim.lr": "1"}, "finished", [START, (2.0, 1.0)])], ["optim.lr=1,2"])
+    folder = make_sweep([({"optimizer.lr": "1"}, "finished", [START, (2.0, 1.0)])], ["optimizer.lr=1,2"])
     (folder / "0" / "summary.json").write_text('{"status": "fin')
     assert read_sweep(folder).jobs[0].status == "unfinished"

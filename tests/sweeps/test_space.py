@@ -15,14 +15,14 @@ from adain.sweeps.wandb_file import write_wandb_sweep
 
 
 def test_what_is_fixed_and_what_is_swept() -> None:
-    fixed, axes = split({}, ["experiment=smoke", "method.style_weight=1,5", "optim.lr=1e-4"])
-    assert fixed == ["experiment=smoke", "optim.lr=1e-4"]
-    assert [(axis.key, axis.values) for axis in axes] == [("method.style_weight", ("1", "5"))]
+    fixed, axes = split({}, ["experiment=smoke", "model.style_weight=1,5", "optimizer.lr=1e-4"])
+    assert fixed == ["experiment=smoke", "optimizer.lr=1e-4"]
+    assert [(axis.key, axis.values) for axis in axes] == [("model.style_weight", ("1", "5"))]
 
 
 def test_what_is_typed_replaces_a_named_sweeps_values() -> None:
-    _, axes = split({"seed": "1,2,3", "optim.lr": "range(1,3)"}, ["seed=7,8"])
-    assert {axis.key: axis.values for axis in axes} == {"seed": ("7", "8"), "optim.lr": ("1", "2")}
+    _, axes = split({"seed": "1,2,3", "optimizer.lr": "range(1,3)"}, ["seed=7,8"])
+    assert {axis.key: axis.values for axis in axes} == {"seed": ("7", "8"), "optimizer.lr": ("1", "2")}
     fixed, axes = split({"seed": "1,2,3"}, ["seed=7"])
     assert (fixed, axes) == (["seed=7"], [])
 
@@ -66,7 +66,7 @@ def test_probes_hold_every_value_and_both_ends() -> None:
 
 def test_a_jobs_name_group_and_tags() -> None:
     fixed = ["seed=1", "run.tags=[mine]", "run.name=try"]
-    rest, names = naming(fixed, {"method.style_weight": "5", "+data.x": "'a b'"}, "grid/now")
+    rest, names = naming(fixed, {"model.style_weight": "5", "+data.x": "'a b'"}, "grid/now")
     assert rest == ["seed=1"]
     values = {o.key_or_group: o.value() for o in OverridesParser.create().parse_overrides(names)}
     assert values == {
@@ -105,10 +105,10 @@ def test_wandb_parameters() -> None:
 @pytest.mark.parametrize(("mode", "goal"), [("min", "minimize"), ("max", "maximize")])
 def test_wandb_is_told_what_is_monitored_and_in_which_direction(mode: str, goal: str, tmp_path: Path) -> None:
     config = OmegaConf.create({"hydra": {"sweeper": {}}, "monitor": {"metric": "val/style", "mode": mode}})
-    fixed, axes = split({}, ["experiment=smoke", "sweep=grid", "optim.lr=1,2"])
+    fixed, axes = split({}, ["experiment=smoke", "sweep=grid", "optimizer.lr=1,2"])
     write_wandb_sweep(config, fixed, axes, tmp_path / "sweep.yaml")
     written = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
     assert written["metric"] == {"name": "val/style", "goal": goal}
-    assert written["parameters"] == {"optim.lr": {"values": [1, 2]}}
+    assert written["parameters"] == {"optimizer.lr": {"values": [1, 2]}}
     assert "experiment=smoke" in written["command"]
     assert "sweep=grid" not in written["command"]

@@ -19,7 +19,7 @@ from adain.runtime.files import lock
 from adain.sweeps.space import split
 from adain.sweeps.study import distributions, open_study, override_text, size
 
-SPACE = ["sweep=optuna", "experiment=smoke", "optim.lr=interval(1,2)"]
+SPACE = ["sweep=optuna", "experiment=smoke", "optimizer.lr=interval(1,2)"]
 
 
 def test_the_syntax_in_optunas_words() -> None:
@@ -101,13 +101,13 @@ def test_values_failures_and_prunings_reach_the_study(tmp_path: Path, monkeypatc
     rates: list[float] = []
 
     def task(config: DictConfig) -> None:
-        rates.append(config.optim.lr)
-        write(next(statuses), -config.optim.lr, style=10 * config.optim.lr)
+        rates.append(config.optimizer.lr)
+        write(next(statuses), -config.optimizer.lr, style=10 * config.optimizer.lr)
 
     monitor = ["monitor.metric=val/style", "monitor.mode=max"]  # not the default: it is to be asked for
     study = sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=4", *monitor)
     assert states(study) == ["COMPLETE", "FAIL", "PRUNED", "COMPLETE"]
-    assert [trial.params["optim.lr"] for trial in study.trials] == rates
+    assert [trial.params["optimizer.lr"] for trial in study.trials] == rates
     assert study.trials[0].value == 10 * rates[0]
     assert study.best_value == max(10 * rates[0], 10 * rates[3])
 
@@ -120,7 +120,7 @@ def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(
     def task(config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
 
-        ran.append((str(HydraConfig.get().sweep.subdir), config.optim.lr))
+        ran.append((str(HydraConfig.get().sweep.subdir), config.optimizer.lr))
         if len(ran) == 2:
             raise KeyboardInterrupt  # as a kill: nothing is told to the study
         write("finished", 1.0)
@@ -157,10 +157,10 @@ def test_the_grid_sampler_draws_every_combination_once(tmp_path: Path, monkeypat
     seen: list[tuple[float, str]] = []
 
     def task(config: DictConfig) -> None:
-        seen.append((config.optim.lr, config.optim.schedule))
+        seen.append((config.optimizer.lr, config.optimizer.schedule))
         write("finished", 1.0)
 
-    overrides = ["hydra/sweeper/sampler=grid", "optim.lr=choice(1,2)", "optim.schedule=choice(linear,cosine)"]
+    overrides = ["hydra/sweeper/sampler=grid", "optimizer.lr=choice(1,2)", "optimizer.schedule=choice(linear,cosine)"]
     study = sweep(tmp_path, monkeypatch, task, *overrides)
     assert sorted(seen) == [(1, "cosine"), (1, "linear"), (2, "cosine"), (2, "linear")]
     assert states(study) == ["COMPLETE"] * 4

@@ -21,7 +21,7 @@ from tests.helpers.settings import QUICK
 pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
 pytestmark = pytest.mark.slow
 
-SMALL = [*QUICK, "method.widths=[64,128,256]", "seed=5", "optim.lr=3e-4"]
+SMALL = [*QUICK, "model.widths=[64,128,256]", "seed=5", "optimizer.lr=3e-4"]
 RANK = """
 from importlib import import_module
 from types import SimpleNamespace

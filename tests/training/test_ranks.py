@@ -23,7 +23,8 @@ from tests.helpers.settings import QUICK
 pytestmark = pytest.mark.slow
 
 SMALL = [
-    *QUICK, "method.widths=[64,128,256]", "data.num_workers=1", "data.val_pairs=3", "seed=5", "optim.lr=1e-2", "logger=wandb",
+    *QUICK, "model.widths=[64,128,256]", "data.num_workers=1", "data.val_pairs=3", "seed=5", "optimizer.lr=1e-2",
+    "logger=wandb",
 ]  # fmt: skip
 TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
 
@@ -42,14 +43,14 @@ def figures(run: Run) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Run:
     cwd = tmp_path_factory.mktemp("two")
-    done = command("train", *SMALL, *TWO, "logger=wandb", "optim=muon", cwd=cwd)
+    done = command("train", *SMALL, *TWO, "logger=wandb", "optimizer=muon", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return Run((cwd / "logs" / "latest").resolve(), 0, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = train(tmp_path_factory.mktemp("one"), *SMALL, "data.batch_size=4", "logger=csv", "optim=muon")
+    run = train(tmp_path_factory.mktemp("one"), *SMALL, "data.batch_size=4", "logger=csv", "optimizer=muon")
     assert run.code == 0, run.err
     return run
 
@@ -74,7 +75,7 @@ def test_two_ranks_of_two_learn_what_one_of_four_learns(two: Run, one: Run, tmp_
     Muon and Adam take a gradient's direction only, and so amplify what it hardly has: two orders of addition are 0.008 apart
     after a step and up to 0.1 after four, more or less by processor; ranks with the same pairs 0.8.
     """
-    step = [*SMALL, "optim=muon", "logger=none", "trainer.max_steps=1", "trainer.val_check_interval=1"]
+    step = [*SMALL, "optimizer=muon", "logger=none", "trainer.max_steps=1", "trainer.val_check_interval=1"]
     for name in ("two", "one"):
         (tmp_path / name).mkdir()
     done = command("train", *step, *TWO, cwd=tmp_path / "two")
@@ -107,7 +108,14 @@ def test_the_summary_counts_all_ranks(two: Run) -> None:
 
 def test_shares_of_a_decoder_learn_what_a_whole_one_learns(tmp_path: Path) -> None:
     """Also over a resumption: Adam's state comes back into the shares."""
-    adam = [*SMALL, "optim=adam", "optim.lr=1e-3", "optim.schedule=constant", "logger=none", "data.num_workers=0"]
+    adam = [
+        *SMALL,
+        "optimizer=adam",
+        "optimizer.lr=1e-3",
+        "optimizer.schedule=constant",
+        "logger=none",
+        "data.num_workers=0",
+    ]
     whole = train(tmp_path / "whole", *adam, "data.batch_size=4")
     first = command("train", *adam, *TWO, "strategy=fsdp", "trainer.max_steps=2", cwd=tmp_path / "shares")
     assert first.returncode == 0, first.stderr
@@ -121,7 +129,7 @@ def test_shares_of_a_decoder_learn_what_a_whole_one_learns(tmp_path: Path) -> No
 
 def test_sigterm_to_the_launcher_then_resume_is_as_if_uncut(tmp_path: Path) -> None:
     """The launcher alone is told. The step after the cut is held against that of one process with the whole batch."""
-    steady = [*SMALL, "logger=none", "optim=muon", "optim.schedule=constant", "optim.warmup_steps=0"]
+    steady = [*SMALL, "logger=none", "optimizer=muon", "optimizer.schedule=constant", "optimizer.warmup_steps=0"]
     process = start(tmp_path / "shares", *steady, *TWO, "trainer.max_steps=400")
     last = tmp_path / "shares" / "logs" / "latest" / "checkpoints" / "last.ckpt"
     wait_for(last, 300)
@@ -163,7 +171,7 @@ def test_a_killed_rank_ends_the_job_with_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_users_mistake_in_the_ranks_is_said_once(tmp_path: Path) -> None:
-    done = command("train", *SMALL, *TWO, "logger=none", "optim.lr=1e30", cwd=tmp_path)
+    done = command("train", *SMALL, *TWO, "logger=none", "optimizer.lr=1e30", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("error: the loss is") == 1
     assert "Traceback" not in done.stderr
@@ -173,7 +181,7 @@ def test_a_sweep_starts_each_job_once(tmp_path: Path) -> None:
     """Lightning's own launcher would start the whole sweep again in rank 1."""
     sweep = tmp_path / "sweep"
     done = command(
-        "train", "--multirun", f"hydra.sweep.dir={sweep}", *SMALL, *TWO, "logger=wandb", "method.style_weight=1,5", cwd=tmp_path
+        "train", "--multirun", f"hydra.sweep.dir={sweep}", *SMALL, *TWO, "logger=wandb", "model.style_weight=1,5", cwd=tmp_path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "logs" / "runs").exists()
@@ -190,9 +198,10 @@ def test_what_a_method_keeps_beside_its_weights_is_the_same_on_every_rank(tmp_pa
     """A texture network's style is read by rank 0, and under FSDP Lightning sends no buffers to the others."""
     to_picture(torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0))).save(tmp_path / "style.png")
     texture = [
-        "method=texture_network", f"method.style={tmp_path}/style.png", "data=synthetic", "data.val_size=32", "data.crop=32",
+        "model=texture_network", f"model.style={tmp_path}/style.png", "data=synthetic", "data.val_size=32", "data.crop=32",
         "data.resize=40", "data.val_pairs=2", "data.num_workers=0", "trainer.max_steps=1", "trainer.val_check_interval=1",
-        "method.width=4", "method.blocks=1", "logger=csv", "trainer.accelerator=cpu", "trainer.precision=32-true", "optim=adam",
+        "model.width=4", "model.blocks=1", "logger=csv", "trainer.accelerator=cpu", "trainer.precision=32-true",
+        "optimizer=adam",
         "trainer.log_every_n_steps=1",
     ]  # fmt: skip
     whole = train(tmp_path / "whole", *texture, "data.batch_size=4")
@@ -205,7 +214,7 @@ def test_what_a_method_keeps_beside_its_weights_is_the_same_on_every_rank(tmp_pa
 
 def test_ranks_accumulate_batches(tmp_path: Path) -> None:
     """Two ranks of two batches of one take the step of one of four."""
-    step = [*SMALL, "optim=muon", "logger=none", "trainer.max_steps=1", "trainer.val_check_interval=1"]
+    step = [*SMALL, "optimizer=muon", "logger=none", "trainer.max_steps=1", "trainer.val_check_interval=1"]
     accumulating = ["strategy=ddp", "trainer.devices=2", "data.batch_size=1", "trainer.accumulate_grad_batches=2"]
     done = command("train", *step, *accumulating, cwd=tmp_path / "shares")
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ from tests.helpers.runners import Run, latest_run, run_here, start, train
 from tests.helpers.settings import QUICK, ROOT
 
 SMALL = [
-    *QUICK, "method.widths=[32,64,128]", "optim=muon", "seed=5", "trainer.max_steps=10", "data.num_workers=2", "logger=csv",
+    *QUICK, "model.widths=[32,64,128]", "optimizer=muon", "seed=5", "trainer.max_steps=10", "data.num_workers=2", "logger=csv",
 ]  # fmt: skip
 
 
@@ -142,13 +142,16 @@ def assert_refused_untouched(cwd: Path, folder: Path, words: tuple[str, ...], *s
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("seed=6",), ("seed=5", "seed=6", "method.init=")),
-        (("method.widths=[16,32,64]",), ("method.widths=[32,64,128]", "method.widths=[16,32,64]", "method.init=")),
-        (("method.style_weight=3",), ("method.style_weight=10", "method.style_weight=3")),
+        (("seed=6",), ("seed=5", "seed=6", "model.init=")),
+        (("model.widths=[16,32,64]",), ("model.widths=[32,64,128]", "model.widths=[16,32,64]", "model.init=")),
+        (("model.style_weight=3",), ("model.style_weight=10", "model.style_weight=3")),
+        (("optimizer.lr=5e-5",), ("optimizer.lr=0.0008", "optimizer.lr=5e-05")),
+        (("optimizer=adam",), ("optimizer=muon", "optimizer=adam")),
+        (("optimizer.betas=[0,0.9]",), ("optimizer.betas=[0,0.9]",)),
         (("data.crop=64", "data.resize=64"), ("data.resize=40, data.crop=32", "data.resize=64, data.crop=64")),
         (("data.val_pairs=4",), ("data.val_pairs=4",)),
         (("data=sample",), ("data=synthetic", "data=sample")),
-        (("experiment=quickstart",), ("data=synthetic", "data=sample", "method.init=")),
+        (("experiment=quickstart",), ("data=synthetic", "data=sample", "model.init=")),
         (("monitor.metric=val/style",), ("monitor.metric=val/style",)),
     ],
     ids=lambda value: value[0].partition("=")[0] if isinstance(value, tuple) else None,
@@ -171,13 +174,13 @@ def test_a_checkpoint_that_fits_the_words_but_not_the_network_is_refused(uncut: 
     """A run's folder whose record was lost."""
     folder = copy(uncut, tmp_path)
     (folder / ".hydra" / "config.yaml").unlink()
-    assert_refused_untouched(tmp_path, folder, ("method.widths=[16,32,64]",), "does not fit", "size mismatch")
+    assert_refused_untouched(tmp_path, folder, ("model.widths=[16,32,64]",), "does not fit", "size mismatch")
 
 
 def test_a_bare_decoder_is_no_checkpoint_of_a_run(uncut: Run, tmp_path: Path) -> None:
     folder = copy(uncut, tmp_path)
     torch.save(uncut.decoder(), folder / "checkpoints" / "last.ckpt")
-    assert_refused_untouched(tmp_path, folder, (), "no checkpoint of a run", "method.init=")
+    assert_refused_untouched(tmp_path, folder, (), "no checkpoint of a run", "model.init=")
 
 
 def test_the_record_changes_once_a_step_is_done(uncut: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +271,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: p
 
 
 def test_a_non_finite_loss_names_step_pictures_and_checkpoint(tmp_path: Path) -> None:
-    run = train(tmp_path, *SMALL, "logger=none", "trainer.val_check_interval=1", "optim=adam", "optim.lr=1e30")
+    run = train(tmp_path, *SMALL, "logger=none", "trainer.val_check_interval=1", "optimizer=adam", "optimizer.lr=1e30")
     assert run.code == 1
     message = run.err.strip().splitlines()[-1]
     assert message.startswith("error: the loss is ")

@@ -11,17 +11,18 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.cli.mistakes import mistake
-from adain.cli.preflight.compose import compose_config, conf_folder, preflight
+from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.jobs import preflight_jobs
 from adain.cli.preflight.training import check_files
 from adain.cli.preflight.usage import usage
-from adain.cli.quoting import quoted
+from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
+from adain.runtime.mistakes import mistake
+from adain.runtime.quoting import quoted
 
 _FLAGS = {
     "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
@@ -47,9 +48,6 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
     typed = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in sys.argv[1:]]
     arguments = [quoted(argument, paths, many) for argument in typed]
-    if "system" in OmegaConf.load(conf_folder() / f"{config}.yaml"):
-        # Hydra takes every method= for the group of training recipes; where it is a word, the word has its own key
-        arguments = [a.replace("method=", "system=", 1) if a.startswith("method=") else a for a in arguments]
     sys.argv[1:] = arguments
     overrides = [a for a in arguments if not a.startswith("-")]
     if {"--help", "-h"} & set(arguments):
@@ -84,7 +82,7 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
             preflight_jobs(config, overrides)
         elif not any(a.startswith("-") for a in arguments):  # --help and the like are Hydra's
             check_files(preflight(config, overrides))
-        start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config)
+        start = hydra.main(version_base="1.3", config_path=str(root_of(config)), config_name=config)
         start(task if many else guarded)()
     except UserError as error:
         fail(str(error))

@@ -7,15 +7,15 @@ import shutil
 import sys
 import tempfile
 
-from adain.cli.preflight.strategy import launched_outside
-from adain.cli.quoting import quote
 from adain.runtime.errors import UserError
+from adain.runtime.launched import launched_outside
+from adain.runtime.quoting import quote
 
 
 def choose_recipe() -> None:
     """A method with a recipe of its own takes that one where no experiment is typed: the default is AdaIN's."""
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
-    name = given.get("method")
+    name = given.get("model")
     if name in ("style_swap", "texture_network") and not any(key.lstrip("+~") == "experiment" for key in given):
         sys.argv.append(f"experiment={name}")
 

@@ -112,9 +112,9 @@ def _check(config: DictConfig) -> None:
             shown = list(config[key]) if OmegaConf.is_list(config[key]) else config[key]
             allowed = ", ".join(str(word).lower() if key == "compile" else str(word) for word in words)
             raise UserError(f"{key}={shown} must be a list out of {allowed}")
-    if config.method != "adain" and (config.bench != "stylize" or config.reference is not None):
+    if config.model.name != "adain" and (config.bench != "stylize" or config.reference is not None):
         raise UserError(
-            f"method={config.method} is measured by bench=stylize without reference=: give these, or method=adain"
+            f"model={config.model.name} is measured by bench=stylize without reference=: give these, or model=adain"
         )
     if config.reference is not None:
         check_reference(config.reference)
@@ -146,11 +146,11 @@ def _settings(
     """The contestants of each size and batch."""
     from adain.evaluation.speed.stages import Setting, own_layout
 
-    if config.method != "adain":
+    if config.model.name != "adain":
         for size in config.stylize_sizes:
             for batch in config.stylize_batch_sizes:
                 iterations = (3, config.gatys_iterations)
-                yield [Setting("ours", "method", size, batch, method=config.method, iterations=iterations)]
+                yield [Setting("ours", "method", size, batch, method=config.model.name, iterations=iterations)]
         return
     for size in config.sizes if work == "stages" else config.stylize_sizes:
         for batch in config.batch_sizes if work == "stages" else config.stylize_batch_sizes:

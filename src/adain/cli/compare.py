@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from adain.cli.app import run
-from adain.cli.quoting import quote
 from adain.evaluation.paper.request import Request, check, read_request
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
+from adain.runtime.quoting import quote
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,8 @@ class Work:
         from adain.methods.load import load_method
 
         system = "adain" if name in ABLATIONS else name
-        options = dict(self.config.get(system, {})) if system in ("gatys", "style_swap") else {}
+        section = self.config.get(system, {}) if system in ("gatys", "style_swap") else {}
+        options = {key: value for key, value in section.items() if key != "name"}
         if name == "gatys":
             measure, count = options["measure"], options["iterations"]
             self._note(name, f"pictures: {count} iterations of L-BFGS from {options['initial']}, style as {measure}")
@@ -226,15 +227,15 @@ class Work:
         if style is None:
             return [
                 *overrides,
-                f"method.start_pictures={config.start_pictures}",
-                f"method.start_patches={config.start_patches}",
+                f"model.start_pictures={config.start_pictures}",
+                f"model.start_patches={config.start_patches}",
             ]
         measure, size = config.losses.measure, config.losses.size
         return [
             *overrides,
-            f"method.style={quote(str(style))}",
-            f"method.measure={measure}",
-            f"method.style_size={size}",
+            f"model.style={quote(str(style))}",
+            f"model.measure={measure}",
+            f"model.style_size={size}",
         ]
 
     def _note(self, name: str, words: str) -> None:

@@ -15,9 +15,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, flag_override
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
-from adain.cli.preflight.compose import conf_folder, preflight
+from adain.cli.preflight.compose import preflight
 from adain.cli.preflight.training import check_files
 from adain.cli.train import train
+from adain.runtime.conf import conf_dir
 from adain.runtime.errors import UserError
 from adain.training.progress import StepBar
 
@@ -110,7 +111,7 @@ def _finished(folder: Path) -> bool:
 
 def _described(config: DictConfig) -> str:
     steps, data = config.trainer.max_steps, config.data
-    start = {"least_squares": ", from a least-squares start"}.get(str(config.method.get("init")), "")
+    start = {"least_squares": ", from a least-squares start"}.get(str(config.model.get("init")), "")
     return f"{steps} steps of batch {data.batch_size} at {data.crop} px{start}"
 
 
@@ -118,7 +119,7 @@ def _described(config: DictConfig) -> str:
 def _configured(folder: Path, overrides: list[str]) -> Iterator[DictConfig]:
     """The training's configuration in the place of ours, which comes back at the end."""
     with _ours_kept():
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             try:
                 config = compose("train", overrides, return_hydra_config=True)
             except Exception as error:

@@ -41,7 +41,7 @@ def doctor(config: DictConfig) -> None:
     quieten()
     findings: list[Finding] = []
     console = Console()
-    build = cache(lambda: instantiate(config.method))
+    build = cache(lambda: instantiate(config.model))
     checks: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("pictures", lambda: check_pictures(config, folder)),  # first: its processes are small before torch is loaded
         ("weights", lambda: check_weights(config, build)),

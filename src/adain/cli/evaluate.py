@@ -32,7 +32,7 @@ def evaluate(config: DictConfig) -> None:
         return
     earlier = _earlier(config.against)
     pairs = _pairs(config)
-    made = pairs[0].output_path is None and CAPABILITIES[known_method(config.method)].trained
+    made = pairs[0].output_path is None and CAPABILITIES[known_method(config.model.name)].trained
     checkpoint = _checkpoint(config.decoder, config) if made else None
     other = None if config.against is None or earlier else _checkpoint(config.against, config)
     _check_system(config, [checkpoint for checkpoint in (checkpoint, other) if checkpoint is not None])
@@ -87,7 +87,7 @@ def _check_system(config: DictConfig, checkpoints: list[str]) -> None:
         if file is not None:
             find(str(name), file)
     for checkpoint in checkpoints:
-        check_checkpoint(config.method, checkpoint)
+        check_checkpoint(config.model.name, checkpoint)
     if config.out is not None:
         check_writable(Path(config.out).expanduser())
 
@@ -139,8 +139,8 @@ def _checkpoint(wanted: str, config: DictConfig) -> str:
         UserError: If there is no such file.
     """
     logs = Path(config.logs)
-    if config.method != "adain":
-        return str(checkpoint_of_method(config.method, wanted, logs))
+    if config.model.name != "adain":
+        return str(checkpoint_of_method(config.model.name, wanted, logs))
     chosen = choose_decoder(wanted, logs)
     if chosen in READY_DECODERS:
         return chosen
@@ -204,7 +204,7 @@ def _evaluate(
         "size": config.size, "crop": config.crop, "encoder": config.encoder.name,
         "outputs": digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in finished]),
         "alpha": None if finished else config.alpha,
-        "options": OmegaConf.to_container(config[config.method]) if config.get(config.method) else {},
+        "options": {str(key): value for key, value in config.model.items() if key != "name"},
         "metrics": [*panel.pair, *panel.sets],
     }  # fmt: skip
     identity = digest([settings, [(str(p.content_path.resolve()), str(p.style_path.resolve())) for p in pairs]])
@@ -258,11 +258,11 @@ def _name(config: DictConfig, checkpoint: str | None, finished: list[Path]) -> s
     if finished:
         return f"outputs {config.outputs or finished[0].parent}"
     if checkpoint is None:
-        return str(config.method)
+        return str(config.model.name)
     path = Path(checkpoint)
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
-    return f"{config.method} {path}"
+    return f"{config.model.name} {path}"
 
 
 def _maker(config: DictConfig, checkpoint: str | None, device: Any) -> Callable[[], System]:
@@ -271,7 +271,7 @@ def _maker(config: DictConfig, checkpoint: str | None, device: Any) -> Callable[
     def load() -> System:
         from adain.methods.load import load_method
 
-        system: System = load_method(config.method, checkpoint, device, **(config.get(config.method) or {}))
+        system: System = load_method(checkpoint=checkpoint, device=device, **config.model)
         return system
 
     return load

@@ -58,9 +58,9 @@ def check_weights(config: DictConfig, build: Callable[[], Any]) -> list[Finding]
     encoder = find(config.encoder.name, config.encoder.weights)
     findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
     for key, check in (("init", "first decoder"), ("style", "style picture")):
-        if (given := config.method.get(key)) not in (None, "random", "least_squares"):
+        if (given := config.model.get(key)) not in (None, "random", "least_squares"):
             build().initialise(_no_pictures)
-            findings.append(Finding("ok", check, f"method.{key}={given} can be read"))
+            findings.append(Finding("ok", check, f"model.{key}={given} can be read"))
     if (other := config.get("compare_with")) is not None:
         try:
             load_decoder(other)
@@ -77,7 +77,7 @@ def _no_pictures(count: int) -> NoReturn:
 def check_disk(config: DictConfig, method: Any) -> list[Finding]:
     """The space that the run of a method will need at most, against what is free."""
     weights = 4 * sum(p.numel() for p in method.parameters())
-    moments = 1 if config.optim.optimizer == "muon" else 2
+    moments = 1 if config.optimizer._target_.endswith("muon") else 2
     checkpoint = weights * (1 + moments)
     validations = config.trainer.max_steps // config.trainer.val_check_interval + 1
     pairs = min(config.callbacks.get("grid", {}).get("pairs", 0), config.data.val_pairs)

@@ -249,7 +249,7 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
         UserError: If something is missing, contradictory, not there, or cannot be written.
     """
     check_method(config)
-    learnt = config.method == "texture_network"  # its style needs no picture
+    learnt = config.model.name == "texture_network"  # its style needs no picture
     if not learnt and (config.style is None) == (config.styles is None):
         given = "both are given" if config.style is not None else "neither is given"
         raise UserError(f"style=PATH, or styles=[a,b] for a mix, must be given: {given}")
@@ -284,7 +284,7 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
         if roots:  # said of the file, which the user typed
             raise UserError(f"out={out} lies in the folder of the inputs: give another, or it would become an input")
     jobs = plan(
-        pairs, out, config.format, default, config.method if learnt else f"_{config.grid}" if config.grid else ""
+        pairs, out, config.format, default, config.model.name if learnt else f"_{config.grid}" if config.grid else ""
     )
     if out != str(PIPE):
         check_places(jobs, folder, [*contents, *styles, *(masks or [])])

@@ -11,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.app import fail, run
 from adain.cli.preflight.jobs import MultirunPlan, plan_jobs, preflight_jobs
-from adain.cli.quoting import quote, quoted, unquoted
 from adain.cli.report import report
 from adain.cli.train import PATHS, train
 from adain.runtime.errors import UserError
+from adain.runtime.quoting import quote, quoted, unquoted
 from adain.sweeps.folder import find_sweep
 from adain.training.outcome import point_latest
 from adain.training.resume import is_checkpoint
@@ -47,9 +47,9 @@ def job(config: DictConfig) -> float | None:
         config.ckpt = str(last)
     extra = []
     if "n_trials" in hydra.sweeper and hydra.sweeper.pruner is not None:
-        from adain.sweeps.pruning import PruneTrial
+        from adain.sweeps.study import prune_trial
 
-        extra.append(PruneTrial.of(hydra, config.monitor))
+        extra.append(prune_trial(hydra, str(config.monitor.metric)))
     try:
         return train(config, extra)
     except Exception as error:

@@ -16,9 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.app import fail, run
 from adain.cli.arguments import choose_recipe, keep_to_one_folder
-from adain.cli.preflight.strategy import SHARDING, check_strategy, device_count, launched_outside, strategy_kind
+from adain.cli.preflight.strategy import SHARDING, check_strategy, device_count, strategy_kind
 from adain.cli.quiet import quieten
 from adain.runtime.errors import UserError
+from adain.runtime.launched import launched_outside
 from adain.training.began import began
 from adain.training.outcome import compare, point_latest, report, say_shared, write_pairs
 from adain.training.ranks import is_rank, run_ranks, serve
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 PATHS = (
-    "ckpt", "method.init", "method.style", "compare_with", "data.content", "data.style", "data.held_out", "data.manifest",
+    "ckpt", "model.init", "model.style", "compare_with", "data.content", "data.style", "data.held_out", "data.manifest",
     "encoder.weights", "logs",
 )  # fmt: skip
 """Keys whose value is a file name: see ``app.run``."""
@@ -93,9 +94,9 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
     code, compared, received, trainer = 1, None, None, None
     try:
         datamodule = instantiate(config.data)
-        if (one := OmegaConf.select(config, "method.style")) is not None:
+        if (one := OmegaConf.select(config, "model.style")) is not None:
             datamodule.style = FolderSource(one)  # a network of one style is shown beside that, not beside others
-        method = instantiate(config.method)
+        method = instantiate(config.model, optimizer=instantiate(config.optimizer))
         if config.ckpt is not None:
             check_loads(Path(config.ckpt), method, datamodule)
         loggers = list(instantiate(config.logger).values())  # what fails from here on is marked failed in W&B

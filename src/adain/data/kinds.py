@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from adain.data.hub import HubSource
 from adain.data.pairs import StyleTransferDataModule
 from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
 from adain.data.synthetic import SyntheticSource
+from adain.runtime.schema import Count, Pairs, Paths
 
 
-def sample(**pairs: Any) -> StyleTransferDataModule:
+def sample(**pairs: Unpack[Pairs]) -> StyleTransferDataModule:
     """The sample photographs and paintings. ``pairs``: see ``StyleTransferDataModule``."""
     return StyleTransferDataModule(sample_source("content"), sample_source("style"), **pairs)
 
 
 def folders(
-    content: str | Sequence[str],
-    style: str | Sequence[str],
+    content: Paths,
+    style: Paths,
     held_out: str | None,
-    max_pixels: int,
-    min_side: int,
+    max_pixels: Count,
+    min_side: Count,
     manifest: str | None,
-    **pairs: Any,
+    **pairs: Unpack[Pairs],
 ) -> StyleTransferDataModule:
     """Folders of pictures: see ``FolderSource`` and ``StyleTransferDataModule``."""
     contents, styles = (FolderSource(roots, max_pixels, min_side, held_out, manifest) for roots in (content, style))
@@ -32,13 +32,18 @@ def folders(
 
 
 def hub(
-    content: dict[str, Any], style: dict[str, Any], buffer: int, max_pixels: int, min_side: int, **pairs: Any
+    content: dict[str, Any],
+    style: dict[str, Any],
+    buffer: Count,
+    max_pixels: Count,
+    min_side: Count,
+    **pairs: Unpack[Pairs],
 ) -> StyleTransferDataModule:
     """Streamed data sets: see ``HubSource`` and ``StyleTransferDataModule``."""
     shared: dict[str, Any] = {"buffer": buffer, "max_pixels": max_pixels, "min_side": min_side}
     return StyleTransferDataModule(HubSource(**content, **shared), HubSource(**style, **shared), **pairs)
 
 
-def synthetic(count: int, **pairs: Any) -> StyleTransferDataModule:
+def synthetic(count: Count, **pairs: Unpack[Pairs]) -> StyleTransferDataModule:
     """Made-up pictures: see ``SyntheticSource`` and ``StyleTransferDataModule``."""
     return StyleTransferDataModule(SyntheticSource("content", count), SyntheticSource("style", count), **pairs)

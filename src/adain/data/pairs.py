@@ -263,6 +263,6 @@ class StyleTransferDataModule(pl.LightningDataModule):
         if state_dict["seed"] != self.seed:
             raise UserError(
                 f"the checkpoint was trained with seed={state_dict['seed']}, but seed={self.seed} is given: resume with "
-                "the same seed, or start a new run from its decoder with method.init=PATH"
+                "the same seed, or start a new run from its decoder with model.init=PATH"
             )
         self._resumed_at = (state_dict["pairs"], state_dict["step"])

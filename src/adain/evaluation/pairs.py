@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from omegaconf import OmegaConf
 
-from adain.cli.preflight.compose import conf_folder
 from adain.data.picture import EXTENSIONS
 from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
+from adain.runtime.conf import conf_dir
 from adain.runtime.errors import UserError
 
 _SHOWN = 3  # names in a message
@@ -55,7 +55,7 @@ def held_out_samples(kind: Literal["content", "style"]) -> list[tuple[str, Path]
     Raises:
         UserError: If they are not cached and cannot be had.
     """
-    count = OmegaConf.load(conf_folder() / "data" / "base" / "pairs.yaml").val_pairs
+    count = OmegaConf.load(conf_dir() / "data" / "base" / "pairs.yaml").val_pairs
     return [(Path(name).name, Path(name)) for name in sample_source(kind).split(count)[1].names]
 
 

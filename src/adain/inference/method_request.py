@@ -17,7 +17,7 @@ def check_method(config: DictConfig) -> None:
     Raises:
         UserError: At the first that it cannot do, or if it needs a checkpoint and none is meant.
     """
-    name = known_method(str(config.method))
+    name = known_method(str(config.model.name))
     can = CAPABILITIES[name]
     if can.trained and config.decoder is None:
         words = (
@@ -35,13 +35,11 @@ def check_method(config: DictConfig) -> None:
     if config.styles is not None or config.grid == "corners":
         require(name, "mixing")
     if not can.any_style and str(config.preserve_color).lower() in ("coral", "true"):
-        raise UserError(f"preserve_color=coral changes the style picture, which method={name} has not: give luminance")
+        raise UserError(f"preserve_color=coral changes the style picture, which model={name} has not: give luminance")
     if str(config.tile).lower() not in ("auto", "none"):
-        raise UserError(f"tile={config.tile} is for method=adain: method={name} takes each picture whole, leave it out")
+        raise UserError(f"tile={config.tile} is for model=adain: model={name} takes each picture whole, leave it out")
     if config.precision != "32-true":
-        raise UserError(
-            f"precision={config.precision} is for method=adain: method={name} works in float32, leave it out"
-        )
+        raise UserError(f"precision={config.precision} is for model=adain: model={name} works in float32, leave it out")
     if not can.trained and config.decoder not in ("latest", None):
         require(name, "trained")
     if can.trained:
@@ -55,7 +53,7 @@ def checkpoint_of_method(name: str, wanted: str, logs: Path) -> Path:
         UserError: If there is none.
     """
     if wanted in ("best", "shipped", "reference"):
-        raise UserError(f"decoder={wanted} is AdaIN's: give method={name} latest, a run's folder, or a file")
+        raise UserError(f"decoder={wanted} is AdaIN's: give model={name} latest, a run's folder, or a file")
     runs = [Path(wanted).expanduser()]
     if wanted == "latest":
         runs = [*kept(logs, name), logs / "latest"]
@@ -64,8 +62,8 @@ def checkpoint_of_method(name: str, wanted: str, logs: Path) -> Path:
             if path.is_file():
                 return path
     if wanted == "latest":
-        style = " method.style=FILE" if name == "texture_network" else ""
+        style = " model.style=FILE" if name == "texture_network" else ""
         raise UserError(
-            f"no method={name} was trained below {logs} yet: make train experiment={name}{style}, or give decoder=PATH"
+            f"no model={name} was trained below {logs} yet: make train experiment={name}{style}, or give decoder=PATH"
         )
     raise UserError(f"decoder={wanted} has no checkpoint: give latest, a run's folder, or a file")

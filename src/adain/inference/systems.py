@@ -29,7 +29,7 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
     Raises:
         UserError: If a checkpoint is missing or of another system, or an ablation is asked for what it cannot do.
     """
-    if config.method == "adain":
+    if config.model.name == "adain":
         decoder = choose_decoder(str(config.decoder), Path(config.logs))
         try:
             return Stylizer.load(decoder, config.device, config.precision), f"decoder {decoder}"
@@ -58,11 +58,12 @@ def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
     from adain.methods.load import load_method
 
     checkpoint = None
-    if config.method != "gatys":
-        checkpoint = checkpoint_of_method(config.method, str(config.decoder), Path(config.logs))
-    options = dict(config.get(config.method) or {})
-    called = f"method {config.method}" + (f", {checkpoint}" if checkpoint else f", {options['iterations']} iterations")
-    return MethodStylizer(load_method(config.method, checkpoint, find_device(config.device), **options)), called
+    if config.model.name != "gatys":
+        checkpoint = checkpoint_of_method(config.model.name, str(config.decoder), Path(config.logs))
+    called = f"model {config.model.name}" + (
+        f", {checkpoint}" if checkpoint else f", {config.model.iterations} iterations"
+    )
+    return MethodStylizer(load_method(checkpoint=checkpoint, device=find_device(config.device), **config.model)), called
 
 
 def _ablation(decoder: str) -> Path | None:

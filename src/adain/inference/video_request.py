@@ -57,8 +57,8 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
         raise UserError(
             f"grid={config.grid} is of pictures, but content holds a video: leave it out, or give grid=frames"
         )
-    if config.method != "adain":
-        raise UserError(f"method={config.method} makes pictures, but content holds a video: leave it out")
+    if config.model.name != "adain":
+        raise UserError(f"model={config.model.name} makes pictures, but content holds a video: leave it out")
     if find_spec("av") is None:
         raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
     for job in videos:

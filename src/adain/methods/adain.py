@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,18 +13,21 @@ from adain.functional.transfer import Statistics, adain, channel_statistics, tar
 from adain.methods.base import Draw, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.least_squares import fit_again
+from adain.methods.optimizers import OptimizerFactory
 from adain.nn.decoder import WIDTHS, Decoder, load_decoder
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError
 from adain.runtime.schema import (
+    Count,
+    DecoderInit,
+    DecoderWidths,
     EncoderName,
-    LearningRateScaling,
     MethodName,
     Norm,
-    Optimiser,
-    Schedule,
+    Patches,
     StyleReduction,
     Transfer,
+    Weight,
 )
 
 
@@ -55,8 +57,7 @@ class AdaINMethod(TrainedMethod):
         style_reduction: ``mean`` or ``sum`` over channels; see ``losses.style_loss``.
         tv_weight: Weight of the total variation of the output.
         identity_weight: Weight of the pixel error of reconstructing the content from its own features.
-        optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
-            ``optimise.TrainedMethod``.
+        optimizer: See ``TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
@@ -70,28 +71,19 @@ class AdaINMethod(TrainedMethod):
         encoder_weights: str | None = None,
         transfer: Transfer = "adain",
         norm: Norm = "none",
-        widths: Sequence[int] = WIDTHS,
-        init: str = "random",
-        start_pictures: int = 80,
-        start_patches: int = 40_000,
-        content_weight: float = 1.0,
-        style_weight: float = 10.0,
+        widths: DecoderWidths = WIDTHS,
+        init: DecoderInit = "random",
+        start_pictures: Count = 80,
+        start_patches: Patches = 40_000,
+        content_weight: Weight = 1.0,
+        style_weight: Weight = 10.0,
         style_reduction: StyleReduction = "mean",
-        tv_weight: float = 0.0,
-        identity_weight: float = 0.0,
-        optimizer: Optimiser = "adam",
-        lr: float = 1e-4,
-        scale_lr: LearningRateScaling = "none",
-        lr_batch: int | None = None,
-        bias_lr: float = 1e-3,
-        momentum: float = 0.9,
-        betas: tuple[float, float] = (0.9, 0.999),
-        schedule: Schedule = "inverse_time",
-        lr_decay: float = 5e-5,
-        warmup_steps: int = 0,
+        tv_weight: Weight = 0.0,
+        identity_weight: Weight = 0.0,
+        optimizer: OptimizerFactory | None = None,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters(logger=False)  # loggers get the whole configuration
+        super().__init__(optimizer)
+        self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
         check_words(transfer=(transfer, Transfer), norm=(norm, Norm), style_reduction=(style_reduction, StyleReduction))
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.decoder = Decoder(widths, copies=2 if transfer == "concat" else 1, norm=norm)
@@ -162,7 +154,7 @@ class AdaINMethod(TrainedMethod):
             return
         if not self.decoder.plain:
             raise UserError(
-                f"method.init={init} is for the plain decoder, but an ablation is configured: give random or least_squares"
+                f"model.init={init} is for the plain decoder, but an ablation is configured: give random or least_squares"
             )
         start, encoder = load_decoder(init)
         for word, given, wanted in (
@@ -170,9 +162,7 @@ class AdaINMethod(TrainedMethod):
             ("encoder", encoder, self.hparams["encoder"]),
         ):
             if given != wanted:
-                raise UserError(
-                    f"method.init={init} has {word} {given}, but {wanted} is configured: give both the same"
-                )
+                raise UserError(f"model.init={init} has {word} {given}, but {wanted} is configured: give both the same")
         self.decoder.load_state_dict(start.state_dict())
 
     # --- losses -----------------------------------------------------------------------------------------------------

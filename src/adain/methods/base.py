@@ -1,10 +1,9 @@
-"""What the trained methods share: their step's bookkeeping, their optimiser, whose checkpoint it is."""
+"""What the trained methods share: their step's bookkeeping, their optimizer, whose checkpoint it is."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -14,9 +13,9 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from adain.data.pairs import Batch
 from adain.functional.losses import weighted_total
-from adain.methods.muon import Muon
+from adain.methods.optimizers import OptimizerFactory, adam
 from adain.runtime.errors import UserError
-from adain.runtime.schema import LearningRateScaling, MethodName, Optimiser, Schedule
+from adain.runtime.schema import MethodName
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
 """Gives so many content and style crops in [0, 1]: ``StyleTransferDataModule.draw``."""
@@ -25,15 +24,11 @@ Draw = Callable[[int], tuple[Tensor, Tensor]]
 class TrainedMethod(pl.LightningModule):
     """A method with weights to train. It states ``method`` and ``weights``, and writes ``initialise`` and ``losses``.
 
-    Every parameter is trained, with the method's own arguments (its ``hparams``):
+    Every parameter is trained.
 
-    * ``optimizer``: ``adam``, the paper's, or ``muon``, which needs far fewer steps from a least-squares start.
-    * ``lr``: Adam's learning rate, or Muon's relative step (see ``muon.Muon``).
-    * ``scale_lr``: Multiply both rates by the global batch over ``lr_batch`` (``linear``) or its square root (``sqrt``);
-      ``lr_batch`` is the data module's ``batch_size`` if None.
-    * ``bias_lr``: Adam's rate for the biases under Muon. ``momentum``: Muon's. ``betas``: Adam's decay rates.
-    * ``schedule``: ``constant``; ``inverse_time``, lr / (1 + lr_decay step); ``linear`` or ``cosine``, to 0 at the end.
-    * ``warmup_steps``: Steps of linear warm-up before any schedule.
+    Args:
+        optimizer: Makes the optimizer, as a configuration's ``_partial_``. Not a hyper-parameter, so that a checkpoint holds
+            plain values only; a resumed run makes it anew from its configuration.
 
     Attributes:
         method: Its name.
@@ -42,6 +37,10 @@ class TrainedMethod(pl.LightningModule):
 
     method: MethodName
     weights: dict[str, float]
+
+    def __init__(self, optimizer: OptimizerFactory | None = None) -> None:
+        super().__init__()
+        self.optimizer = optimizer or adam
 
     def initialise(self, draw: Draw) -> None:
         """Gives a new run's weights their start."""
@@ -87,43 +86,14 @@ class TrainedMethod(pl.LightningModule):
         """As ``validation_step``."""
         return self._step(batch, "test")
 
-    # --- optimiser --------------------------------------------------------------------------------------------------
-
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam or Muon over all parameters, the rate set at every step."""
-        hparams = self.hparams
-        check_words(
-            optimizer=(hparams["optimizer"], Optimiser),
-            scale_lr=(hparams["scale_lr"], LearningRateScaling),
-            schedule=(hparams["schedule"], Schedule),
+        """Return the configured optimizer over all parameters, and its schedule."""
+        batch = int(getattr(getattr(self.trainer, "datamodule", None), "batch_size", 1))
+        batch *= self.trainer.accumulate_grad_batches * self.trainer.world_size
+        configured = self.optimizer(
+            self.parameters(), steps=max(1, int(self.trainer.estimated_stepping_batches)), batch=batch
         )
-        scale = self._lr_scale()
-        optimiser: torch.optim.Optimizer
-        if hparams["optimizer"] == "muon":
-            rates = scale * hparams["lr"], scale * hparams["bias_lr"]
-            optimiser = Muon(self.parameters(), *rates, hparams["momentum"], tuple(hparams["betas"]))
-        else:
-            # on a CPU one pass over the weights in place of several
-            fused = True if self.device.type == "cpu" else None
-            optimiser = torch.optim.Adam(
-                self.parameters(), lr=scale * hparams["lr"], betas=tuple(hparams["betas"]), fused=fused
-            )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self._lr_factor)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _lr_scale(self) -> float:
-        """What the rates are multiplied by, now that the number of ranks is known."""
-        if self.hparams["scale_lr"] == "none":
-            return 1.0
-        batch: int = self.trainer.datamodule.batch_size  # type: ignore[attr-defined]  # Lightning attaches it
-        whole = batch * self.trainer.accumulate_grad_batches * self.trainer.world_size
-        return lr_scale(self.hparams["scale_lr"], whole, self.hparams["lr_batch"] or batch)
-
-    def _lr_factor(self, step: int) -> float:
-        hparams, total = self.hparams, max(1, int(self.trainer.estimated_stepping_batches))
-        warmup = min(1.0, (step + 1) / (hparams["warmup_steps"] + 1))
-        factor: float = warmup * lr_factor(hparams["schedule"], step, total, hparams["lr_decay"])
-        return factor
+        return cast(OptimizerLRScheduler, configured)
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
@@ -135,7 +105,7 @@ class TrainedMethod(pl.LightningModule):
         """Refuses another method's checkpoint."""
         if (method := checkpoint.get("method")) != self.method:
             raise UserError(
-                f"the checkpoint is of method {method!r}, but method={self.method} is given: give the one it belongs to"
+                f"the checkpoint is of method {method!r}, but model={self.method} is given: give the one it belongs to"
             )
 
 
@@ -148,35 +118,3 @@ def check_words(**given: tuple[str, Any]) -> None:
     for name, (value, allowed) in given.items():
         if value not in get_args(allowed):
             raise UserError(f"{name}={value!r} is unknown: choose one of {', '.join(get_args(allowed))}")
-
-
-def lr_scale(rule: LearningRateScaling, batch: int, reference: int) -> float:
-    """By how much the learning rate grows with the batch.
-
-    Args:
-        rule: ``none``; ``linear``, Goyal et al. 2017, meant for plain gradient steps; ``sqrt``, Krizhevsky 2014, the
-            usual rule for Adam (Malladi et al. 2022).
-        batch: Pairs in an optimiser step, over all ranks.
-        reference: Pairs that the rate is meant for.
-    """
-    ratio = batch / reference
-    return {"none": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[rule]
-
-
-def lr_factor(schedule: Schedule, step: int, total: int, decay: float) -> float:
-    """The learning rate at a step as a share of the first.
-
-    Args:
-        schedule: See ``TrainedMethod``.
-        step: From 0.
-        total: Steps of the whole run.
-        decay: For ``inverse_time``; the paper's 5e-5.
-    """
-    left = max(0.0, 1 - step / total)
-    if schedule == "inverse_time":
-        return 1 / (1 + decay * step)
-    if schedule == "linear":
-        return left
-    if schedule == "cosine":
-        return float(0.5 - 0.5 * torch.cos(torch.tensor(torch.pi * left)))
-    return 1.0

@@ -41,7 +41,7 @@ CAPABILITIES: dict[MethodName, Capabilities] = {
 
 Ability = Literal["trained", "any_style", "alpha", "mixing", "masks"]
 _LACKS: dict[Ability, str] = {
-    "trained": "has nothing to train, it optimises each picture's pixels: use make stylize method={name}, or train",
+    "trained": "has nothing to train, it optimises each picture's pixels: use make stylize model={name}, or train",
     "any_style": "knows one style, the one it was trained for: use",
     "alpha": "has no strength between content and style (alpha): leave alpha=1, or use",
     "mixing": "cannot mix several styles: use",
@@ -105,8 +105,8 @@ def require(name: MethodName, ability: Ability, can: Capabilities | None = None)
     """
     if getattr(can or CAPABILITIES[name], ability):
         return
-    others = [f"method={other}" for other, known in CAPABILITIES.items() if getattr(known, ability)]
-    shown = f"this method={name} network" if can else f"method={name}"
+    others = [f"model={other}" for other, known in CAPABILITIES.items() if getattr(known, ability)]
+    shown = f"this model={name} network" if can else f"model={name}"
     raise UserError(f"{shown} {_LACKS[ability].format(name=name)} {' or '.join(others)}")
 
 
@@ -119,4 +119,4 @@ def known_method(name: str) -> MethodName:
     for method in get_args(MethodName):
         if name == method:
             return name  # type: ignore[return-value]  # just compared
-    raise UserError(f"method={name} is unknown: choose one of {', '.join(get_args(MethodName))}")
+    raise UserError(f"model={name} is unknown: choose one of {', '.join(get_args(MethodName))}")

@@ -27,7 +27,7 @@ _TRAINED: dict[str, type[TrainedMethod]] = {
     "style_swap": StyleSwap,
 }
 _RECIPE = {
-    "texture_network": "make train experiment=texture_network method.style=FILE",
+    "texture_network": "make train experiment=texture_network model.style=FILE",
     "style_swap": "make train experiment=style_swap",
 }
 
@@ -45,7 +45,7 @@ def load_method(
         checkpoint: A run's checkpoint, of an ablation too. For ``adain`` also ``reference`` (the default),
             ``shipped``, ``best``, or any file that ``decoder.load_decoder`` takes. ``gatys`` has none.
         device: A GPU if there is one by default.
-        options: Of the system when it is used, the keys of its section in ``conf/systems/all.yaml``; all take
+        options: Of the system when it is used, the keys of its file in ``conf/inference/model``; all take
             ``encoder_weights``, and gatys takes ``encoder`` too. None leaves what the checkpoint says.
 
     Raises:
@@ -61,7 +61,7 @@ def load_method(
     given = {key: value for key, value in options.items() if value is not None}
     if checkpoint is None:
         if name in _RECIPE:
-            raise UserError(f"method={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
+            raise UserError(f"model={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
         checkpoint = "reference"
     state = check_checkpoint(name, checkpoint)
     if "state_dict" not in state:  # a decoder alone
@@ -86,12 +86,12 @@ def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]
     state: dict[str, Any] = read_state(Path(checkpoint).expanduser())
     if "state_dict" not in state:
         if name not in (None, "adain"):
-            raise UserError(f"{checkpoint} is no checkpoint of method={name}: make one with {_RECIPE[str(name)]}")
+            raise UserError(f"{checkpoint} is no checkpoint of model={name}: make one with {_RECIPE[str(name)]}")
         load_decoder(checkpoint)
         return state
     found = str(state.get("method", "another system"))
     if name is not None and found != name:
-        raise UserError(f"{checkpoint} is a checkpoint of method={found}, but method={name} is given: give the same")
+        raise UserError(f"{checkpoint} is a checkpoint of model={found}, but model={name} is given: give the same")
     if found not in _TRAINED:
         raise UserError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
     return state
@@ -102,7 +102,10 @@ def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: di
     kind = _TRAINED[name]
     allowed = {"adain": set(), "texture_network": set(), "style_swap": {"patch_size", "stride"}}[name]
     _known(name, given, allowed | {"encoder_weights"})
-    hparams = {**(state.get("hyper_parameters") or {}), "encoder_weights": None, **given}
+    known = inspect.signature(kind).parameters  # checkpoints of version 0.1 hold the optimizer's settings too
+    saved = {key: value for key, value in (state.get("hyper_parameters") or {}).items() if key in known}
+    saved.pop("optimizer", None)
+    hparams = {**saved, "encoder_weights": None, **given}
     if name == "style_swap" and {"patch_size", "stride"} & set(given):
         check_patches(hparams["patch_size"], hparams["stride"])
     try:
@@ -110,7 +113,7 @@ def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: di
         method.load_state_dict(state["state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{checkpoint} is no whole checkpoint of method={name} ({reason}): train one anew") from None
+        raise UserError(f"{checkpoint} is no whole checkpoint of model={name} ({reason}): train one anew") from None
     return method.eval().requires_grad_(False)
 
 
@@ -146,4 +149,4 @@ def _initial(wanted: Any, device: torch.device) -> Any:
 
 def _known(name: str, given: dict[str, Any], allowed: set[str]) -> None:
     if unknown := sorted(set(given) - allowed):
-        raise UserError(f"method={name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")
+        raise UserError(f"model={name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +13,12 @@ from adain.functional.transfer import channel_statistics, style_swap
 from adain.methods.base import Draw, TrainedMethod
 from adain.methods.interface import CAPABILITIES, Capabilities
 from adain.methods.least_squares import fit_again
+from adain.methods.optimizers import OptimizerFactory
 from adain.nn.decoder import WIDTHS, Decoder
 from adain.nn.encoder import STYLE_LAYERS, Encoder
 from adain.nn.weights import read_state
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule
+from adain.runtime.schema import Count, EncoderName, InverseInit, InverseWidths, MethodName, Patches, Weight
 
 LAYER = "relu3_1"
 """Where patches are swapped and the inverse network begins."""
@@ -50,8 +50,7 @@ class StyleSwap(TrainedMethod):
         start_pictures: Pictures of each kind for the least-squares start.
         start_patches: Patches for each layer of it.
         tv_weight: Of the total variation of the output.
-        optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
-            ``optimise.TrainedMethod``.
+        optimizer: See ``TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
@@ -63,26 +62,17 @@ class StyleSwap(TrainedMethod):
         self,
         encoder: EncoderName = "vgg19_normalised",
         encoder_weights: str | None = None,
-        patch_size: int = 3,
-        stride: int = 1,
-        widths: Sequence[int] = WIDTHS[:2],
-        init: str = "random",
-        start_pictures: int = 80,
-        start_patches: int = 40_000,
-        tv_weight: float = 1e-6,
-        optimizer: Optimiser = "adam",
-        lr: float = 1e-3,
-        scale_lr: LearningRateScaling = "none",
-        lr_batch: int | None = None,
-        bias_lr: float = 1e-3,
-        momentum: float = 0.9,
-        betas: tuple[float, float] = (0.9, 0.999),
-        schedule: Schedule = "inverse_time",
-        lr_decay: float = 1e-4,
-        warmup_steps: int = 0,
+        patch_size: Count = 3,
+        stride: Count = 1,
+        widths: InverseWidths = WIDTHS[:2],
+        init: InverseInit = "random",
+        start_pictures: Count = 80,
+        start_patches: Patches = 40_000,
+        tv_weight: Weight = 1e-6,
+        optimizer: OptimizerFactory | None = None,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters(logger=False)  # loggers get the whole configuration
+        super().__init__(optimizer)
+        self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
         check_patches(patch_size, stride)
         self.patch_size, self.stride = patch_size, stride
         self.encoder = Encoder.load(encoder, encoder_weights)
@@ -159,8 +149,8 @@ class StyleSwap(TrainedMethod):
             self.decoder.load_state_dict(own)
         except RuntimeError:
             raise UserError(
-                f"method.init={init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
-                "least_squares or a checkpoint of method=style_swap"
+                f"model.init={init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
+                "least_squares or a checkpoint of model=style_swap"
             ) from None
 
     # --- losses -----------------------------------------------------------------------------------------------------

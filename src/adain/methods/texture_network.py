@@ -14,9 +14,10 @@ from adain.functional.losses import content_loss, gram_loss, style_loss, total_v
 from adain.functional.transfer import Statistics, channel_statistics, gram
 from adain.methods.base import Draw, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
+from adain.methods.optimizers import OptimizerFactory
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EncoderName, LearningRateScaling, MethodName, Optimiser, Schedule, StyleMeasure
+from adain.runtime.schema import Count, EncoderName, MethodName, PictureFile, Side, StyleMeasure, Weight
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 3.0, "statistics": 5.0}
 _DEPTH = 2  # halvings in the generator
@@ -133,8 +134,7 @@ class TextureNetwork(TrainedMethod):
         blocks: Its residual blocks.
         content_weight, style_weight, tv_weight: Of the three terms. ``style_weight`` None takes
             ``STYLE_WEIGHTS``.
-        optimizer, lr, scale_lr, lr_batch, bias_lr, momentum, betas, schedule, lr_decay, warmup_steps: See
-            ``optimise.TrainedMethod``.
+        optimizer: See ``TrainedMethod``.
 
     Raises:
         UserError: If a word or number is not allowed.
@@ -144,29 +144,20 @@ class TextureNetwork(TrainedMethod):
 
     def __init__(
         self,
-        style: str,
-        style_size: int | None = 256,
+        style: PictureFile,
+        style_size: Side | None = 256,
         encoder: EncoderName = "vgg19_normalised",
         encoder_weights: str | None = None,
         measure: StyleMeasure = "gram",
-        width: int = 32,
-        blocks: int = 5,
-        content_weight: float = 1.0,
-        style_weight: float | None = None,
-        tv_weight: float = 0.0,
-        optimizer: Optimiser = "adam",
-        lr: float = 1e-3,
-        scale_lr: LearningRateScaling = "none",
-        lr_batch: int | None = None,
-        bias_lr: float = 1e-3,
-        momentum: float = 0.9,
-        betas: tuple[float, float] = (0.9, 0.999),
-        schedule: Schedule = "constant",
-        lr_decay: float = 0.0,
-        warmup_steps: int = 0,
+        width: Count = 32,
+        blocks: Count = 5,
+        content_weight: Weight = 1.0,
+        style_weight: Weight | None = None,
+        tv_weight: Weight = 0.0,
+        optimizer: OptimizerFactory | None = None,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters(logger=False)  # loggers get the whole configuration
+        super().__init__(optimizer)
+        self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
         check_words(measure=(measure, StyleMeasure))
         if min(width, blocks) < 1:
             raise UserError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
@@ -219,7 +210,7 @@ class TextureNetwork(TrainedMethod):
         try:
             picture = to_unit(to_tensor(read_picture(path, size, min_side=16)))[None].to(self.device)
         except PictureError as error:
-            raise UserError(f"method.style={path} cannot be used ({error}): give a picture") from None
+            raise UserError(f"model.style={path} cannot be used ({error}): give a picture") from None
         self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.taps(picture).items():

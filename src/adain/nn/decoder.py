@@ -201,7 +201,7 @@ def load_decoder(source: str | Path) -> Trained:
             _refuse_ablation(path, hparams)
         state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if "conv4_1.weight" not in state:
-            raise UserError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of method=adain")
+            raise UserError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of model=adain")
     elif "conv4_1.weight" not in state:
         try:
             state = from_reference(state)
@@ -266,5 +266,5 @@ def _refuse_ablation(path: Path, hparams: Mapping[str, Any]) -> None:
     if found:
         raise UserError(
             f"{path} is of an ablation ({', '.join(found)}), but the plain decoder is needed here: give one trained with "
-            "method=adain alone; adain.methods.load takes ablations"
+            "model=adain alone; adain.methods.load takes ablations"
         )

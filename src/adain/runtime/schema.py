@@ -1,12 +1,19 @@
-"""Words a user may choose from, once: signatures are typed with them and the command line checks against them.
+"""The words and numbers a user may type, once: signatures are annotated with them, and the command line checks against those.
 
-Nothing heavy is imported here, so a mistyped word is answered before torch is loaded.
+Nothing heavy is imported here, so a mistake is answered before torch is loaded. A key below a ``_target_`` has the type of
+that argument in the target's signature; other keys have theirs in ``KEYS``.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
+from annotated_types import Ge, Gt, Le, Len, Lt
+
+RENAMED = {"method": "model", "optim": "optimizer"}
+"""Configuration groups of version 0.1, and what they are called now."""
 EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
@@ -62,3 +69,273 @@ Arithmetic = Literal["32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 """Lightning's."""
 LearningRateScaling = Literal["none", "linear", "sqrt"]
+
+
+@dataclass(frozen=True)
+class OrPath:
+    """Marks a text that is one of these words, or else a file or folder that exists."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IsFile:
+    """Marks a text that names a file that exists."""
+
+
+Count = Annotated[int, Ge(1)]
+Whole = Annotated[int, Ge(0)]
+Side = Annotated[int, Ge(16)]
+"""Pixels."""
+Positive = Annotated[float, Gt(0)]
+Weight = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+Rate = Annotated[float, Gt(0)]
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
+Patches = Annotated[int, Ge(100)]
+DecoderWidths = Annotated[Sequence[Count], Len(3, 3)]
+"""Hidden channels at full, half and quarter resolution."""
+InverseWidths = Annotated[Sequence[Count], Len(2, 2)]
+"""Hidden channels at full and half resolution."""
+Betas = tuple[Annotated[float, Ge(0), Lt(1)], Annotated[float, Ge(0), Lt(1)]]
+DecoderInit = Annotated[str, OrPath(("random", "least_squares", *READY_DECODERS))]
+InverseInit = Annotated[str, OrPath(("random", "least_squares"))]
+PictureFile = Annotated[str, IsFile()]
+Paths = str | list[str]
+"""A file or folder, or several."""
+Metric = Literal[
+    "val/loss", "val/content", "val/style", "val/style_relu1_1", "val/style_relu2_1", "val/style_relu3_1",
+    "val/style_relu4_1", "val/tv", "val/identity",
+]  # fmt: skip
+Direction = Literal["min", "max"]
+ChosenDecoder = Annotated[str, OrPath(("latest", "best", *READY_DECODERS))]
+PictureFormat = Literal["png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"]
+Quality = Annotated[int, Ge(1), Le(100)]
+MaxPixels = Annotated[int, Ge(256)]
+
+
+class Pairs(TypedDict):
+    """What every kind of data has: arguments of ``StyleTransferDataModule``."""
+
+    batch_size: Count
+    resize: Side
+    crop: Side
+    flip: Share
+    val_size: Side
+    val_pairs: Count
+    num_workers: Whole
+    seed: int
+
+
+_RUN: dict[str, Any] = {"run.name": str | None, "run.group": str | None, "run.tags": list[str]}
+KEYS: dict[str, dict[str, Any]] = {
+    "train": {
+        "seed": Seed,
+        "ckpt": Annotated[str, OrPath(("last", "best"))] | None,
+        "logs": str,
+        "compile": bool,
+        "compare_with": Annotated[str, OrPath(READY_DECODERS)] | None,
+        "monitor.metric": Metric,
+        "monitor.mode": Direction,
+        "encoder.name": EncoderName,
+        "encoder.weights": str | None,
+        **_RUN,
+    },
+    "stylize": {
+        "content": Paths,
+        "style": Paths | None,
+        "styles": list[str] | None,
+        "weights": list[float] | None,
+        "masks": list[str] | None,
+        "pairing": Literal["all", "zip"],
+        "decoder": ChosenDecoder,
+        "alpha": Weight,
+        "extrapolate": bool,
+        "preserve_color": PreserveColor | bool,
+        "grid": Literal["alpha", "corners", "styles", "frames"] | None,
+        "cell": Side,
+        "out": str | None,
+        "format": PictureFormat | None,
+        "quality": Quality,
+        "overwrite": bool,
+        "tile": str | int,
+        "side": int | None,
+        "max_pixels": MaxPixels,
+        "temporal": Share,
+        "seconds": Positive | None,
+        "crf": Annotated[int, Ge(0), Le(51)],
+        "batch_size": Count | None,
+        "device": str | None,
+        "precision": Arithmetic,
+        "logs": str,
+    },
+    "stylize_dataset": {
+        "content": str,
+        "style": str,
+        "out": str,
+        "decoder": ChosenDecoder,
+        "alpha": Share,
+        "seed": int,
+        "styles_per_picture": int,
+        "shards": int,
+        "shard": int,
+        "size": int | None,
+        "crop": int | None,
+        "style_size": int | None,
+        "max_pixels": int,
+        "format": str,
+        "quality": int,
+        "engine": str,
+        "batch_size": int | None,
+        "precision": Arithmetic,
+        "workers": int | None,
+        "cached_styles": int,
+        "ray.address": str | None,
+        "ray.cpus": int | None,
+        "ray.actors": int | None,
+        "logs": str,
+    },
+    "export": {"decoder": ChosenDecoder, "out": str, "onnx": bool, "logs": str},
+    "evaluate": {
+        "encoder.name": EncoderName,
+        "encoder.weights": str | None,
+        "content": str | None,
+        "style": str | None,
+        "pairs": int | str | None,
+        "pairing": Literal["auto", "all", "zip"],
+        "decoder": ChosenDecoder | None,
+        "outputs": str | None,
+        "against": ChosenDecoder | None,
+        "compare": list[str] | None,
+        "metrics": str | list[str],
+        "size": Annotated[int, Ge(32)],
+        "crop": bool,
+        "alpha": Share,
+        "batch_size": Count,
+        "device": str,
+        "seed": int,
+        "bootstrap": Annotated[int, Ge(100)],
+        "save_outputs": bool,
+        "page_pairs": Count,
+        "page_order": Literal[
+            "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips",
+            "lpips_vgg16", "ssim", "cfsd", "colour_distance",
+        ],
+        "weights.lpips_alexnet": str | None,
+        "weights.lpips_vgg16": str | None,
+        "weights.inception_fid": str | None,
+        "out": str | None,
+        "logs": str,
+        **_RUN,
+    },
+    "demo": {
+        "host": str,
+        "port": Annotated[int, Ge(0), Le(65535)],
+        "decoder": ChosenDecoder,
+        "side": Annotated[int, Ge(64)],
+        "live_side": Annotated[int, Ge(32)],
+        "max_mb": Positive,
+        "max_pixels": MaxPixels,
+        "device": str | None,
+        "precision": Arithmetic,
+        "logs": str,
+    },
+    "compare": {
+        "parts": list[str],
+        "content": str | None,
+        "style": str | None,
+        "sizes": list[int],
+        "repeats": Count,
+        "memory": bool,
+        "speed.gatys_iterations": Annotated[int, Ge(3)],
+        "speed.gatys_done": Annotated[int, Ge(3)],
+        "losses.size": Annotated[int, Ge(32)],
+        "losses.styles": Count,
+        "losses.contents": Count,
+        "losses.iterations": list[int],
+        "losses.measure": StyleMeasure,
+        "pictures.size": Annotated[int, Ge(32)],
+        "pictures.rows": Count,
+        "ablations.size": Annotated[int, Ge(32)],
+        "ablations.styles": Count,
+        "ablations.contents": Count,
+        "ablations.rows": Count,
+        **{f"checkpoints.{name}": str | None for name in (
+            "adain", "style_swap", "baseline", "concat", "bn_decoder", "in_decoder")},
+        "checkpoints.texture_network": Paths | None,
+        "steps.style_swap": Count,
+        "steps.texture_network": Count,
+        "steps.ablations": Count,
+        "start_pictures": Count,
+        "start_patches": Patches,
+        "training": list[str],
+        "device": str,
+        "seed": int,
+        "out": str | None,
+        "logs": str,
+        **_RUN,
+    },
+    "bench": {
+        "bench": BenchKind,
+        "gatys_iterations": int,
+        "reference": str | None,
+        "sizes": list[int],
+        "batch_sizes": list[int],
+        "stylize_sizes": list[int],
+        "stylize_batch_sizes": list[int],
+        "precisions": list[str] | None,
+        "memory_formats": list[str] | None,
+        "compile": list[bool],
+        "repeats": Count,
+        "steps": Count,
+        "least_seconds": Weight,
+        "memory": bool,
+        "profile": bool,
+        "content": str | None,
+        "style": str | None,
+        "pictures": Count,
+        "resize": int,
+        "crop": int,
+        "workers": Whole,
+        "wandb": bool,
+        "logs": str,
+    },
+}  # fmt: skip
+"""Types of the keys that stand below no ``_target_``, by command."""
+MODELS: dict[str, dict[str, Any]] = {
+    "adain": {},
+    "gatys": {
+        "measure": StyleMeasure,
+        "optimizer": PixelOptimiser,
+        "iterations": Count,
+        "initial": Annotated[str, OrPath(("content", "noise"))],
+        "scales": Count,
+        "content_weight": Weight,
+        "style_weight": Weight | None,
+        "tv_weight": Weight,
+        "lr": Rate,
+    },
+    "texture_network": {},
+    "style_swap": {"patch_size": Count | None, "stride": Count | None},
+}
+"""Types of the keys of ``conf/inference/model``, by model."""
+TARGETS: dict[str, dict[str, Any]] = {
+    "pytorch_lightning.Trainer": {
+        "accelerator": Accelerator,
+        "devices": int | str | list[int] | list[str],
+        "num_nodes": Count,
+        "precision": Precision,
+        "max_steps": Count,
+        "val_check_interval": Count,
+        "check_val_every_n_epoch": int | None,
+        "log_every_n_steps": Count,
+        "accumulate_grad_batches": Count,
+        "gradient_clip_val": Weight | None,
+        "num_sanity_val_steps": int,
+        "use_distributed_sampler": bool,
+        "enable_model_summary": bool,
+        "enable_progress_bar": bool,
+        "default_root_dir": str,
+    },
+}
+"""Types of the arguments of other packages' targets that we turn, where ours are narrower than theirs."""

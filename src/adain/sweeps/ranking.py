@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from adain.sweeps.results import Job, Sweep, flat
 
 _OBJECTIVE = (  # val/loss is the sum with these weights
-    "method.content_weight", "method.style_weight", "method.tv_weight", "method.identity_weight",
+    "model.content_weight", "model.style_weight", "model.tv_weight", "model.identity_weight",
 )  # fmt: skip
 _UNITS = (  # content and style loss themselves are measured in these
-    "method._target_", "method.style_reduction", "encoder.name", "encoder.weights", "method.encoder", "data.val_size",
-    "data.val_pairs", "method.measure", "method.patch_size", "method.stride",
+    "model._target_", "model.style_reduction", "encoder.name", "encoder.weights", "model.encoder", "data.val_size",
+    "data.val_pairs", "model.measure", "model.patch_size", "model.stride",
 )  # fmt: skip
 _UNSEEN = (  # where and how a job ran, not what it trained
     "run.", "logs", "ckpt", "callbacks.", "logger.", "trainer.accelerator", "trainer.devices", "trainer.enable",

@@ -12,8 +12,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from adain.cli.quoting import quote
 from adain.runtime.errors import UserError
+from adain.runtime.quoting import quote
 
 _TAG_LENGTH = 64  # W&B refuses longer tags
 
@@ -43,7 +43,7 @@ class Axis:
 
     @property
     def text(self) -> str:
-        """For people: ``optim.lr in 1e-05..0.001 (log)`` or ``seed in 1, 2, 3``."""
+        """For people: ``optimizer.lr in 1e-05..0.001 (log)`` or ``seed in 1, 2, 3``."""
         between = f"{self.low:g}..{self.high:g}" + (f" step {self.step:g}" if self.step else "")
         where = ", ".join(self.values) if self.values and self.step is None else between
         return f"{self.key} in {where}" + (" (log)" if self.log else "")
@@ -113,7 +113,7 @@ def grid(fixed: Sequence[str], axes: Sequence[Axis]) -> list[dict[str, str]]:
     """
     if not axes:
         raise UserError(
-            "nothing is swept: give a key several values, as in method.style_weight=1,5,10, or a named sweep, as in "
+            "nothing is swept: give a key several values, as in model.style_weight=1,5,10, or a named sweep, as in "
             "sweep=style_weight"
         )
     for axis in axes:

@@ -7,14 +7,18 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
+from hydra.utils import instantiate
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from adain.runtime.errors import UserError
 from adain.sweeps.space import Axis, number
+
+if TYPE_CHECKING:
+    from adain.training.pruning import PruneTrial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 _WAIT = 60  # seconds a worker waits for another's write to sqlite
@@ -138,3 +142,18 @@ def load_trial(storage: str | None, name: str, folder: Path, trial: int, pruner:
 def finished(study: optuna.Study) -> int:
     """How many trials came to a figure."""
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+
+
+def prune_trial(hydra: Any, metric: str) -> PruneTrial:
+    """Return the callback of the trial that a sweep's job is.
+
+    Args:
+        hydra: Hydra's own configuration of the job.
+        metric: What is reported.
+    """
+    from adain.training.pruning import PruneTrial
+
+    sweeper = hydra.sweeper
+    folder, number = Path(hydra.sweep.dir), int(hydra.sweep.subdir)
+    trial = load_trial(sweeper.storage, sweeper.study_name, folder, number, instantiate(sweeper.pruner))
+    return PruneTrial(trial, metric)

@@ -34,7 +34,9 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
         UserError: If nothing is swept, or the method cannot search it.
     """
     if not axes:
-        raise UserError("wandb_sweep: nothing is swept: give a search space, as in sweep=optuna or optim.lr=1e-4,3e-4")
+        raise UserError(
+            "wandb_sweep: nothing is swept: give a search space, as in sweep=optuna or optimizer.lr=1e-4,3e-4"
+        )
     sampler = str(config.hydra.sweeper.get("sampler", {}).get("_target_", "grid")).rpartition(".")[2]
     method = _METHODS.get(sampler, "grid")
     if method == "grid" and any(not axis.values for axis in axes):

@@ -9,7 +9,7 @@ import torch
 
 
 class Starting(Protocol):
-    """What is asked of a method."""
+    """What is asked of a model."""
 
     def initialise(self, draw: Any) -> None:
         """Gives the decoder its start."""

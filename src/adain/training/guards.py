@@ -47,7 +47,7 @@ class FiniteLoss(pl.Callback):
         last = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         return (
             f"the loss is {loss.item()} at step {trainer.global_step} on the batch {'; '.join(names)}: {last}; lower "
-            "optim.lr or use trainer.precision=32-true, and look at these pictures"
+            "optimizer.lr or use trainer.precision=32-true, and look at these pictures"
         )
 
 

@@ -101,7 +101,7 @@ def report(
     if several:
         return
     inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
-    other = "" if method == "adain" else f"method={method} "
+    other = "" if method == "adain" else f"model={method} "
     elsewhere = "" if logs == "logs" else f" logs={logs}"  # where latest and last are looked for
     if stopped:
         print(f"next          make train ckpt=last{elsewhere}")

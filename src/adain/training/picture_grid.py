@@ -10,6 +10,7 @@ from PIL import Image
 
 from adain.data.contact_sheet import picture_grid
 from adain.data.picture import to_picture
+from adain.runtime.schema import Count
 from adain.training.wandb_run import left_out_if_refused, wandb_loggers
 
 _MOST_COLUMNS = 12  # validations kept for the table; beyond, every second one is dropped
@@ -26,7 +27,7 @@ class PictureGrid(pl.Callback):
         latest: The newest grid's file.
     """
 
-    def __init__(self, folder: str, pairs: int) -> None:
+    def __init__(self, folder: str, pairs: Count) -> None:
         self.folder, self.pairs = Path(folder), pairs
         self.latest: Path | None = None
         self._rows: list[tuple[str, str, Image.Image, Image.Image]] = []

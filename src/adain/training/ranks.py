@@ -26,9 +26,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli.mistakes import mistake
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
+from adain.runtime.mistakes import mistake
 
 _GRACE = 20.0  # seconds for the other ranks to notice that one is gone, write their summary and end
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # USR2: submitit, before SLURM's time is up

@@ -6,6 +6,7 @@ What cannot go on is refused before anything of the run is touched, and its reco
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,21 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli.quoting import quote
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
+from adain.runtime.quoting import quote
+from adain.runtime.schema import RENAMED
 from adain.training.kept import kept
 
-_KEPT = ("optim", "optim.optimizer", "optim.lr", "optim.bias_lr", "optim.betas", "optim.momentum", "optim.scale_lr")
-"""What a checkpoint's optimiser state decides."""
+_MISSING = object()
 _FREE = {
-    "method.init", "method.start_pictures", "method.start_patches", "method.encoder_weights", "method.style",
-    "method.schedule", "method.lr_decay", "method.warmup_steps", "method.lr_batch",
+    "model.init", "model.start_pictures", "model.start_patches", "model.encoder_weights", "model.style",
+    "optimizer.schedule", "optimizer.lr_decay", "optimizer.warmup_steps", "optimizer.lr_batch", "optimizer._partial_",
 }  # fmt: skip
-"""Keys of the method that may change: they ended with the start, name files that may have moved, or set the steps to come."""
+"""Keys that may change: they ended with the start, name files that may have moved, or set the steps to come."""
 _FIXED = ("seed", "monitor.metric", "monitor.mode", "data._target_", *(f"data.{key}" for key in (
     "count", "resize", "crop", "flip", "val_size", "val_pairs")))  # fmt: skip
-"""Keys beside the method's that may not: it would be another run, whose figures cannot be laid beside those so far."""
+"""Other keys that may not: it would be another run, whose figures cannot be laid beside those so far."""
 
 
 def rewrite_arguments() -> None:
@@ -50,15 +51,13 @@ def rewrite_arguments() -> None:
     if not overrides.is_file():
         raise UserError(
             f"ckpt={wanted} ({checkpoint}) lies in no run's folder, so its configuration is unknown: to start a new run from "
-            f"its decoder use method.init={checkpoint}"
+            f"its decoder use model.init={checkpoint}"
         )
-    recorded = _typed_before(overrides)
-    before = [o for o in recorded if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")]
-    if lost := sorted(key for key in given if key in _KEPT and f"{key}={given[key]}" not in recorded):
-        raise UserError(
-            f"ckpt={wanted} goes on with the optimiser as it was, so {lost[0]}={given[lost[0]]} would not be used: leave it "
-            f"out, or begin anew from its decoder with method.init={checkpoint}"
-        )
+    before = [
+        o
+        for o in map(renamed, _typed_before(overrides))
+        if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
+    ]
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
     places = [f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}", "hydra.output_subdir=null"]
     sys.argv[1:] = [*before, *rest, *places]
@@ -69,6 +68,14 @@ def _typed_before(path: Path) -> list[str]:
     written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert isinstance(written, list)
     return [str(override) for override in written]
+
+
+def renamed(override: str) -> str:
+    """Return an override that version 0.1 recorded, in today's words."""
+    for old, new in RENAMED.items():
+        if re.match(rf"[+~]*{old}[.=]", override):
+            return override.replace(old, new, 1)
+    return override
 
 
 def find_checkpoint(wanted: str, logs: Path) -> Path:
@@ -111,10 +118,13 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
     record = run / ".hydra" / "config.yaml"
     if not record.is_file():
         return
-    before, now = OmegaConf.load(record), config
-    names = {f"method.{key}" for given in (before, now) for key in OmegaConf.select(given, "method") or ()} - _FREE
-    values = {key: (_value(before, key), _value(now, key)) for key in (*_FIXED, *sorted(names))}
-    differing = [key for key, (old, new) in values.items() if old != new and (None not in (old, new) or key in names)]
+    before: Any = OmegaConf.load(record)
+    for old, new in RENAMED.items():  # of version 0.1
+        if old in before:
+            before[new] = before.pop(old)
+    names = {f"{part}.{key}" for part in ("model", "optimizer") for key in config[part]} - _FREE
+    values = {key: (_value(before, key), _value(config, key)) for key in (*_FIXED, *sorted(names))}
+    differing = [key for key, (old, new) in values.items() if old != new and _MISSING not in (old, new)]
     if not differing:
         return
     typed, recorded = (
@@ -124,16 +134,16 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
     more = f" and {len(differing) - 3} more keys" if len(differing) > 3 else ""
     raise UserError(
         f"the run {run} was trained with {recorded}{more}, so it cannot go on with {typed}: leave out what differs, or start a "
-        f"new run from its weights with method.init={config.ckpt}"
+        f"new run from its weights with model.init={config.ckpt}"
     )
 
 
 def _value(config: Any, key: str) -> Any:
-    """A value resolved, as plain data; None where there is none or it refers to what a record does not hold."""
+    """A value resolved, as plain data; ``_MISSING`` where there is none or it refers to what a record does not hold."""
     try:
-        value = OmegaConf.select(config, key)
+        value = OmegaConf.select(config, key, default=_MISSING)
     except Exception:  # an interpolation that only Hydra can resolve
-        return None
+        return _MISSING
     if key.endswith("_target_"):  # where a class is defined may change between versions
         return str(value).rpartition(".")[2]
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
@@ -164,9 +174,7 @@ def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
         other = checkpoint.with_name("best.ckpt" if checkpoint.name == "last.ckpt" else "last.ckpt")
         raise UserError(f"{error}, such as ckpt={other}" if other.is_file() else str(error)) from None
     if not {"state_dict", "optimizer_states", "loops"} <= set(state):
-        raise UserError(
-            f"{checkpoint} is no checkpoint of a run: start a new run from it with method.init={checkpoint}"
-        )
+        raise UserError(f"{checkpoint} is no checkpoint of a run: start a new run from it with model.init={checkpoint}")
     method.on_load_checkpoint(state)
     try:
         method.load_state_dict(state["state_dict"])

@@ -17,9 +17,9 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from adain.runtime.files import write_whole
-from adain.sweeps.pruning import PruneTrial
 from adain.training.last_checkpoint import LastCheckpoint
 from adain.training.progress import say
+from adain.training.pruning import PruneTrial
 from adain.training.throughput import Throughput, peak_memory_mib
 from adain.training.wandb_run import wandb_loggers
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from adain.cli.preflight.strategy import launched_outside
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
+from adain.runtime.launched import launched_outside
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from adain.training.progress import say
 
 
 class Losses(Protocol):
-    """What is asked of a method."""
+    """What is asked of a model."""
 
     decoder: nn.Module
 

@@ -17,6 +17,6 @@ def test_every_combination_is_checked() -> None:
 
 def test_every_value_of_a_search_space_is_checked() -> None:
     pytest.importorskip("optuna", reason="optuna comes with the extra `sweep`")
-    given = ["experiment=smoke", "sweep=optuna", "optim.lr=interval(1e-5,1e-3)", "data.crop=choice(32,64,80)"]
+    given = ["experiment=smoke", "sweep=optuna", "optimizer.lr=interval(1e-5,1e-3)", "data.crop=choice(32,64,80)"]
     with pytest.raises(UserError, match=r"data\.crop=80 is larger than data\.resize=72"):
         preflight_jobs("train", given)

@@ -12,7 +12,7 @@ from adain.cli.preflight import strategy
 from adain.cli.preflight.compose import preflight
 from adain.runtime.errors import UserError
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Hydra, of launchers' schemas: see commands/app.py
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Hydra, of launchers' schemas: see cli/app.py
 RANK = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
 
 
@@ -43,16 +43,20 @@ def _every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         (0, "trainer=cpu trainer.devices=2", "add strategy=ddp"),
         (0, "trainer=cpu trainer.num_nodes=2", "trainer.num_nodes=2 needs a strategy for several devices"),
         (0, "trainer=cpu strategy=ddp trainer.num_nodes=2", "start it on every machine with torchrun or srun"),
-        (0, "trainer=cpu strategy=fsdp optim=adam", "strategy=fsdp divides the work among devices, but there is one"),
-        (2, "strategy=fsdp trainer.devices=2 optim=muon", "optim=muon orthogonalises whole layers"),
-        (2, "strategy=deepspeed trainer.devices=2 optim=muon", "optim=muon orthogonalises whole layers"),
-        (0, "trainer=cpu strategy=deepspeed optim=adam trainer.devices=2", "strategy=deepspeed runs on GPUs only"),
+        (
+            0,
+            "trainer=cpu strategy=fsdp optimizer=adam",
+            "strategy=fsdp divides the work among devices, but there is one",
+        ),
+        (2, "strategy=fsdp trainer.devices=2 optimizer=muon", "optimizer=muon orthogonalises whole layers"),
+        (2, "strategy=deepspeed trainer.devices=2 optimizer=muon", "optimizer=muon orthogonalises whole layers"),
+        (0, "trainer=cpu strategy=deepspeed optimizer=adam trainer.devices=2", "strategy=deepspeed runs on GPUs only"),
         (0, "trainer=cpu strategy=ddp trainer.devices=0", "trainer.devices=0 is not allowed"),
         (0, "trainer=cpu strategy=ddp trainer.devices=two", "trainer.devices=two is not allowed"),
         (0, "trainer=cpu trainer.strategy=ddp", "choose with strategy=single, strategy=ddp"),
         (0, "strategy=dpp", "strategy=dpp does not exist (did you mean ddp"),
-        (0, "optim.scale_lr=lineal", "optim.scale_lr=lineal is not allowed (did you mean linear"),
-        (0, "optim.lr_batch=0", "optim.lr_batch=0 is too small"),
+        (0, "optimizer.scale_lr=lineal", "optimizer.scale_lr=lineal is not allowed (did you mean linear"),
+        (0, "optimizer.lr_batch=0", "optimizer.lr_batch=0 is too small"),
     ],
 )
 def test_the_impossible_is_refused(gpus: int, words: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +75,7 @@ def test_the_impossible_is_refused(gpus: int, words: str, said: str, monkeypatch
         (4, "strategy=ddp trainer.devices=4"),
         (4, "strategy=ddp trainer.devices=auto trainer=gpu"),
         (4, "strategy=ddp trainer.devices=[1,3] trainer=gpu"),
-        (0, "trainer=cpu strategy=fsdp trainer.devices=2 optim=adam"),
+        (0, "trainer=cpu strategy=fsdp trainer.devices=2 optimizer=adam"),
         (0, "hydra/launcher=submitit_slurm trainer=gpu trainer.devices=8 strategy=ddp"),
     ],
 )
@@ -84,7 +88,7 @@ def test_the_possible_passes(gpus: int, words: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("package", "words", "extra"),
     [
-        ("deepspeed", "strategy=deepspeed trainer.devices=2 optim=adam", "deepspeed"),
+        ("deepspeed", "strategy=deepspeed trainer.devices=2 optimizer=adam", "deepspeed"),
         ("hydra_plugins.hydra_ray_launcher", "hydra/launcher=ray", "ray"),
         ("hydra_plugins.hydra_submitit_launcher", "hydra/launcher=submitit_slurm", "slurm"),
         ("hydra_plugins.hydra_joblib_launcher", "hydra/launcher=joblib", "joblib"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adain.cli.preflight.compose import conf_folder
 from adain.cli.preflight.usage import usage
+from adain.runtime.conf import conf_dir, root_of
 
-COMMANDS = sorted(path.stem for path in conf_folder().glob("*.yaml"))
+COMMANDS = sorted(path.stem for path in (*conf_dir().glob("*.yaml"), *(conf_dir() / "inference").glob("*.yaml")))
 
 
 def lines(text: str) -> dict[str, str]:
@@ -18,7 +18,7 @@ def lines(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_comment_of_the_commands_own_file_is_shown(command: str) -> None:
     shown = usage(command, [])
-    for line in (conf_folder() / f"{command}.yaml").read_text().splitlines():
+    for line in (root_of(command) / f"{command}.yaml").read_text().splitlines():
         key, _, rest = line.partition(":")
         comment = rest.partition("# ")[2]
         if (
@@ -34,7 +34,7 @@ def test_values_are_those_of_the_recipe_that_is_typed() -> None:
     assert paper["experiment"].startswith("paper ")
     assert "quickstart" in paper["experiment"]
     assert paper["data.buffer"].endswith("rows shuffled among each other")
-    assert paper["optim.scale_lr"].endswith("(docs/scaling.md)")  # from the file that optim's stands on
+    assert paper["optimizer.scale_lr"].endswith("(docs/scaling.md)")  # from the file that muon's stands on
     assert paper["seed"] == "1"
 
 
@@ -42,13 +42,14 @@ def test_keys_that_only_hand_on_anothers_are_left_out() -> None:
     shown = usage("train", [])
     assert "${" not in shown
     assert "_target_" not in shown
-    assert "method.lr=" not in shown
+    assert "model.lr=" not in shown
 
 
-def test_a_word_is_shown_under_the_name_it_is_typed_by() -> None:
-    shown = lines(usage("stylize", []))
-    assert shown["method"].startswith("adain ")
-    assert "system" not in shown
+def test_the_keys_are_those_of_the_model_that_is_typed() -> None:
+    assert "model.iterations" not in lines(usage("stylize", []))
+    shown = lines(usage("stylize", ["model=gatys"]))
+    assert shown["model"].startswith("gatys ")
+    assert shown["model.iterations"].endswith("over all scales")
 
 
 def test_a_comment_over_several_lines_is_one() -> None:

@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import save_file
 
 from adain.cli.preflight import strategy, training
-from adain.cli.preflight.compose import conf_folder, preflight
+from adain.cli.preflight.compose import preflight
+from adain.runtime.conf import conf_dir
 from adain.runtime.errors import UserError
 from adain.runtime.schema import Accelerator, Precision
 
 FOLDERS = ["data.content=/a", "data.style=/b"]
-ONE_STYLE = f"method.style={__file__}"  # any file: whether it is a picture is seen later
+ONE_STYLE = f"model.style={__file__}"  # any file: whether it is a picture is seen later
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def _eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def choices(group: str) -> list[str]:
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
 def message(*overrides: str, config: str = "train") -> str:
@@ -40,7 +41,7 @@ def message(*overrides: str, config: str = "train") -> str:
 
 # --- what is right --------------------------------------------------------------------------------------------------
 
-GROUPS = ("optim", "encoder", "logger", "trainer", "method", "data")
+GROUPS = ("optimizer", "encoder", "logger", "trainer", "model", "data")
 TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
 
 
@@ -48,7 +49,7 @@ TOGETHER = itertools.zip_longest(*(choices(group) for group in GROUPS))
 def test_every_file_of_every_group_passes(names: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strategy, "_gpus", lambda: 1)
     chosen = [f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name]
-    own = ["experiment=texture_network", ONE_STYLE] if "method=texture_network" in chosen else []
+    own = ["experiment=texture_network", ONE_STYLE] if "model=texture_network" in chosen else []
     preflight("train", [*chosen, *own, *(FOLDERS if "data=folders" in chosen else [])])
 
 
@@ -60,9 +61,9 @@ def test_every_experiment_passes(name: str) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["method.style_weight=20", "optim.lr=3e-4", "data.batch_size=2", "trainer.max_steps=10", "seed=3"],
-        ["method.widths=[32,64,128]", "optim.betas=[0.5,0.9]", "run.tags=[a,b]", "run.name=5"],
-        ["ckpt=null", "compare_with=null", "method.init=reference", "logs=/tmp/x"],
+        ["model.style_weight=20", "optimizer.lr=3e-4", "data.batch_size=2", "trainer.max_steps=10", "seed=3"],
+        ["model.widths=[32,64,128]", "optimizer.betas=[0.5,0.9]", "run.tags=[a,b]", "run.name=5"],
+        ["ckpt=null", "compare_with=null", "model.init=reference", "logs=/tmp/x"],
         ["trainer.precision=bf16-mixed", "trainer.devices=2", "strategy=ddp", "trainer.gradient_clip_val=1.0"],
         ["trainer.precision=32", "data.flip=1"],
         ["trainer.devices=[0]"],
@@ -91,7 +92,7 @@ def test_paths_of_folders_pass(overrides: list[str]) -> None:
 
 def test_an_existing_file_passes_for_a_word(tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").touch()
-    preflight("train", [f"method.init={tmp_path}/last.ckpt"])
+    preflight("train", [f"model.init={tmp_path}/last.ckpt"])
 
 
 # --- what is wrong --------------------------------------------------------------------------------------------------
@@ -100,16 +101,16 @@ def test_an_existing_file_passes_for_a_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "near"),
     [
-        ("method.style_wieght=20", "method.style_weight"),
-        ("style_weight=20", "method.style_weight"),
+        ("model.style_wieght=20", "model.style_weight"),
+        ("style_weight=20", "model.style_weight"),
         ("batch_size=3", "data.batch_size"),
         ("max_steps=3", "trainer.max_steps"),
         ("trainer.max_stpes=3", "trainer.max_steps"),
-        ("Method.style_weight=3", "method.style_weight"),
-        ("optm.lr=1", "optim.lr"),
-        ("lr=1", "optim.lr"),
+        ("Method.style_weight=3", "model.style_weight"),
+        ("optm.lr=1", "optimizer.lr"),
+        ("lr=1", "optimizer.lr"),
         ("sede=1", "seed"),
-        ("methd=adain", "method"),
+        ("modl=adain", "model"),
         ("experimnt=paper", "experiment"),
         ("~callbacks.gird", "callbacks.grid"),
     ],
@@ -131,7 +132,7 @@ def test_picture_folders_without_their_kind_of_data_say_what_to_choose() -> None
 @pytest.mark.parametrize(
     ("override", "near"),
     [
-        ("method=adian", "adain"),
+        ("model=adian", "adain"),
         ("experiment=pape", "paper"),
         ("data=folder", "folders"),
         ("logger=wadb", "wandb"),
@@ -148,13 +149,13 @@ def test_a_mistyped_option_is_named_with_the_nearest_and_all(override: str, near
 @pytest.mark.parametrize(
     ("override", "kind"),
     [
-        ("optim.lr=abc", "a number"),
-        ("method.style_weight=true", "a number"),
+        ("optimizer.lr=abc", "a number"),
+        ("model.style_weight=true", "a number"),
         ("data.batch_size=two", "a whole number"),
         ("data.batch_size=2.5", "a whole number"),
         ("trainer.max_steps=abc", "a whole number"),
         ("seed=abc", "a whole number"),
-        ("method.widths=3", "a list"),
+        ("model.widths=3", "a list"),
         ("trainer.enable_progress_bar=3", "true or false"),
     ],
 )
@@ -167,18 +168,18 @@ def test_a_value_of_another_type_is_named_with_the_right_one(override: str, kind
 @pytest.mark.parametrize(
     ("override", "limit"),
     [
-        ("optim.lr=0", "more than 0"),
-        ("optim.lr=-1", "more than 0"),
-        ("optim.lr=nan", "more than 0"),
+        ("optimizer.lr=0", "more than 0"),
+        ("optimizer.lr=-1", "more than 0"),
+        ("optimizer.lr=nan", "more than 0"),
         ("data.batch_size=0", "at least 1"),
         ("data.val_pairs=0", "at least 1"),
         ("data.num_workers=-1", "at least 0"),
         ("data.flip=2", "at most 1"),
         ("trainer.max_steps=0", "at least 1"),
-        ("method.style_weight=-1", "at least 0"),
+        ("model.style_weight=-1", "at least 0"),
         ("seed=-1", "at least 0"),
         ("seed=4294967296", "at most 4294967295"),
-        ("optim.lr=inf", "a finite number"),
+        ("optimizer.lr=inf", "a finite number"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str) -> None:
@@ -190,8 +191,8 @@ def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str)
 @pytest.mark.parametrize(
     ("override", "near"),
     [
-        ("optim.schedule=cosin", "cosine"),
-        ("method.style_reduction=men", "mean"),
+        ("optimizer.schedule=cosin", "cosine"),
+        ("model.style_reduction=men", "mean"),
         ("encoder.name=vgg19_normalized", "vgg19_normalised"),
         ("monitor.mode=mn", "min"),
         ("trainer.precision=bf16-mixd", "bf16-mixed"),
@@ -204,7 +205,7 @@ def test_a_word_that_is_not_allowed_is_named_with_the_nearest(override: str, nea
 
 @pytest.mark.parametrize(
     ("override", "near"),
-    [("method.init=randm", "random"), ("ckpt=lst", "last"), ("compare_with=referenc", "reference")],
+    [("model.init=randm", "random"), ("ckpt=lst", "last"), ("compare_with=referenc", "reference")],
 )
 def test_neither_a_word_nor_a_file_is_named_with_the_nearest(override: str, near: str) -> None:
     text = message(override)
@@ -220,33 +221,33 @@ def test_a_short_word_is_near_only_if_it_is(given: str, near: str) -> None:
 
 def test_a_key_that_is_none_is_told_with_those_there_are() -> None:
     text = message("device=cuda", config="bench")
-    assert text.startswith("there is no key device; there are bench, method, ")
+    assert text.startswith("there is no key device; there are bench, gatys_iterations, ")
 
 
 def test_a_system_with_nothing_to_train_says_how_it_is_used() -> None:
-    text = message("method=gatys")
+    text = message("model=gatys")
     assert "nothing to train" in text
-    assert "make stylize method=gatys" in text
-    assert "method=style_swap" in text
+    assert "make stylize model=gatys" in text
+    assert "model=style_swap" in text
 
 
 def test_a_recipe_of_another_method_is_named_with_the_right_one() -> None:
-    text = message("method=texture_network", ONE_STYLE, "experiment=smoke")
-    assert text.startswith("experiment=smoke sets method.init")
+    text = message("model=texture_network", ONE_STYLE, "experiment=smoke")
+    assert text.startswith("experiment=smoke sets model.init")
     assert "experiment=texture_network" in text
-    preflight("train", ["method=texture_network", ONE_STYLE, "experiment=texture_network", "+method.new=1"])
+    preflight("train", ["model=texture_network", ONE_STYLE, "experiment=texture_network", "+model.new=1"])
 
 
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["method.norm=bach"], "did you mean batch"),
-        (["method.transfer=concatenate"], "adain, concat"),
-        (["method=texture_network", "experiment=texture_network"], "method.style must be given"),
-        (["experiment=texture_network", "method.style=/gone.jpg"], "method.style=/gone.jpg is no file"),
-        (["experiment=texture_network", ONE_STYLE, "method.measure=grams"], "gram, statistics"),
-        (["experiment=style_swap", "method.stride=4"], "at most method.patch_size=3"),
-        (["experiment=style_swap", "method.patch_size=0"], "at least 1"),
+        (["model.norm=bach"], "did you mean batch"),
+        (["model.transfer=concatenate"], "adain, concat"),
+        (["model=texture_network", "experiment=texture_network"], "model.style must be given"),
+        (["experiment=texture_network", "model.style=/gone.jpg"], "model.style=/gone.jpg is no file"),
+        (["experiment=texture_network", ONE_STYLE, "model.measure=grams"], "gram, statistics"),
+        (["experiment=style_swap", "model.stride=4"], "at most model.patch_size=3"),
+        (["experiment=style_swap", "model.patch_size=0"], "at least 1"),
     ],
 )
 def test_the_systems_own_keys_are_checked(overrides: list[str], words: str) -> None:
@@ -265,7 +266,7 @@ def test_a_base_of_the_data_configurations_is_no_kind_of_data() -> None:
     assert "pairs" not in message("data=nothing").split("choose one of")[1]
 
 
-@pytest.mark.parametrize("override", ["foo", "method.style_weight=[1,2", "=1"])
+@pytest.mark.parametrize("override", ["foo", "model.style_weight=[1,2", "=1"])
 def test_what_is_no_key_and_value_is_named(override: str) -> None:
     assert override in message(override)
 
@@ -276,10 +277,10 @@ def test_an_empty_group_is_a_users_message(override: str) -> None:
 
 
 def test_several_values_say_how_to_sweep() -> None:
-    assert "make sweep" in message("optim.lr=1e-3,1e-4")
+    assert "make sweep" in message("optimizer.lr=1e-3,1e-4")
 
 
-@pytest.mark.parametrize("override", ["+method.style_weight=3", "+experiment=paper"])
+@pytest.mark.parametrize("override", ["+model.style_weight=3", "+experiment=paper"])
 def test_a_plus_before_what_is_there_already_is_named(override: str) -> None:
     text = message(override)
     assert override.lstrip("+").partition("=")[0] in text
@@ -322,11 +323,11 @@ def test_our_words_for_precision_and_accelerator_are_lightnings() -> None:
 @pytest.mark.parametrize(
     "override",
     [
-        "method.widths=[1,2]",
-        "method.widths=[64,0,1]",
-        "method.widths=[a,b,c]",
-        "optim.betas=[0.9]",
-        "optim.betas=[0.9,1]",
+        "model.widths=[1,2]",
+        "model.widths=[64,0,1]",
+        "model.widths=[a,b,c]",
+        "optimizer.betas=[0.9]",
+        "optimizer.betas=[0.9,1]",
     ],
 )
 def test_a_list_of_the_wrong_length_or_kind_is_named_with_a_right_one(override: str) -> None:
@@ -354,7 +355,7 @@ def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_with_a_near_key_nothing_else_is_advised() -> None:
-    assert "+" not in message("method.style_wieght=20")
+    assert "+" not in message("model.style_wieght=20")
     assert "+trainer.overfit_qjwxyvz=VALUE" in message("trainer.overfit_qjwxyvz=1")
 
 
@@ -410,7 +411,7 @@ def test_tensorboard_is_asked_for_before_anything_starts(there: bool, monkeypatc
         assert "EXTRAS=tensorboard" in _checked("logger=tensorboard")
 
 
-@pytest.mark.parametrize("key", ["method.init", "encoder.weights", "compare_with"])
+@pytest.mark.parametrize("key", ["model.init", "encoder.weights", "compare_with"])
 def test_a_file_without_weights_is_told_before_anything_starts(key: str, tmp_path: Path) -> None:
     (tmp_path / "bad.ckpt").write_text("no weights")
     assert _checked(f"{key}={tmp_path}/bad.ckpt").startswith(f"{key}={tmp_path}/bad.ckpt holds no weights: give")
@@ -422,7 +423,7 @@ def test_a_file_without_weights_is_told_before_anything_starts(key: str, tmp_pat
 
 def test_a_style_that_is_no_picture_is_told_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "style.jpg").write_text("no picture")
-    told = _checked("experiment=texture_network", f"method.style={tmp_path}/style.jpg")
+    told = _checked("experiment=texture_network", f"model.style={tmp_path}/style.jpg")
     assert told.endswith("style.jpg cannot be used (empty or not a picture): give another picture")
 
 

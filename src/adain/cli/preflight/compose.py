@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -16,16 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.training import check_recipe
 from adain.cli.preflight.values import check
+from adain.runtime.conf import group_choices, root_of
 from adain.runtime.errors import UserError
 
 # A launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
-
-
-def conf_folder() -> Path:
-    """The configuration: beside ``src/`` in a checkout, inside the package where it is installed."""
-    inside = Path(__file__).parents[2] / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[4] / "conf"
 
 
 def preflight(config: str, overrides: list[str]) -> DictConfig:
@@ -37,10 +31,10 @@ def preflight(config: str, overrides: list[str]) -> DictConfig:
     Raises:
         UserError: What is wrong, what is allowed and what to do.
     """
-    groups = tuple(override for override in overrides if is_group(override))
+    groups = tuple(override for override in overrides if is_group(config, override))
     try:
         composed = compose_config(config, overrides)
-        check_recipe(composed, dict(HydraConfig.get().runtime.choices), conf_folder(), overrides)
+        check_recipe(config, composed, dict(HydraConfig.get().runtime.choices), overrides)
         check(config, composed, overrides, lambda: _default(config, groups))
     except UserError:
         raise
@@ -57,7 +51,7 @@ def _default(config: str, groups: tuple[str, ...]) -> DictConfig:
 def compose_config(config: str, overrides: list[str]) -> DictConfig:
     """The configuration as the task will see it, the run's folder left open."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+    with initialize_config_dir(str(root_of(config)), version_base="1.3"):
         composed = compose(config, overrides, return_hydra_config=True)
     composed.hydra.runtime.output_dir = "RUN"
     HydraConfig.instance().set_config(composed)
@@ -66,7 +60,6 @@ def compose_config(config: str, overrides: list[str]) -> DictConfig:
     return composed
 
 
-def is_group(override: str) -> bool:
+def is_group(command: str, override: str) -> bool:
     """Whether an override chooses among a group's files. One with + or ~ before it does not."""
-    key = override.partition("=")[0]
-    return bool(key) and (conf_folder() / key).is_dir()
+    return bool(group_choices(command, override.partition("=")[0].partition("@")[0]))

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.methods.interface import CAPABILITIES, require
 from adain.runtime.errors import UserError
+from adain.runtime.schema import MODELS, RENAMED
 
 _MOST_KEYS = 40  # in a message
 
@@ -29,7 +30,9 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
     ):
         group, _, given = match[1].rpartition("/")
         options = match[2].split()
-        if group == "method" and given in CAPABILITIES:
+        if group == "model" and "gatys" in options:  # of the inference commands: not training's recipes
+            options = list(MODELS)
+        elif group == "model" and given in CAPABILITIES:
             try:
                 require(given, "trained")
             except UserError as answer:
@@ -43,6 +46,14 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         key = match[1]
         if key in ("data.content", "data.style", "data.held_out"):
             return f"the data chosen has no key {key}: add data=folders"
+        group, dot, rest = key.partition(".")
+        if group in RENAMED:
+            return f"{key} is called {RENAMED[group]}{dot}{rest} now: type that"
+        if rest and group in CAPABILITIES:
+            return f"there is no key {key}: type model={group} model.{rest}=VALUE"
+        having = [name for name, keys in MODELS.items() if group == "model" and rest in keys]
+        if having and OmegaConf.select(default(), "model.name"):
+            return f"the model chosen has no key {key}: add model={having[0]}"
         if key == "resume":
             return "resume= goes on with a sweep (make sweep resume=latest); one run goes on with ckpt=last"
         config = default()
@@ -101,7 +112,7 @@ def is_used(config: DictConfig, key: str) -> bool:
 
 def _some(config: DictConfig) -> str:
     """A command's keys, where they are few."""
-    names = [str(name) for name in config if name != "system"]  # typed method=: see app.run
+    names = [str(name) for name in config]
     return f"; there are {', '.join(names)}" if len(names) <= _MOST_KEYS else ""
 
 
@@ -120,7 +131,7 @@ def near(word: str, words: list[str] | tuple[str, ...]) -> str:
 def shown(value: Any) -> str:
     """A value as a user would type it."""
     if OmegaConf.is_list(value):
-        return str(list(value)).replace(" ", "")
+        return f"[{','.join(map(shown, value))}]"
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

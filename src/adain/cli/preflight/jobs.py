@@ -13,9 +13,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from adain.cli.preflight.compose import compose_config, conf_folder, preflight
+from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.training import check_files
+from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 from adain.sweeps.space import Axis, grid, overrides_of, probes, split
@@ -60,7 +61,7 @@ def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
     """
     try:
         GlobalHydra.instance().clear()
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        with initialize_config_dir(str(root_of(config)), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
             fixed, _ = split({}, overrides, loader)
             composed = compose(config, fixed, return_hydra_config=True)

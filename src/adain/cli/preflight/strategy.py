@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -11,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
+from adain.runtime.launched import launched_outside
 
 _KINDS = {"DDPStrategy": "ddp", "FSDP": "fsdp", "DeepSpeed": "deepspeed"}
 SHARDING = ("fsdp", "deepspeed")
@@ -61,17 +61,6 @@ def device_count(config: DictConfig) -> int:
     return int(devices)
 
 
-def launched_outside() -> tuple[int, int] | None:
-    """Rank and number of processes, if torchrun, srun or ``adain.training.ranks`` started this process among others."""
-    environment = os.environ
-    if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
-        rank = environment.get("RANK", environment["LOCAL_RANK"])
-        return int(rank), int(environment["WORLD_SIZE"])
-    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:  # set by srun, not in a batch script
-        return int(environment["SLURM_PROCID"]), int(environment["SLURM_STEP_NUM_TASKS"])
-    return None
-
-
 def check_strategy(config: DictConfig, here: bool = False) -> None:
     """Checks strategy, devices and machines against each other and against this machine.
 
@@ -88,9 +77,9 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
     kind, nodes = strategy_kind(config), int(config.trainer.num_nodes)
     if nodes < 1:
         raise UserError(f"trainer.num_nodes={nodes} is too small: give at least 1")
-    if kind in SHARDING and config.optim.optimizer == "muon":
+    if kind in SHARDING and config.optimizer._target_.endswith("muon"):
         raise UserError(
-            f"optim=muon orthogonalises whole layers, but strategy={kind} hands it pieces of them: use optim=adam or "
+            f"optimizer=muon orthogonalises whole layers, but strategy={kind} hands it pieces of them: use optimizer=adam or "
             "strategy=ddp"
         )
     if kind == "deepspeed" and importlib.util.find_spec("deepspeed") is None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.preflight.explain import shown
 from adain.inference.plan import walk
+from adain.runtime.conf import conf_dir, group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 from adain.runtime.files import existing
@@ -33,12 +34,12 @@ def check_training(config: DictConfig) -> None:
     Raises:
         UserError: At the first that do not.
     """
-    _widths(OmegaConf.select(config, "method.widths"), str(OmegaConf.select(config, "method._target_")))
-    _betas(OmegaConf.select(config, "optim.betas"))
+    _widths(OmegaConf.select(config, "model.widths"), str(OmegaConf.select(config, "model._target_")))
+    _betas(OmegaConf.select(config, "optimizer.betas"))
     crop, resize = OmegaConf.select(config, "data.crop"), OmegaConf.select(config, "data.resize")
     if crop is not None and resize is not None and crop > resize:
         raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
-    for section in ("method", "style_swap"):
+    for section in ("model", "style_swap"):
         size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
         if size is not None and stride is not None and stride > size:
             raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
@@ -47,30 +48,32 @@ def check_training(config: DictConfig) -> None:
         _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
 
 
-def check_recipe(config: DictConfig, chosen: dict[str, str], conf: Path, overrides: list[str]) -> None:
-    """Refuses a recipe made for another method: it sets keys that the chosen one does not have.
+def check_recipe(command: str, config: DictConfig, chosen: dict[str, str], overrides: list[str]) -> None:
+    """Refuses a recipe made for another model: it sets keys that the chosen one does not have.
 
     Args:
+        command: Name of the primary configuration.
         config: What the overrides make.
         chosen: The file chosen of each group.
-        conf: The folder of the configuration.
         overrides: As typed: a key with a plus before it is meant.
 
     Raises:
         UserError: With the recipes of the chosen method.
     """
-    if not OmegaConf.is_config(config.get("method")) or "experiment" not in chosen:
+    if "model" in chosen and chosen["model"] not in (known := group_choices(command, "model")):
+        raise UserError(f"model={chosen['model']} is a recipe for make train: choose one of {', '.join(known)}")
+    if "experiment" not in chosen:
         return
-    name: str | None = chosen["method"]
+    name: str | None = chosen["model"]
     own = {o.lstrip("+").partition("=")[0] for o in overrides if o.startswith("+")}
     while name is not None:
-        file: Any = OmegaConf.load(conf / "method" / f"{name}.yaml")
-        own |= {f"method.{key}" for key in file}
+        file: Any = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml")
+        own |= {f"model.{key}" for key in file}
         name = next((base for base in file.get("defaults", []) if base != "_self_"), None)
-    if extra := sorted({f"method.{key}" for key in config.method} - own):
+    if extra := sorted({f"model.{key}" for key in config.model} - own):
         raise UserError(
-            f"experiment={chosen['experiment']} sets {extra[0]}, which method={chosen['method']} does not have: use "
-            f"experiment={chosen['method']}, or another recipe"
+            f"experiment={chosen['experiment']} sets {extra[0]}, which model={chosen['model']} does not have: use "
+            f"experiment={chosen['model']}, or another recipe"
         )
 
 
@@ -98,17 +101,17 @@ def check_files(config: DictConfig) -> None:
         file = OmegaConf.select(config, key)
         if file is not None and not Path(str(file)).expanduser().is_file():
             raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
-    for key in ("method.init", "encoder.weights", "compare_with"):
+    for key in ("model.init", "encoder.weights", "compare_with"):
         file = OmegaConf.select(config, key)
         if file is not None and (path := Path(str(file)).expanduser()).is_file():  # not a word, nor a folder
             _holds_weights(key, path)
-    if (style := OmegaConf.select(config, "method.style")) is not None:
+    if (style := OmegaConf.select(config, "model.style")) is not None:
         from adain.data.picture import PictureError, read_picture
 
         try:
             read_picture(Path(str(style)).expanduser())
         except PictureError as error:
-            raise UserError(f"method.style={style} cannot be used ({error}): give another picture") from None
+            raise UserError(f"model.style={style} cannot be used ({error}): give another picture") from None
     if (logs := OmegaConf.select(config, "logs")) is not None:
         _can_hold_outputs(Path(str(logs)))
 
@@ -144,7 +147,7 @@ def _widths(widths: Any, method: str) -> None:
     count = example.count(",") + 1
     if len(widths) != count or not all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths):
         raise UserError(
-            f"method.widths={shown(widths)} is not allowed: give {count} whole numbers above 0, such as {example}"
+            f"model.widths={shown(widths)} is not allowed: give {count} whole numbers above 0, such as {example}"
         )
 
 
@@ -153,7 +156,7 @@ def _betas(betas: Any) -> None:
         return
     if len(betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in betas):
         raise UserError(
-            f"optim.betas={shown(betas)} is not allowed: give two numbers from 0 to below 1, such as [0.9,0.999]"
+            f"optimizer.betas={shown(betas)} is not allowed: give two numbers from 0 to below 1, such as [0.9,0.999]"
         )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli.preflight.compose import compose_config, conf_folder, is_group
+from adain.cli.preflight.compose import compose_config, is_group
 from adain.cli.preflight.explain import shown
+from adain.runtime.conf import group_choices, group_file, root_of
 
 _COLUMN = 32  # where comments begin
 _KEY = re.compile(r"(?P<indent> *)(?P<name>[\w]+):[^#]*?(?:\s# ?(?P<comment>.*))?$")
@@ -27,8 +28,8 @@ def usage(config: str, overrides: list[str], head: str | None = None) -> str:
         overrides: As typed. Only choices among a group's files count.
         head: The first lines; by default the first line of the configuration's file.
     """
-    composed = compose_config(config, [word for word in overrides if is_group(word)])
-    text = (conf_folder() / f"{config}.yaml").read_text()
+    composed = compose_config(config, [word for word in overrides if is_group(config, word)])
+    text = (root_of(config) / f"{config}.yaml").read_text()
     chosen = {
         group: str(name)
         for group, name in reversed(HydraConfig.get().runtime.choices.items())
@@ -36,12 +37,13 @@ def usage(config: str, overrides: list[str], head: str | None = None) -> str:
     }
     comments: dict[str, str] = {}
     for group, name in chosen.items():
-        comments |= _of_file(conf_folder() / group.partition("@")[0], name)
+        folder, _, package = group.partition("@")
+        if (file := group_file(config, folder, name)) is not None:
+            comments |= _of_file(file, package)
     comments |= _comments(text)
     lines = [text.partition("\n")[0].removeprefix("# ") if head is None else head, ""]
     for group, name in chosen.items():
-        others = sorted(path.stem for path in (conf_folder() / group).glob("*.yaml") if path.stem != name)
-        if others:
+        if others := [choice for choice in group_choices(config, group) if choice != name]:
             lines.append(_line(f"{group}={name}", f"or {', '.join(others)}"))
     section = None if len(lines) > 2 else ""
     for key, value in _leaves(composed, ""):
@@ -51,8 +53,7 @@ def usage(config: str, overrides: list[str], head: str | None = None) -> str:
             lines.append("")
             if above in comments:
                 lines.append(f"{above}: {comments[above]}")
-        # typed method= where that is a word: see app.run
-        lines.append(_line(f"{'method' if key == 'system' else key}={_value(value)}", comments.get(key, "")))
+        lines.append(_line(f"{key}={_value(value)}", comments.get(key, "")))
     return "\n".join([*lines, "", "--cfg job prints the whole configuration; --hydra-help is Hydra's own"])
 
 
@@ -80,11 +81,11 @@ def _leaves(config: DictConfig, prefix: str) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _of_file(folder: Path, name: str) -> dict[str, str]:
+def _of_file(file: Path, package: str) -> dict[str, str]:
     """Comments of a group's file and of those that it stands on, by whole key."""
-    text = (folder / f"{name}.yaml").read_text()
-    package = re.match(r"# @package (\S+)", text)
-    where = package[1] if package else "_global_" if folder.name == "systems" else folder.name
+    text, folder = file.read_text(), file.parent
+    stated = re.match(r"# @package (\S+)", text)
+    where = package or (stated[1] if stated else folder.name)
     prefix = "" if where == "_global_" else f"{where}."
     found: dict[str, str] = {}
     for below in re.findall(r"^  - (?!_self_|override)([\w/]+)", text, re.M):

@@ -1,22 +1,35 @@
-"""What a user typed, held against what is allowed. Only the standard library and OmegaConf are needed for it."""
+"""What a user typed, held against the type of each key. Torch is not needed for it."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import TypeAdapter, ValidationError
 
-from adain.cli.preflight.allowed import Allowed, allowed
 from adain.cli.preflight.explain import is_used, near, shown
 from adain.cli.preflight.strategy import check_strategy
 from adain.cli.preflight.training import check_training
+from adain.cli.preflight.types import types_of
 from adain.runtime.errors import UserError
+from adain.runtime.schema import IsFile, OrPath
 
 _NOWHERE = object()
+_KINDS = {  # pydantic's words for what is no such value
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "a word",
+}
+_MANY = {"a whole number": "whole numbers", "a number": "numbers", "true or false": "true or false", "a word": "words"}
 
 
 def check(command: str, config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
@@ -26,14 +39,13 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
         command: Name of its primary configuration.
         config: What the overrides make.
         overrides: As typed.
-        default: Composes the same groups without changed values; its values say which types are meant.
+        default: Composes the same groups without changed values, for examples and for what there is.
 
     Raises:
         UserError: At the first value that is missing, of another type, or not allowed.
     """
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise UserError(f"{' and '.join(missing)} must be given: for example {missing[0]}=PATH")
-    rules = allowed(command)
     typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
     reference = default() if typed else config
     for key in _added(overrides):
@@ -42,13 +54,20 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
             or (key.partition(".")[0] in reference and is_used(config, key))  # of a callback that is added too
         ):
             hint = near(key, [str(name) for name in reference])
-            raise UserError(f"+{key}: nobody reads a key {key}{hint}; leave it out, or see conf/{command}.yaml")
+            listed = f"make help {command.replace('_', '-')}"
+            raise UserError(f"+{key}: nobody reads a key {key}{hint}; leave it out, or see {listed}")
+    types = types_of(command, config)
+    for key, kind in types.items():
+        value = OmegaConf.select(config, key, default=_NOWHERE)
+        if value is not _NOWHERE:
+            example = OmegaConf.select(reference, key, throw_on_missing=False)
+            check_value(key, value, kind, example, bounded=not OmegaConf.select(config, "extrapolate"))
     for key in typed:
-        if not any(key in rule.several_types for rule in rules):
-            _same_type(key, OmegaConf.select(config, key), OmegaConf.select(reference, key, throw_on_missing=False))
-    for rule in rules:
-        _words(config, rule)
-        _ranges(config, rule)
+        if key not in types:  # an argument of another package's: as its default is
+            meant = OmegaConf.select(reference, key, throw_on_missing=False)
+            if isinstance(meant, bool | int | float | str) or OmegaConf.is_list(meant):
+                kind = list[Any] if OmegaConf.is_list(meant) else type(meant)
+                check_value(key, OmegaConf.select(config, key), kind | None, meant)
     check_training(config)
     if "trainer" in config:
         check_strategy(config)
@@ -60,53 +79,91 @@ def _added(overrides: list[str]) -> list[str]:
     return [key for key in found if not key.startswith("hydra.")]
 
 
-def _words(config: DictConfig, rule: Allowed) -> None:
-    for key, words in rule.words.items():
-        value = OmegaConf.select(config, key)
-        if value is not None and not OmegaConf.is_config(value) and shown(value) not in words:
-            hint = near(str(value), words)
-            raise UserError(f"{key}={shown(value)} is not allowed{hint}; choose one of {', '.join(words)}")
-    for key, words in rule.words_or_path.items():
-        value = OmegaConf.select(config, key)
-        if value is not None and value not in words and not Path(str(value)).expanduser().exists():
-            hint = near(str(value), words)
-            raise UserError(f"{key}={value} is neither {', '.join(words)} nor an existing file{hint}")
-    for key in rule.files:
-        value = OmegaConf.select(config, key)
-        if value is not None and not Path(str(value)).expanduser().is_file():
-            raise UserError(f"{key}={value} is no file: give a picture")
+def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: bool = True) -> None:
+    """Holds a value against a type.
+
+    Args:
+        key: Of the value.
+        value: As OmegaConf gives it.
+        kind: A type, with the bounds and marks of ``schema``.
+        example: A right value, for the message.
+        bounded: Whether a strength of at most 1 is meant.
+
+    Raises:
+        UserError: If it does not fit.
+    """
+    plain: Any = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    marks = [mark for part in _parts(kind) for mark in getattr(part, "__metadata__", ())]
+    for mark in marks:
+        if isinstance(mark, OrPath) and plain is not None:
+            if plain not in mark.words and not Path(str(plain)).expanduser().exists():
+                hint = near(str(plain), mark.words)
+                raise UserError(f"{key}={plain} is neither {', '.join(mark.words)} nor an existing file{hint}")
+            return
+        if isinstance(mark, IsFile) and plain is not None and not Path(str(plain)).expanduser().is_file():
+            raise UserError(f"{key}={plain} is no file: give a picture")
+    if plain is None and any(part is str for part in _parts(kind)):
+        return  # a name that is not given: the command says what it needs
+    text = shown(value)
+    try:
+        _validate(plain, kind)
+    except ValidationError as error:
+        raise UserError(_sentence(key, text, error, kind, example)) from None
+    if plain == math.inf:
+        raise UserError(f"{key}={text} is too large: give a finite number")
+    if key == "alpha" and bounded and plain > 1:
+        raise UserError(f"alpha={text} is too large: give at most 1, or set extrapolate=true as well")
 
 
-def _ranges(config: DictConfig, rule: Allowed) -> None:
-    for limits, reached in ((rule.above, False), (rule.least, True)):
-        for key, least in limits.items():
-            value = OmegaConf.select(config, key)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise UserError(f"{key}={shown(value)} is of the wrong type: give a number")
-            if isinstance(value, int | float) and not (value > least or (value == least and reached)):
-                raise UserError(f"{key}={value} is too small: give {'at least' if reached else 'more than'} {least}")
-            if value == math.inf:
-                raise UserError(f"{key}={value} is too large: give a finite number")
-    for key, most in rule.most.items():
-        value = OmegaConf.select(config, key)
-        beyond = OmegaConf.select(config, "extrapolate") if key == "alpha" else None
-        if isinstance(value, int | float) and value > most and not beyond:
-            advice = ", or set extrapolate=true as well" if beyond is False else ""
-            raise UserError(f"{key}={value} is too large: give at most {most}{advice}")
+def _validate(value: Any, kind: Any) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    try:
+        adapter.validate_json(json.dumps(value), strict=True)  # JSON's lists may be tuples, and no text is a number
+    except ValidationError:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise
+        try:
+            adapter.validate_json(json.dumps(str(value)), strict=True)  # a name that looks like a number
+        except ValidationError:
+            adapter.validate_json(json.dumps(value), strict=True)  # raises with the better words
 
 
-def _same_type(key: str, value: Any, meant: Any) -> None:
-    if isinstance(meant, bool):
-        fits, kind = isinstance(value, bool), "true or false"
-    elif isinstance(meant, int):
-        fits, kind = isinstance(value, int) and not isinstance(value, bool), "a whole number"
-    elif isinstance(meant, float):
-        fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-    elif OmegaConf.is_list(meant):
-        fits, kind = OmegaConf.is_list(value), "a list"
-    elif isinstance(meant, str):
-        fits, kind = isinstance(value, str | int | float) or value is None, "a word"
-    else:
-        return
-    if not fits:
-        raise UserError(f"{key}={shown(value)} is of the wrong type: give {kind}, such as {key}={shown(meant)}")
+def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: Any) -> str:
+    errors = error.errors(include_url=False)
+    inside = [e for e in errors if e["loc"] and isinstance(e["loc"][-1], int)]
+    for found in errors:
+        limits = found.get("ctx") or {}
+        if found in inside or found["type"] in ("too_short", "too_long", "missing"):
+            continue
+        if found["type"] in ("greater_than_equal", "greater_than"):
+            word, least = ("at least", limits["ge"]) if "ge" in limits else ("more than", limits["gt"])
+            return f"{key}={text} is too small: give {word} {int(least)}"
+        if found["type"] in ("less_than_equal", "less_than"):
+            return f"{key}={text} is too large: give at most {int(limits.get('le') or limits['lt'])}"
+    words = [str(word) for part in _parts(kind) for word in get_args(part) if isinstance(word, str)]
+    if words and not inside:
+        return f"{key}={text} is not allowed{near(text, words)}; choose one of {', '.join(words)}"
+    such = "" if example is None else f", such as {shown(example)}"
+    if inside:
+        wrong = _KINDS.get(inside[0]["type"])
+        advice = f"give a list of {_MANY[wrong]}" if wrong in _MANY else _lowered(inside[0]["msg"])
+        return f"{key}={text} is not allowed: {advice}{such}"
+    kinds = list(dict.fromkeys(_KINDS[found["type"]] for found in errors if found["type"] in _KINDS))
+    if kinds:
+        such = "" if example is None else f", such as {key}={shown(example)}"
+        return f"{key}={text} is of the wrong type: give {' or '.join(kinds)}{such}"
+    return f"{key}={text} is not allowed: {_lowered(errors[0]['msg'])}{such}"
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    """The type, and those it is a union or an annotation of."""
+    yield kind
+    if getattr(kind, "__origin__", None) is None or hasattr(kind, "__metadata__") or "Union" in str(type(kind)):
+        inner = [kind.__origin__] if hasattr(kind, "__metadata__") else get_args(kind)
+        for part in inner:
+            if not isinstance(part, str | int | bool):
+                yield from _parts(part)

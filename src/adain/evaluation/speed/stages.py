@@ -188,7 +188,7 @@ class OurStylize:
 
 
 def _method(setting: Setting, device: torch.device) -> AdaINMethod:
-    method = AdaINMethod(init="random", schedule="constant")
+    method = AdaINMethod(init="random")
     method.decoder.load_state_dict(load_decoder("reference").decoder.state_dict())
     method.decoder.fused = setting.fused
     last = setting.memory_format == "channels_last"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +17,7 @@ from adain.evaluation.speed.contestants import Row
 from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
 from adain.evaluation.speed.stages import OurStep, Setting, own_layout, pictures
 from adain.methods.adain import AdaINMethod
+from adain.methods.optimizers import adam
 from adain.nn.weights import find, read_state
 from adain.runtime.memory import keep_freed_memory
 from adain.runtime.precision import memory_format
@@ -98,7 +100,9 @@ def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
     content, style = pictures(setting, device)
     names = [""] * setting.batch
     batch = Batch(content=content, style=style, content_name=names, style_name=names, skipped=[])
-    method = AdaINMethod(init="random", schedule="constant").to(memory_format=memory_format(device, setting.precision))
+    method = AdaINMethod(optimizer=partial(adam, schedule="constant")).to(
+        memory_format=memory_format(device, setting.precision)
+    )
 
     class Clock(pl.Callback):
         def __init__(self) -> None:

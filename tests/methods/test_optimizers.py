@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,29 +12,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from adain.methods.base import TrainedMethod
+from adain.methods.optimizers import adam
 
 
 class OneWeight(TrainedMethod):
     """The least that can be trained. It notes the rate that each step is made with."""
 
     def __init__(self, **given: Any) -> None:
-        super().__init__()
-        self.save_hyperparameters(
-            {
-                "optimizer": "adam",
-                "lr": 0.5,
-                "scale_lr": "none",
-                "lr_batch": None,
-                "bias_lr": 1.0,
-                "momentum": 0.9,
-                "betas": (0.9, 0.999),
-                "schedule": "constant",
-                "lr_decay": 0.0,
-                "warmup_steps": 0,
-                **given,
-            },
-            logger=False,
-        )
+        super().__init__(partial(adam, **{"lr": 0.5, "schedule": "constant", **given}))
         self.weights = {"content": 1.0, "style": 1.0}
         self.layer = nn.Linear(1, 1)
         self.rates: list[float] = []

@@ -25,30 +25,6 @@ class PruneTrial(pl.Callback):
     def __init__(self, trial: Any, metric: str) -> None:
         self.trial, self.metric, self.pruned = trial, metric, False
 
-    @classmethod
-    def of(cls, hydra: Any, monitor: Any) -> PruneTrial:
-        """The callback of the trial that a sweep's job is.
-
-        Args:
-            hydra: Hydra's own configuration of the job.
-            monitor: ``metric`` and ``mode``.
-        """
-        from pathlib import Path
-
-        from hydra.utils import instantiate
-
-        from adain.sweeps.study import load_trial
-
-        sweeper = hydra.sweeper
-        trial = load_trial(
-            sweeper.storage,
-            sweeper.study_name,
-            Path(hydra.sweep.dir),
-            int(hydra.sweep.subdir),
-            instantiate(sweeper.pruner),
-        )
-        return cls(trial, str(monitor.metric))
-
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Reports, and asks the study whether to go on."""
         if (

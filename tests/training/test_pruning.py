@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 optuna = pytest.importorskip("optuna", reason="optuna comes with the extra `sweep`")
 
-from adain.sweeps.pruning import PruneTrial
+from adain.sweeps.study import prune_trial
+from adain.training.pruning import PruneTrial
 from adain.training.run_summary import RunSummary
 
 
@@ -76,7 +77,7 @@ def test_the_trial_is_the_jobs_own_and_hears_what_is_monitored(tmp_path: Path) -
             "sweeper": {"storage": None, "study_name": "s", "pruner": {"_target_": "optuna.pruners.NopPruner"}},
         }
     )
-    callback = PruneTrial.of(hydra, OmegaConf.create({"metric": "val/style", "mode": "min"}))
+    callback = prune_trial(hydra, "val/style")
     trainer: Any = SimpleNamespace(
         state=SimpleNamespace(fn=TrainerFn.FITTING), global_step=2, max_steps=6, is_global_zero=True,
         callback_metrics={"val/loss": torch.tensor(9.0), "val/style": torch.tensor(0.5)},

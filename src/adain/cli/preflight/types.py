@@ -1,0 +1,83 @@
+"""The type of every key of a configuration, read from signatures without importing what they stand in."""
+
+from __future__ import annotations
+
+import ast
+import typing
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+import adain
+from adain.runtime import schema
+
+_NAMES = {**vars(typing), **vars(schema)}
+
+
+def types_of(command: str, config: DictConfig) -> dict[str, Any]:
+    """Return the type of each dotted key that has one.
+
+    Args:
+        command: Name of the primary configuration.
+        config: Composed: its ``_target_`` keys say whose arguments stand below them.
+    """
+    found = dict(schema.KEYS[command])
+    for prefix, target in _targets(config, ""):
+        found |= {f"{prefix}.{name}": kind for name, kind in signature(target).items()}
+    for section in ("model", *schema.MODELS):  # make compare has two of them
+        name = OmegaConf.select(config, f"{section}.name")
+        if name in schema.MODELS:
+            found |= {f"{section}.{key}": kind for key, kind in schema.MODELS[name].items()}
+    return found
+
+
+def _targets(config: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
+    for name in config:
+        child = config._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
+            key = f"{prefix}{name!s}"
+            if "_target_" in child:
+                target = child["_target_"]
+                yield key, target if isinstance(target, str) else ""
+            yield from _targets(child, f"{key}.")
+
+
+@cache
+def signature(target: str) -> dict[str, Any]:
+    """Return the types of a target's arguments, those that a word of ``schema`` or ``typing`` describes.
+
+    Args:
+        target: A dotted function or class, ours or one of ``schema.TARGETS``.
+    """
+    if not target.startswith("adain."):
+        return schema.TARGETS.get(target, {})
+    module, _, name = target.removeprefix("adain.").rpartition(".")
+    file = Path(adain.__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
+    for node in ast.parse(file.read_text()).body if file.is_file() else ():
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return _arguments(node)
+    return {}
+
+
+def _arguments(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
+    if isinstance(node, ast.ClassDef):
+        methods = (child for child in node.body if isinstance(child, ast.FunctionDef) and child.name == "__init__")
+        return next(map(_arguments, methods), {})
+    found = {}
+    for argument in (*node.args.args, *node.args.kwonlyargs):
+        if argument.annotation is not None and (kind := _evaluated(argument.annotation)) is not None:
+            found[argument.arg] = kind
+    rest = node.args.kwarg and node.args.kwarg.annotation
+    if isinstance(rest, ast.Subscript):  # **pairs: Unpack[Pairs]
+        found |= typing.get_type_hints(_evaluated(rest.slice), include_extras=True)
+    return found
+
+
+def _evaluated(annotation: ast.expr) -> Any:
+    try:
+        return eval(ast.unparse(annotation), dict(_NAMES))  # of this package's own source
+    except (NameError, TypeError):  # a type that is not typed on a command line: a tensor, another object
+        return None
