@@ -42,7 +42,7 @@ def closed() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The real, verified VGG-19."""
-    return Encoder.load("vgg19_normalised")
+    return Encoder.load("vgg19_normalized")
 
 
 @pytest.fixture

@@ -55,11 +55,11 @@ def test_stages_stand_beside_their_floors(
     assert "share" in capsys.readouterr().out
 
 
-def test_stylising_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stylizing_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = _bench(
         tmp_path, monkeypatch, "bench=stylize", "stylize_sizes=[48]", "memory=true", "compile=[false]"
     )["rows"]  # fmt: skip
-    assert [row["stage"] for row in rows] == ["stylise", "stylise, style cached"]
+    assert [row["stage"] for row in rows] == ["stylize", "stylize, style cached"]
     if sys.platform == "linux":
         assert all(row["peak_mib"] > 10 for row in rows)  # the weights alone are 27 MiB
 
@@ -68,7 +68,7 @@ def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     rows = _bench(
         tmp_path, monkeypatch, "bench=stylize", "model=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
     )["rows"]  # fmt: skip
-    assert [row["stage"] for row in rows] == ["encode style", "stylise, style cached"]
+    assert [row["stage"] for row in rows] == ["encode style", "stylize, style cached"]
     assert rows[0]["contestant"] == "gatys (300 iterations, 3 done)"
     assert rows[1]["median_s"] > 20 * rows[0]["median_s"]  # 300 passes there and back against one there
     assert all(row["floor_s"] is None for row in rows)
@@ -99,7 +99,7 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
     monkeypatch.setattr(Stylizer, "encode_style", counted)
     rows = _bench(tmp_path, monkeypatch, "bench=video", "stylize_sizes=[48]")["rows"]
     once, each, *stages = rows
-    assert [row["stage"] for row in stages] == ["decode", "stylise, style cached", "encode"]
+    assert [row["stage"] for row in stages] == ["decode", "stylize, style cached", "encode"]
     assert (once["stage"], each["stage"]) == ("whole, style encoded once", "whole, style for every frame")
     assert once["of_whole"] == 1
     assert all(row["per_second"] * row["median_s"] == pytest.approx(1) for row in rows)

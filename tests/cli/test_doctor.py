@@ -15,7 +15,7 @@ from rich.console import Console
 from adain.cli import doctor, machine
 from adain.cli.doctor import main
 from adain.cli.preflight.compose import preflight
-from adain.data.register import Register
+from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
 from adain.nn.decoder import Decoder
 from adain.runtime.errors import UserError
@@ -25,7 +25,7 @@ from tests.helpers.pictures import draw
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Overrides of a small training on ten contents, two of them bad and one a copy, and ten styles, one grey."""
+    """Overrides of a small training on ten contents, two of them bad and one a copy, and ten styles, one gray."""
     for start, side in enumerate(("content", "style")):
         for number in range(10):
             draw(tmp_path / side / f"{number}.png", 10 * start + number, (80, 80))
@@ -59,22 +59,22 @@ def test_a_report(folders: list[str], capsys: pytest.CaptureFixture[str]) -> Non
     assert found["content"]["figures"] == {**found["content"]["figures"], "pictures": 10, "usable": 8}
     assert found["content: unreadable"]["figures"] == {"unreadable": 2}
     assert found["content: copies"]["figures"] == {"copies": 1}
-    assert found["style: grey"]["figures"] == {"grey": 1}
+    assert found["style: gray"]["figures"] == {"gray": 1}
     levels = {check: finding["level"] for check, finding in found.items()}
-    assert levels["content: unreadable"] == levels["style: grey"] == levels["W&B"] == "warning"
+    assert levels["content: unreadable"] == levels["style: gray"] == levels["W&B"] == "warning"
     assert levels["style: unreadable"] == levels["encoder weights"] == levels["disk"] == levels["devices"] == "ok"
     assert found["loader and model"]["figures"]["step_seconds"] > 0
     assert 0 <= found["loader and model"]["figures"]["share_waiting"] <= 1
     assert "0 problems" in text
     assert not Path("logs/latest").exists(), "no run was made"
-    known = Register(Path("logs/doctor/manifest.sqlite"))
+    known = ScanCache(Path("logs/doctor/manifest.sqlite"))
     assert len(known.known([str(p.absolute()) for p in Path("content").iterdir()], _under())) == 10
     known.close()
     assert len(FolderSource("content", manifest="logs/doctor/manifest.sqlite").bad) == 2
 
 
 def _under() -> str:
-    from adain.data.register import conditions
+    from adain.data.scan_cache import conditions
 
     return conditions(89478485, 16)
 

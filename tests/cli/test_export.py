@@ -105,20 +105,20 @@ def test_the_example_runs_without_torch(exported: Path, stylizer: Stylizer, tmp_
 
 def test_the_weights_come_back(exported: Path) -> None:
     before, after = load_decoder("reference"), load_decoder(exported / "decoder.safetensors")
-    assert after.encoder == "vgg19_normalised"
+    assert after.encoder == "vgg19_normalized"
     for name, tensor in before.decoder.state_dict().items():
         assert torch.equal(after.decoder.state_dict()[name], tensor)
     with safe_open(exported / "decoder.safetensors", framework="np") as file:
         noted = file.metadata()
-    assert noted["encoder"] == "vgg19_normalised"
+    assert noted["encoder"] == "vgg19_normalized"
     assert noted["widths"] == "[64, 128, 256]"
     assert noted["source"] == "reference"
-    assert noted["licence"].startswith("MIT")
+    assert noted["license"].startswith("MIT")
 
 
 def test_the_card_says_what_it_is(exported: Path) -> None:
     text = (exported / "MODEL_CARD.md").read_text()
-    for part in ("decoder: `reference`", "vgg19_normalised", "licence: MIT", "transfer | 2 x 17 x 31", "run_onnx.py"):
+    for part in ("decoder: `reference`", "vgg19_normalized", "license: MIT", "transfer | 2 x 17 x 31", "run_onnx.py"):
         assert part in text
 
 

@@ -53,7 +53,7 @@ def test_the_checkpoint_is_plain_and_without_the_encoder(smoke: Run) -> None:
     checkpoint = smoke.checkpoint()  # weights_only=True
     assert all(key.startswith("decoder.") for key in checkpoint["state_dict"])
     assert checkpoint["method"] == "adain"
-    assert checkpoint["hyper_parameters"]["encoder"] == "vgg19_normalised"
+    assert checkpoint["hyper_parameters"]["encoder"] == "vgg19_normalized"
     assert checkpoint["StyleTransferDataModule"]["pairs"] == 12
 
 

@@ -71,7 +71,7 @@ def test_a_run_arrives_whole(sent: Sent) -> None:
     assert online.given("displayName") == f"smoke/{run.folder.name}"  # where it lies below logs/runs
     assert (online.given("groupName"), online.given("tags")) == ("mine", ["a", "b"])
     assert online.config["optimizer"]["lr"] == 5e-5
-    assert online.config["encoder"]["name"] == "vgg19_normalised"
+    assert online.config["encoder"]["name"] == "vgg19_normalized"
     assert online.config["model"]["style_weight"] == 10
     assert "lr" not in online.config  # nothing stands there twice
     assert steps(online, "val/loss") == [0, 0, 1]  # the start, then after steps that Lightning numbers from 0

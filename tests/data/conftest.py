@@ -11,18 +11,18 @@ from PIL import Image
 
 from tests.helpers.pictures import encode, solid
 
-Colour = tuple[int, int, int] | str
+Color = tuple[int, int, int] | str
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """Makes a folder of readable and broken pictures: ``folder("name", good=5, bad=2)``."""
 
-    def make(name: str = "pictures", good: int = 0, bad: int = 0, colour: Colour | None = None) -> Path:
+    def make(name: str = "pictures", good: int = 0, bad: int = 0, color: Color | None = None) -> Path:
         path = tmp_path / name
         path.mkdir(exist_ok=True)
         for index in range(good):
-            data = solid(index) if colour is None else encode(Image.new("RGB", (20, 20), colour))
+            data = solid(index) if color is None else encode(Image.new("RGB", (20, 20), color))
             (path / f"good_{index:02d}.png").write_bytes(data)
         for index in range(bad):
             (path / f"bad_{index:02d}.png").write_bytes(b"no picture")

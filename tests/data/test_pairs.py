@@ -259,7 +259,7 @@ def test_floats_are_not_scaled_twice() -> None:
 
 
 def test_red_files_become_red_batches(folder: Callable[..., Path]) -> None:
-    red, blue = (FolderSource(str(folder(colour, good=4, colour=colour))) for colour in ("red", "blue"))
+    red, blue = (FolderSource(str(folder(color, good=4, color=color))) for color in ("red", "blue"))
     data = attached(content=red, style=blue)
     for loader in (data.train_dataloader(), data.val_dataloader()):
         batch = data.on_after_batch_transfer(next(iter(loader)), 0)
@@ -412,7 +412,7 @@ def test_validation_without_fit() -> None:
     assert len(list(module().val_dataloader())) == 2
 
 
-def test_held_out_pictures_are_cut_at_the_centre(tmp_path: Path) -> None:
+def test_held_out_pictures_are_cut_at_the_center(tmp_path: Path) -> None:
     gradient(60, 20).save(tmp_path / "wide.png")
     source = FolderSource(str(tmp_path))
     square = HeldOutPairs(source, source, 1, 20)[0]["content"]

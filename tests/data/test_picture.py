@@ -25,8 +25,8 @@ def read(data: bytes, **options: int) -> Image.Image:
     return read_picture(io.BytesIO(data), **options)
 
 
-def near(picture: Image.Image, colour: tuple[int, int, int], at: tuple[int, int] = (0, 0), by: int = 12) -> bool:
-    return all(abs(a - b) <= by for a, b in zip(picture.getpixel(at), colour, strict=True))
+def near(picture: Image.Image, color: tuple[int, int, int], at: tuple[int, int] = (0, 0), by: int = 12) -> bool:
+    return all(abs(a - b) <= by for a, b in zip(picture.getpixel(at), color, strict=True))
 
 
 GRADIENT = gradient(203, 150)
@@ -128,9 +128,9 @@ def test_red_comes_out_red() -> None:
     assert to_tensor(picture)[:, 0, 0].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255)])
-def test_jpeg_colours(colour: tuple[int, int, int]) -> None:
-    assert near(read(encode(Image.new("RGB", (64, 48), colour), "JPEG"), short_side=12), colour)
+@pytest.mark.parametrize("color", [(255, 0, 0), (0, 255, 0), (0, 0, 255)])
+def test_jpeg_colors(color: tuple[int, int, int]) -> None:
+    assert near(read(encode(Image.new("RGB", (64, 48), color), "JPEG"), short_side=12), color)
 
 
 def test_single_pixel() -> None:
@@ -139,12 +139,12 @@ def test_single_pixel() -> None:
     assert read(data, short_side=16).size == (16, 16)
 
 
-@pytest.mark.parametrize(("mode", "grey"), [("L", 77), ("1", 255)])
-def test_grey(mode: str, grey: int) -> None:
-    assert read(encode(Image.new(mode, (8, 6), grey))).getpixel((0, 0)) == (grey, grey, grey)
+@pytest.mark.parametrize(("mode", "gray"), [("L", 77), ("1", 255)])
+def test_gray(mode: str, gray: int) -> None:
+    assert read(encode(Image.new(mode, (8, 6), gray))).getpixel((0, 0)) == (gray, gray, gray)
 
 
-def test_grey_jpeg() -> None:
+def test_gray_jpeg() -> None:
     picture = read(encode(Image.new("L", (64, 48), 77), "JPEG"), short_side=12)
     assert picture.mode == "RGB"
     assert near(picture, (77, 77, 77), by=2)
@@ -189,7 +189,7 @@ def test_transparency_is_laid_on_white(mode: str, pixel: tuple[int, ...], expect
 
 
 @pytest.mark.parametrize(("mode", "key", "other"), [("RGB", (255, 0, 0), (0, 0, 9)), ("L", 7, 9)])
-def test_colour_key_is_laid_on_white(mode: str, key: object, other: object) -> None:
+def test_color_key_is_laid_on_white(mode: str, key: object, other: object) -> None:
     picture = Image.new(mode, (8, 6), key)
     picture.putpixel((1, 0), other)
     result = read(encode(picture, transparency=key))
@@ -222,7 +222,7 @@ def test_sixteen_bits_with_short_side() -> None:
 
 
 def test_first_frame_of_an_animation() -> None:
-    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")]
     assert read(encode(frames[0], "GIF", save_all=True, append_images=frames[1:])).getpixel((0, 0)) == (255, 0, 0)
 
 
@@ -244,7 +244,7 @@ def test_broken_exif_is_ignored() -> None:
     assert read(encode(Image.new("RGB", (16, 12)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")).size == (16, 12)
 
 
-def test_colour_profile_is_applied() -> None:
+def test_color_profile_is_applied() -> None:
     picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=green_first()))
     assert near(picture, (0, 255, 0))
 
@@ -259,11 +259,11 @@ def test_inks_are_what_their_profile_says(kind: str) -> None:
     options = {"quality": 100} if kind == "JPEG" else {}
     picture = read(encode(printed, kind, icc_profile=printer(), **options))
     for place, lightness in enumerate(inks.values()):
-        grey = round(255 * (1.055 * ((lightness + 16) / 116) ** (3 / 2.4) - 0.055))
-        assert near(picture, (grey, grey, grey), (16 * place + 8, 8), by=3)
+        gray = round(255 * (1.055 * ((lightness + 16) / 116) ** (3 / 2.4) - 0.055))
+        assert near(picture, (gray, gray, gray), (16 * place + 8, 8), by=3)
 
 
-def test_broken_colour_profile_is_ignored() -> None:
+def test_broken_color_profile_is_ignored() -> None:
     picture = read(encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=b"no profile"))
     assert picture.getpixel((0, 0)) == (255, 0, 0)
 

@@ -13,8 +13,8 @@ from PIL import Image
 from adain.data import scan as scanning
 from adain.data import sources
 from adain.data.picture import MAX_PIXELS, PictureError, read_picture
-from adain.data.register import Register, Seen, bad_pictures, conditions
-from adain.data.scan import exact_duplicates, examine, is_grey, look, near_duplicates, scan
+from adain.data.scan import exact_duplicates, examine, is_gray, look, near_duplicates, scan
+from adain.data.scan_cache import ScanCache, Seen, bad_pictures, conditions
 from adain.data.sources import FolderSource, Place
 from adain.runtime.errors import UserError
 from tests.helpers.pictures import smooth
@@ -39,8 +39,8 @@ def mixed(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def manifest(tmp_path: Path) -> Iterator[Register]:
-    made = Register(tmp_path / "doctor" / "manifest.sqlite")
+def manifest(tmp_path: Path) -> Iterator[ScanCache]:
+    made = ScanCache(tmp_path / "doctor" / "manifest.sqlite")
     yield made
     made.close()
 
@@ -66,7 +66,7 @@ def names(root: Path) -> list[str]:
 # --- what is found --------------------------------------------------------------------------------------------------
 
 
-def test_real_processes_find_what_training_would(mixed: Path, manifest: Register) -> None:
+def test_real_processes_find_what_training_would(mixed: Path, manifest: ScanCache) -> None:
     done: list[int] = []
     found, unread = scan(names(mixed), manifest, MAX_PIXELS, 16, 2, done.append)
     assert sum(done) == len(found) == 16
@@ -99,7 +99,7 @@ def test_a_truncated_jpeg_is_found_at_any_size(short_side: int | None, progressi
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_picture_that_kills_its_process_is_named_and_the_others_are_scanned(
-    mixed: Path, manifest: Register, monkeypatch: pytest.MonkeyPatch
+    mixed: Path, manifest: ScanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanning, "_examine_all", _killed_by_good_05)
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 2)
@@ -113,7 +113,7 @@ def _killed_by_good_05(paths: list[str], max_pixels: int, min_side: int) -> list
     return [(path, examine(path, max_pixels, min_side)) for path in paths]
 
 
-def test_what_cannot_be_read_now_is_said_but_not_kept(mixed: Path, manifest: Register, here: list[str]) -> None:
+def test_what_cannot_be_read_now_is_said_but_not_kept(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     (mixed / "gone.jpg").symlink_to(mixed / "nowhere.jpg")
     found, unread = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     assert unread == {str(mixed / "gone.jpg"): "No such file or directory"}
@@ -122,17 +122,17 @@ def test_what_cannot_be_read_now_is_said_but_not_kept(mixed: Path, manifest: Reg
 
 
 @pytest.mark.parametrize(
-    ("picture", "grey"),
+    ("picture", "gray"),
     [
         (smooth(1, (96, 96)), False),
         (smooth(1, (96, 96)).convert("L").convert("RGB"), True),
         (Image.new("RGB", (64, 64), (90, 93, 90)), True),
         (Image.new("RGB", (64, 64), (112, 66, 20)), False),
     ],
-    ids=["colour", "grey", "nearly grey", "sepia"],
+    ids=["color", "gray", "nearly gray", "sepia"],
 )
-def test_grey(picture: Image.Image, grey: bool) -> None:
-    assert is_grey(picture) is grey
+def test_gray(picture: Image.Image, gray: bool) -> None:
+    assert is_gray(picture) is gray
 
 
 def seen(name: str, picture: Image.Image, digest: bytes | None = None) -> Seen:
@@ -154,13 +154,13 @@ def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
     assert [sorted(group) for group in near_duplicates(findings)] == [["same_0", "same_1", "same_2", "same_3"]]
 
 
-def test_flat_pictures_of_other_colours_are_no_duplicates() -> None:
-    colours = ["red", "blue", "white", "black", "green"]
-    assert near_duplicates([seen(c, Image.new("RGB", (40, 40), c)) for c in colours]) == []
+def test_flat_pictures_of_other_colors_are_no_duplicates() -> None:
+    colors = ["red", "blue", "white", "black", "green"]
+    assert near_duplicates([seen(c, Image.new("RGB", (40, 40), c)) for c in colors]) == []
     assert near_duplicates([seen(n, Image.new("RGB", (40, 40), "red")) for n in "ab"]) == [["a", "b"]]
 
 
-def test_copies_are_exact_and_counted_once(mixed: Path, manifest: Register, here: list[str]) -> None:
+def test_copies_are_exact_and_counted_once(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     (mixed / "copy.jpg").write_bytes((mixed / "good_03.jpg").read_bytes())
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     good = [s for s in found.values() if s.reason is None]
@@ -177,7 +177,7 @@ def test_files_of_one_size_are_no_copies() -> None:
     assert exact_duplicates(found) == [["a", "c"]]
 
 
-def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: Register, here: list[str]) -> None:
+def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     first, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()
     assert scan(names(mixed), manifest, MAX_PIXELS, 16, 1)[0] == first
@@ -190,7 +190,7 @@ def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: Registe
     assert found[str(mixed / "cut.jpg")].reason is None
 
 
-def test_other_limits_are_another_question(mixed: Path, manifest: Register, here: list[str]) -> None:
+def test_other_limits_are_another_question(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 4, 1)
@@ -199,7 +199,7 @@ def test_other_limits_are_another_question(mixed: Path, manifest: Register, here
 
 
 def test_a_scan_that_breaks_off_keeps_what_it_found(
-    mixed: Path, manifest: Register, here: list[str], monkeypatch: pytest.MonkeyPatch
+    mixed: Path, manifest: ScanCache, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(done: int) -> None:
         if len(here) == 7:
@@ -218,7 +218,7 @@ def test_what_is_committed_survives_a_kill(
     """Findings are on disk within a second: another connection sees them while the scan goes on."""
     monkeypatch.setattr(scanning, "_COMMIT_SECONDS", 0.0)
     path, counts = tmp_path / "m.sqlite", []
-    manifest = Register(path)
+    manifest = ScanCache(path)
 
     def count(done: int) -> None:
         with sqlite3.connect(path) as other:
@@ -232,7 +232,7 @@ def test_what_is_committed_survives_a_kill(
 def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.sqlite").write_text("no database, but quite long enough to be looked at as one" * 20)
     with pytest.raises(UserError, match=r"m\.sqlite cannot be opened"):
-        Register(tmp_path / "m.sqlite")
+        ScanCache(tmp_path / "m.sqlite")
     assert bad_pictures(tmp_path / "m.sqlite", ["a"], UNDER) == {}
 
 
@@ -245,7 +245,7 @@ def stream(source: FolderSource, count: int = 40) -> list[tuple[str, bytes, tupl
 
 
 def test_training_is_the_same_with_and_without_and_decodes_nothing_bad(
-    mixed: Path, manifest: Register, here: list[str], monkeypatch: pytest.MonkeyPatch
+    mixed: Path, manifest: ScanCache, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     plain, knowing = FolderSource(str(mixed)), FolderSource(str(mixed), manifest=str(manifest.path))
@@ -264,7 +264,7 @@ def test_training_is_the_same_with_and_without_and_decodes_nothing_bad(
     assert not {"cut.jpg", "empty.png", "text.png", "tiny.png"} & set(decoded)
 
 
-def test_a_mended_picture_is_read_again(mixed: Path, manifest: Register, here: list[str]) -> None:
+def test_a_mended_picture_is_read_again(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     source = FolderSource(str(mixed), manifest=str(manifest.path))
     with pytest.raises(PictureError, match="truncated"):
@@ -273,7 +273,7 @@ def test_a_mended_picture_is_read_again(mixed: Path, manifest: Register, here: l
     assert source.read(str(mixed / "cut.jpg"), 32).size == (48, 48)
 
 
-def test_findings_under_other_limits_are_left_alone(mixed: Path, manifest: Register, here: list[str]) -> None:
+def test_findings_under_other_limits_are_left_alone(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     assert FolderSource(str(mixed), min_side=4, manifest=str(manifest.path)).bad == {}
     assert len(FolderSource(str(mixed), manifest=str(manifest.path)).bad) == 4

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from adain.data.picture import MAX_PIXELS
-from adain.data.register import Register
 from adain.data.scan import exact_duplicates, near_duplicates, scan
+from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
 
 
@@ -33,7 +33,7 @@ def main() -> None:
         print(f"{count} JPEG files of {side * 4 // 3} x {side}, {size / 1e6:.0f} MB")
         for name in ("cold", "warm"):
             start = time.perf_counter()
-            manifest = Register(Path(folder) / "manifest.sqlite")
+            manifest = ScanCache(Path(folder) / "manifest.sqlite")
             found, _ = scan(FolderSource(str(root)).names, manifest, MAX_PIXELS, 16, 2)
             groups = len(exact_duplicates(found.values())) + len(near_duplicates(found.values()))
             manifest.close()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from adain.demo.studio import COLOURS, Studio, painted
+from adain.demo.studio import COLORS, Studio, painted
 from adain.runtime.errors import UserError
 from tests.helpers.pictures import HOSTILE, draw
 
@@ -87,7 +87,7 @@ def test_painted_regions(tmp_path: Path, studio: Studio) -> None:
     content = draw(tmp_path / "c.png", 1)
     a, b = draw(tmp_path / "a.png", 2), draw(tmp_path / "b.png", 3)
     sheet = Image.new("RGBA", (48, 36))
-    ImageDraw.Draw(sheet).rectangle((0, 0, 15, 35), fill=COLOURS[1])
+    ImageDraw.Draw(sheet).rectangle((0, 0, 15, 35), fill=COLORS[1])
     _, made = studio.stylize(content, (a, b, None, None), (1, 1, 1, 1), paint=data_url(sheet))
     before, after = np.asarray(Image.open(content), int), np.asarray(made, int)
     assert np.array_equal(before[:, 40:], after[:, 40:])  # unpainted: the photograph's own pixels
@@ -102,7 +102,7 @@ def test_painted_regions(tmp_path: Path, studio: Studio) -> None:
 def test_what_is_not_painted_takes_the_mix_of_the_shares(tmp_path: Path, studio: Studio) -> None:
     content, a, b = (draw(tmp_path / f"{name}.png", seed) for seed, name in enumerate("cab", 1))
     sheet = Image.new("RGBA", (96, 72))
-    ImageDraw.Draw(sheet).rectangle((0, 0, 31, 71), fill=COLOURS[1])
+    ImageDraw.Draw(sheet).rectangle((0, 0, 31, 71), fill=COLORS[1])
     _, made = studio.stylize(content, (a, b, None, None), (0.2, 0.6, 1, 1), paint=data_url(sheet), rest="mix")
     first = np.full((72, 96), 0.25)
     first[:, :32] = 0
@@ -125,8 +125,8 @@ def test_a_frame_of_the_camera_is_small_and_takes_the_shares(tmp_path: Path, stu
 
 def test_masks_of_a_painted_picture() -> None:
     sheet = Image.new("RGBA", (8, 4))
-    for k, colour in enumerate(COLOURS):
-        ImageDraw.Draw(sheet).rectangle((2 * k, 0, 2 * k + 1, 3), fill=colour + ("80" if k == 3 else "ff"))
+    for k, color in enumerate(COLORS):
+        ImageDraw.Draw(sheet).rectangle((2 * k, 0, 2 * k + 1, 3), fill=color + ("80" if k == 3 else "ff"))
     masks = painted(data_url(sheet))
     assert masks.shape == (4, 4, 8)
     for k in range(4):
@@ -144,7 +144,7 @@ def test_masks_of_a_painted_picture() -> None:
         ({"preserve_color": "sepia"}, "preserve_color=sepia"),
         ({"paint": "data:image/png;base64,AAAA"}, "clear it and paint again"),
         ({"paint": "no url"}, "clear it and paint again"),
-        ({"paint": data_url(Image.new("RGBA", (20, 20), COLOURS[2]))}, "style 3, which is empty"),
+        ({"paint": data_url(Image.new("RGBA", (20, 20), COLORS[2]))}, "style 3, which is empty"),
     ],
 )
 def test_mistakes(change: dict[str, Any], reason: str, tmp_path: Path, studio: Studio) -> None:

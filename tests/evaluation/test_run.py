@@ -15,14 +15,14 @@ from torch import Tensor
 from adain.evaluation.pairs import Pair, cross
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
 from adain.evaluation.store import Store
+from adain.metrics.feature_cache import FeatureCache
 from adain.metrics.frechet import FrechetDistance
 from adain.metrics.lpips import Lpips
-from adain.metrics.panel import Panel, build_panel
-from adain.metrics.sight import Sight
+from adain.metrics.metric_suite import MetricSuite, build_panel
 from adain.nn.encoder import Encoder
 
 CPU = torch.device("cpu")
-CONTENTS, STYLES = {"a": 10, "b": 60, "c": 110}, {"x": 40, "y": 200, "z": 250}  # grey levels
+CONTENTS, STYLES = {"a": 10, "b": 60, "c": 110}, {"x": 40, "y": 200, "z": 250}  # gray levels
 
 
 class Average:
@@ -37,7 +37,7 @@ class Average:
 
 
 class Level:
-    """A figure that is the grey level of one of the three pictures that metrics are given."""
+    """A figure that is the gray level of one of the three pictures that metrics are given."""
 
     def __init__(self, which: int) -> None:
         self.which = which
@@ -53,7 +53,7 @@ def mean_colors(picture: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
-    root = tmp_path_factory.mktemp("grey")
+    root = tmp_path_factory.mktemp("gray")
     named: list[list[tuple[str, Path]]] = []
     for levels in (CONTENTS, STYLES):
         for name, level in levels.items():
@@ -66,9 +66,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
 def evaluated(pairs: list[Pair], encoder: Encoder, tmp_path: Path) -> Callable[..., Any]:
     """Measures all pairs and gives the store, the panel and the gallery."""
 
-    def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[Store, Panel, Gallery]:
+    def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[Store, MetricSuite, Gallery]:
         figures: Any = {name: Level(which) for which, name in enumerate(("of output", "of content", "of style"))}
-        panel = Panel(Sight(encoder), figures, {"frechet_vgg19": mean_colors})
+        panel = MetricSuite(FeatureCache(encoder), figures, {"frechet_vgg19": mean_colors})
         store, gallery = Store(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
         store.open({}, pairs)
         measure(pairs, store, panel, gallery, lambda: system, alpha, batch_size)
@@ -104,7 +104,7 @@ def test_the_distance_is_of_all_outputs_to_the_distinct_styles(
     assert found == pytest.approx(float(expected.compute()), rel=1e-4)
 
 
-def test_a_picture_is_cut_at_its_centre(tmp_path: Path) -> None:
+def test_a_picture_is_cut_at_its_center(tmp_path: Path) -> None:
     ramp = np.tile(np.arange(60, dtype=np.uint8), (20, 1))
     Image.fromarray(np.stack([ramp] * 3, -1)).save(tmp_path / "wide.png")
     Image.fromarray(np.stack([ramp.T] * 3, -1)).save(tmp_path / "high.png")

@@ -179,8 +179,8 @@ def test_statistics_of_a_region_are_those_of_its_places_alone() -> None:
     np.testing.assert_allclose(std.flatten().numpy(), np.sqrt(chosen.var(1) + EPS), rtol=1e-4)
 
 
-def test_each_region_is_stylised_by_itself_as_in_the_authors_code() -> None:
-    """The places of a mask are cut out, normalised by their own statistics, and put back."""
+def test_each_region_is_stylized_by_itself_as_in_the_authors_code() -> None:
+    """The places of a mask are cut out, normalized by their own statistics, and put back."""
     features, left = torch.randn(1, 4, 8, 10), torch.zeros(8, 10, dtype=torch.bool)
     left[:, :4] = True
     styles = [random_style(1), random_style(2)]

@@ -27,7 +27,7 @@ class Copy:
     def __init__(self) -> None:
         self.encoded = 0
 
-    def encode_style(self, style: Any, recolour: Any = None) -> Any:
+    def encode_style(self, style: Any, recolor: Any = None) -> Any:
         self.encoded += 1
         return []
 
@@ -71,7 +71,7 @@ def moving(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
 
 
 def luma_chroma(rgb: Sequence[int], matrix: int, full: bool) -> tuple[float, float, float]:
-    """8-bit Y, Cb, Cr of a colour, from the definitions."""
+    """8-bit Y, Cb, Cr of a color, from the definitions."""
     red, blue = COEFFICIENTS[matrix]
     r, g, b = (value / 255 for value in rgb)
     y = red * r + (1 - red - blue) * g + blue * b
@@ -80,7 +80,7 @@ def luma_chroma(rgb: Sequence[int], matrix: int, full: bool) -> tuple[float, flo
 
 
 def flat(rgb: Sequence[int], matrix: int, full: bool, size: tuple[int, int] = (64, 48)) -> av.VideoFrame:
-    """A frame of one colour, its planes filled by the definitions."""
+    """A frame of one color, its planes filled by the definitions."""
     frame = av.VideoFrame(*size, "yuv420p")
     for plane, value in zip(frame.planes, luma_chroma(rgb, matrix, full), strict=True):
         plane.update(bytes([round(value)]) * plane.buffer_size)

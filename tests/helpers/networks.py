@@ -23,7 +23,7 @@ RELUS = {
 
 
 def published_network() -> nn.Sequential:
-    """The normalised VGG-19 as its file describes it, module by module: nothing of ours."""
+    """The normalized VGG-19 as its file describes it, module by module: nothing of ours."""
     plan: list[Any] = [
         3, "P", 64, "P", 64, "M", "P", 128, "P", 128, "M", "P", 256, "P", 256, "P", 256, "P", 256, "M", "P", 512,
     ]  # fmt: skip
@@ -40,7 +40,7 @@ def published_network() -> nn.Sequential:
             layers += [nn.Conv2d(channels, item, 3), nn.ReLU()]
             channels = item
     network = nn.Sequential(*layers)
-    state = read_state(find("vgg19_normalised"))
+    state = read_state(find("vgg19_normalized"))
     network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
     return network
 

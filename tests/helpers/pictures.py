@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageDraw
 
 
 def smooth(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
-    """Random colours without edges, width x height: no two seeds look alike."""
+    """Random colors without edges, width x height: no two seeds look alike."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
@@ -103,7 +103,7 @@ def printer() -> bytes:
     ramp, identity = bytes(range(256)), [int(row == column) << 16 for row in range(3) for column in range(3)]
     table = struct.pack(">4s4xBBBx9i", b"mft1", 4, 3, 2, *identity)  # 4 inks, Lab, 2 points on each axis, 8 bits
     table += 4 * ramp + bytes(value for light in lights for value in (round(2.55 * light), 128, 128)) + 3 * ramp
-    name = struct.pack(">4s4xI", b"desc", 9) + b"greyish\0\0" + bytes(79)
+    name = struct.pack(">4s4xI", b"desc", 9) + b"grayish\0\0" + bytes(79)
     header = struct.pack(">IIIIII", 0, 0, 0x02400000, *(int.from_bytes(s, "big") for s in (b"prtr", b"CMYK", b"Lab ")))
     header += struct.pack(">6H4s28x3i48x", 2026, 1, 1, 0, 0, 0, b"acsp", 0xF6D6, 0x10000, 0xD32D)  # illuminant D50
     at = len(header) + 4 + 2 * 12

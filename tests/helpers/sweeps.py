@@ -72,12 +72,12 @@ def _write_job(
     for row in history:
         step = int(row["step"])
         rows = [
-            [Image.new("RGB", (32, 32), c) for c in picture_colours(index, int(job.name), step)]
+            [Image.new("RGB", (32, 32), c) for c in picture_colors(index, int(job.name), step)]
             for index in range(len(pairs))
         ]
         picture_grid(rows).save(job / "samples" / f"step_{step:06d}.png")
 
 
-def picture_colours(pair: int, job: int, step: int) -> tuple[tuple[int, int, int], ...]:
-    """Content, style and output, each of a colour of its own."""
+def picture_colors(pair: int, job: int, step: int) -> tuple[tuple[int, int, int], ...]:
+    """Content, style and output, each of a color of its own."""
     return (30 + 20 * pair, 0, 0), (0, 30 + 20 * pair, 0), (20 * pair, 15 * job, 40 + 2 * step)

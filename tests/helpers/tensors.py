@@ -9,7 +9,7 @@ from adain.data.sample import sample_folder
 
 
 def smooth_tensor(seed: int, height: int, width: int, count: int = 1) -> torch.Tensor:
-    """Random colours without edges: no two seeds look alike."""
+    """Random colors without edges: no two seeds look alike."""
     coarse = torch.rand(count, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
     return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
 

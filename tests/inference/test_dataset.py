@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from adain.data.picture import read_picture
 from adain.inference import dataset
-from adain.inference.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylise
+from adain.inference.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylize
 from adain.inference.manifest import Manifest
 from adain.inference.plan import Job, Plan, list_styles
 from adain.inference.stylizer import Stylizer
@@ -63,7 +63,7 @@ def made(
     with Manifest(out, {"seed": chosen.seed}, chosen.shard, chosen.shards) as manifest:
         jobs = [job for job in chosen.jobs() if not manifest.has(job.output)]
         with tqdm(total=len(jobs), file=io.StringIO()) as bar:
-            count = stylise(jobs, reader, painter, manifest, bar, {"seed": 0}, **{"workers": 0, **options})
+            count = stylize(jobs, reader, painter, manifest, bar, {"seed": 0}, **{"workers": 0, **options})
             assert bar.n == len(jobs)
         rows = [json.loads(line) for line in manifest.path.read_text().splitlines()] if manifest.path.exists() else []
         assert count == len(rows) - len(manifest)
@@ -154,7 +154,7 @@ def test_sizes_are_recorded_as_they_were_and_as_they_became(
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_pictures_are_made_in_the_precision_that_is_asked_for(count: int, painter: Painter) -> None:
-    """Rounded, by a grey level or so, whether alone or in a batch."""
+    """Rounded, by a gray level or so, whether alone or in a batch."""
     rounded = Painter("reference", device="cpu", precision="bf16-mixed")
     contents = [np.asarray(smooth(seed, (48, 40))) for seed in range(count)]
     styles = [painter.stylizer.encode_style(smooth(9, (40, 48)))] * count
@@ -285,7 +285,7 @@ import numpy as np
 from tqdm.auto import tqdm
 from adain.inference.manifest import Manifest
 from adain.inference.plan import Plan, list_styles
-from adain.inference.dataset import Painter, Reader, stylise
+from adain.inference.dataset import Painter, Reader, stylize
 
 content, style, out = map(Path, sys.argv[1:4])
 chance, kills = random.Random(4), 0
@@ -296,7 +296,7 @@ plan = Plan(content, len(names), styles_per_picture=2)
 def run():
     with Manifest(out, {}) as manifest, tqdm(file=io.StringIO()) as bar:
         jobs = (job for job in plan.jobs() if not manifest.has(job.output))
-        stylise(jobs, Reader(content, style, names), painter, manifest, bar, {}, workers=int(sys.argv[4]))
+        stylize(jobs, Reader(content, style, names), painter, manifest, bar, {}, workers=int(sys.argv[4]))
 
 def die_at(event):  # this process's so many-th use of a file
     left = iter(range(event))

@@ -66,9 +66,9 @@ def test_the_encoder_comes_back_from_safetensors(trained: Trained, tmp_path: Pat
     assert back.decoder.widths == (8, 12, 16)
 
 
-def test_a_file_without_metadata_is_the_normalised_encoders(trained: Trained, tmp_path: Path) -> None:
+def test_a_file_without_metadata_is_the_normalized_encoders(trained: Trained, tmp_path: Path) -> None:
     save_file(trained.decoder.state_dict(), tmp_path / "plain.safetensors")
-    assert load_decoder(tmp_path / "plain.safetensors").encoder == "vgg19_normalised"
+    assert load_decoder(tmp_path / "plain.safetensors").encoder == "vgg19_normalized"
 
 
 def test_an_unknown_encoder_is_a_users_message(trained: Trained, tmp_path: Path) -> None:
@@ -77,10 +77,10 @@ def test_an_unknown_encoder_is_a_users_message(trained: Trained, tmp_path: Path)
         load_decoder(tmp_path / "new.safetensors")
 
 
-def test_the_card_gives_each_decoder_its_own_licence_and_pictures(trained: Trained) -> None:
+def test_the_card_gives_each_decoder_its_own_license_and_pictures(trained: Trained) -> None:
     reference, shipped, own = (card(trained, source, []) for source in ("reference", "shipped", "runs/a.ckpt"))
-    assert "licence: MIT (naoto0804/pytorch-AdaIN)\n" in reference
-    assert "licence: MIT (naoto0804/pytorch-AdaIN, trained on by this project)\n" in shipped
+    assert "license: MIT (naoto0804/pytorch-AdaIN)\n" in reference
+    assert "license: MIT (naoto0804/pytorch-AdaIN, trained on by this project)\n" in shipped
     assert "MIT" not in own
     assert ["non-commercial research" in text for text in (reference, shipped, own)] == [False, True, False]
     assert all("torchvision's VGG-19" in text for text in (reference, shipped, own))

@@ -31,7 +31,7 @@ def stylizer() -> Stylizer:
 
 
 def distance(one: Image.Image, other: Image.Image) -> float:
-    """Mean difference of two pictures, in grey levels."""
+    """Mean difference of two pictures, in gray levels."""
     return float(np.abs(np.asarray(one, dtype=float) - np.asarray(other, dtype=float)).mean())
 
 
@@ -198,7 +198,7 @@ def test_what_is_no_picture_is_a_users_message(content: object, said: str, styli
         stylizer.stylize(content, STYLE)  # type: ignore[call-overload]
 
 
-# --- several styles, masks, colours ---------------------------------------------------------------------------------
+# --- several styles, masks, colors ---------------------------------------------------------------------------------
 
 OTHER = edged((50, 60), "white", "green")
 
@@ -222,17 +222,17 @@ def test_where_no_mask_is_the_contents_pixels_stay(stylizer: Stylizer) -> None:
 
 
 def test_where_masks_overlap_styles_are_mixed_by_their_weights(stylizer: Stylizer) -> None:
-    """Masks that are white everywhere are no masks; of a grey one the share is smaller."""
-    white, grey = np.ones((47, 65)), np.full((47, 65), 0.5)
+    """Masks that are white everywhere are no masks; of a gray one the share is smaller."""
+    white, gray = np.ones((47, 65)), np.full((47, 65), 0.5)
     styles = stylizer.encode_style([STYLE, OTHER])
     mixed = stylizer.stylize(CONTENT, styles=styles, weights=[3, 1])
     assert distance(stylizer.stylize(CONTENT, styles=styles, weights=[3, 1], masks=[white, white]), mixed) < 0.1
-    assert distance(stylizer.stylize(CONTENT, styles=styles, weights=[3, 2], masks=[white, grey]), mixed) < 0.1
+    assert distance(stylizer.stylize(CONTENT, styles=styles, weights=[3, 2], masks=[white, gray]), mixed) < 0.1
     assert distance(stylizer.stylize(CONTENT, styles=styles), mixed) > 1
 
 
 def test_masks_give_each_style_its_region(stylizer: Stylizer) -> None:
-    content = edged((160, 64), "grey", "white")
+    content = edged((160, 64), "gray", "white")
     left = np.zeros((64, 160), bool)
     left[:, :80] = True
     made, one, other = (
@@ -270,7 +270,7 @@ def test_luminance_keeps_hues_and_changes_brightness(stylizer: Stylizer) -> None
     assert (made[ground][:, 2] >= made[ground][:, 0]).all()
 
 
-def test_coral_brings_the_contents_colours(stylizer: Stylizer) -> None:
+def test_coral_brings_the_contents_colors(stylizer: Stylizer) -> None:
     content = np.asarray(CONTENT).reshape(-1, 3).mean(0)
     plain, kept = (
         np.asarray(stylizer.stylize(CONTENT, STYLE, preserve_color=word)).reshape(-1, 3).mean(0)  # type: ignore[arg-type]

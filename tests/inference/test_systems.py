@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from adain.functional.color import colours, coral, keep_chroma
+from adain.functional.color import colors, coral, keep_chroma
 from adain.inference.systems import MethodStylizer
 from tests.helpers.networks import saved
 from tests.helpers.pictures import draw_folders
@@ -95,7 +95,7 @@ def test_a_system_is_given_content_style_and_strength() -> None:
     (plain, seen, alpha), (_, encoded, full), (_, moved, _) = system.asked
     assert (encoded, alpha, full) == ("encoded before", 0.3, 1.0)
     torch.testing.assert_close((plain, seen), (picture, wanted))
-    torch.testing.assert_close(moved, coral(wanted, colours(picture)))
+    torch.testing.assert_close(moved, coral(wanted, colors(picture)))
 
 
 @pytest.mark.parametrize("given", ["tile=64", "precision=bf16-mixed"])

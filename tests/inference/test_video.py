@@ -62,8 +62,8 @@ def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypat
     job = Job(
         Found(tmp_path / "a.mp4", Path("a.mp4"), None, True), tuple(Found(s, Path(s.name)) for s in styles), Path()
     )
-    white, grey = (Image.new("L", (4, 4), level) for level in (255, 128))
-    for texts, masks in (("xy", [white, white]), ("xz", [white, white]), ("xy", [white, grey]), ("xy", [white, white])):
+    white, gray = (Image.new("L", (4, 4), level) for level in (255, 128))
+    for texts, masks in (("xy", [white, white]), ("xz", [white, white]), ("xy", [white, gray]), ("xy", [white, white])):
         for style, text in zip(styles, texts, strict=True):
             style.write_text(text)
         make_video(job, config, SimpleNamespace(decoder=None), [], masks, "luminance", 128)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from adain.cli.train import build_trainer
-from adain.data.register import Register, Seen, conditions
+from adain.data.scan_cache import ScanCache, Seen, conditions
 from adain.runtime.conf import root_of
 from adain.runtime.mistakes import mistake
 from tests.helpers.pictures import draw
@@ -229,7 +229,7 @@ def draw_inputs(inputs: Path) -> None:
     draw(inputs / "content" / "large.png", 1, (40, 40))
     draw(inputs / "mask.png", 2, (32, 24))
     (inputs / "held_out.txt").write_text("c0.png\ns0.png\n")
-    register = Register(inputs / "manifest.sqlite")
+    register = ScanCache(inputs / "manifest.sqlite")
     for path in list((inputs / "content").glob("c*.png"))[1:]:
         known = path.stat()
         under = conditions(89478485, 16)

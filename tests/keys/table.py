@@ -128,12 +128,12 @@ TABLE: dict[str, Section] = {
         "callbacks.best.enable_version_counter": Key(True, see.names, given=("callbacks.best.dirpath=there",)),
         "callbacks.grid.pairs": Key(1, see.sizes, given=("data.val_pairs=2",)),
     }),
-    "encoder/vgg19_normalised": Section("train", (*ADAIN, NO_WEIGHTS), {
+    "encoder/vgg19_normalized": Section("train", (*ADAIN, NO_WEIGHTS), {
         "encoder.name": Key("vgg19_torchvision", see.error),
         "encoder.weights": Key("INPUTS/mask.png", see.error),
     }),
     "encoder/vgg19_torchvision": Section("train", (*ADAIN, "encoder=vgg19_torchvision", NO_WEIGHTS), {
-        "encoder.name": Key("vgg19_normalised", see.error),
+        "encoder.name": Key("vgg19_normalized", see.error),
         "encoder.weights": Key("INPUTS/mask.png", see.error),
     }),
     "data/base/pairs": Section("train", ADAIN, {

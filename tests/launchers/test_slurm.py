@@ -1,4 +1,4 @@
-"""A sweep through SLURM's queue, one job of it cancelled and gone on with."""
+"""A sweep through SLURM's queue, one job of it canceled and gone on with."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def summary(job: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_sweep_of_two_jobs_one_cancelled_and_resumed(slurm: Slurm, tmp_path: Path) -> None:
-    """The second job trains too long, is cancelled, leaves a checkpoint of a whole step, and is gone on with."""
+def test_a_sweep_of_two_jobs_one_canceled_and_resumed(slurm: Slurm, tmp_path: Path) -> None:
+    """The second job trains too long, is canceled, leaves a checkpoint of a whole step, and is gone on with."""
     sweep = tmp_path / "sweep"
     sweeping = start(
         tmp_path, slurm, "--multirun", "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1",
@@ -52,7 +52,7 @@ def test_a_sweep_of_two_jobs_one_cancelled_and_resumed(slurm: Slurm, tmp_path: P
         wait_until(lambda: summary(sweep / "1")["status"] == "preempted", 100, str(summary(sweep / "1")))
         wait_until(lambda: summary(sweep / "0")["status"] == "finished", 200, slurm.ask("squeue"))
     finally:
-        sweeping.kill()  # without a data base of accounts submitit cannot learn that a job was cancelled, and waits on
+        sweeping.kill()  # without a data base of accounts submitit cannot learn that a job was canceled, and waits on
     assert summary(sweep / "0")["steps"] == 4
     cut = summary(sweep / "1")["steps"]
     assert 2 <= cut < 100000

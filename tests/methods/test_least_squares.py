@@ -96,7 +96,7 @@ def test_the_fitted_decoder_reconstructs_and_is_the_same_each_time(encoder: Enco
     with torch.no_grad():
         restored = first(encoder(pictures))
     share = F.mse_loss(restored, pictures) / pictures.var()
-    assert share < 0.6, f"{share:.2f} of the variance is not explained; 1.0 is a grey picture"
+    assert share < 0.6, f"{share:.2f} of the variance is not explained; 1.0 is a gray picture"
 
 
 def test_pictures_of_any_size_are_fitted_where_encoder_and_decoder_agree(encoder: Encoder) -> None:
@@ -119,22 +119,22 @@ def test_the_inverse_of_relu3_1_reconstructs(encoder: Encoder) -> None:
     inverse = Decoder([32, 48], start="relu3_1")
     fit_decoder(inverse, encoder, pictures, patches=1500, progress=False)
     with torch.no_grad():
-        restored = inverse(encoder.taps(pictures, ["relu3_1"])["relu3_1"])
+        restored = inverse(encoder.extract_features(pictures, ["relu3_1"])["relu3_1"])
     share = F.mse_loss(restored, pictures) / pictures.var()
     assert share < 0.4, f"{share:.2f} of the variance is not explained"
 
 
-def test_batch_normalisation_starts_where_the_plain_decoder_does(encoder: Encoder) -> None:
+def test_batch_normalization_starts_where_the_plain_decoder_does(encoder: Encoder) -> None:
     pictures = some_pictures(3, 32)
-    plain, normalised = Decoder([8, 12, 16]), Decoder([8, 12, 16], norm="batch").eval()
+    plain, normalized = Decoder([8, 12, 16]), Decoder([8, 12, 16], norm="batch").eval()
     fit_decoder(plain, encoder, pictures, patches=600, progress=False)
-    fit_decoder(normalised, encoder, pictures, patches=600, progress=False)
+    fit_decoder(normalized, encoder, pictures, patches=600, progress=False)
     with torch.no_grad():
         features = encoder(pictures)
-        torch.testing.assert_close(normalised(features), plain(features), atol=2e-3, rtol=1e-2)
+        torch.testing.assert_close(normalized(features), plain(features), atol=2e-3, rtol=1e-2)
 
 
-def test_instance_normalisation_starts_near_the_pictures(encoder: Encoder) -> None:
+def test_instance_normalization_starts_near_the_pictures(encoder: Encoder) -> None:
     pictures = some_pictures()
     decoder = Decoder([16, 24, 32], norm="instance")
     fit_decoder(decoder, encoder, pictures, patches=1500, progress=False)

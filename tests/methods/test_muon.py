@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from adain.methods.muon import Muon, orthogonalise
+from adain.methods.muon import Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16)])
-def test_orthogonalise_keeps_the_singular_vectors(shape: tuple[int, int]) -> None:
+def test_orthogonalize_keeps_the_singular_vectors(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    found = orthogonalise(matrix)
+    found = orthogonalize(matrix)
     values = torch.linalg.svdvals(found)
     assert values.min() > 0.3
     assert values.max() < 1.35
@@ -25,15 +25,15 @@ def test_equals_the_iteration_on_the_whole_matrix() -> None:
     for _ in range(5):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    torch.testing.assert_close(orthogonalise(matrix), x, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(orthogonalize(matrix), x, rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_changes_a_layer_by_the_given_share() -> None:
     weight = Parameter(torch.randn(8, 4, 3, 3))
     before = weight.detach().clone()
-    optimiser = Muon([weight], lr=0.01, bias_lr=0.1)
+    optimizer = Muon([weight], lr=0.01, bias_lr=0.1)
     weight.grad = torch.randn_like(weight) * 1e-6
-    optimiser.step()
+    optimizer.step()
     assert ((weight - before).norm() / before.norm()).item() == pytest.approx(0.01, rel=1e-3)
 
 
@@ -53,11 +53,11 @@ def test_its_state_can_be_saved_and_loaded() -> None:
         torch.manual_seed(0)
         return [Parameter(torch.randn(4, 2, 3, 3)), Parameter(torch.randn(4))]
 
-    def advance(optimiser: Muon, given: list[Parameter], steps: range) -> None:
+    def advance(optimizer: Muon, given: list[Parameter], steps: range) -> None:
         for seed in steps:
             for parameter in given:
                 parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
-            optimiser.step()
+            optimizer.step()
 
     whole = parameters()
     advance(Muon(whole, 0.01, 0.1), whole, range(6))
@@ -76,11 +76,11 @@ def test_its_momentum_is_nesterovs_of_all_gradients() -> None:
     weight = Parameter(torch.randn(6, 2, 3, 3, generator=torch.Generator().manual_seed(0)))
     expected = weight.detach().clone()
     moment = torch.zeros_like(expected)
-    optimiser = Muon([weight], lr=0.1, bias_lr=1.0, momentum=0.7)
+    optimizer = Muon([weight], lr=0.1, bias_lr=1.0, momentum=0.7)
     for gradient in (first, second):
         moment = 0.7 * moment + 0.3 * gradient
-        direction = orthogonalise((0.7 * moment + 0.3 * gradient).flatten(1)).view_as(expected)
+        direction = orthogonalize((0.7 * moment + 0.3 * gradient).flatten(1)).view_as(expected)
         expected = expected - 0.1 * expected.norm() * direction / direction.norm()
         weight.grad = gradient.clone()
-        optimiser.step()
+        optimizer.step()
     torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)

@@ -58,7 +58,7 @@ def statistics(features: Array) -> tuple[Array, Array]:
 
 def style_distance(encoder: Encoder, output: Tensor, style: Tensor, layers: tuple[str, ...] = STYLE_LAYERS) -> float:
     """Means and deviations, averaged over channels, summed over layers."""
-    found, wanted = encoder.taps(output), encoder.taps(style)
+    found, wanted = encoder.extract_features(output), encoder.extract_features(style)
     pairs = [(statistics(array(found[name])), statistics(array(wanted[name]))) for name in layers]
     return sum(squares(m, n) + squares(s, t) for (m, s), (n, t) in pairs)
 
@@ -125,7 +125,7 @@ def test_texture_network(pictures: Tensor, tmp_path: Path) -> None:
         tv_weight=TV,
     )
     lively(method.generator)
-    method.initialise(lambda count: pytest.fail("a texture network needs no pictures to start"))
+    method.initialize(lambda count: pytest.fail("a texture network needs no pictures to start"))
     found = step(method, pictures, pictures)
     style = torch.from_numpy(pixels / 255).float().permute(2, 0, 1)[None]
     with torch.no_grad():
@@ -144,12 +144,15 @@ def test_style_swap(pictures: Tensor) -> None:
     lively(method.decoder)
     content, style = pictures, pictures.flip(0) ** 2
     found = step(method, content, style)
-    own, other = (method.encoder.taps(picture, ["relu3_1"])["relu3_1"] for picture in (content, style))
+    own, other = (method.encoder.extract_features(picture, ["relu3_1"])["relu3_1"] for picture in (content, style))
     with torch.no_grad():
         targets = torch.cat([own, other, style_swap(own, other)])
         output = method.decoder(targets)
     wanted = {
-        "content": (1.0, squares(array(method.encoder.taps(output, ["relu3_1"])["relu3_1"]), array(targets))),
+        "content": (
+            1.0,
+            squares(array(method.encoder.extract_features(output, ["relu3_1"])["relu3_1"]), array(targets)),
+        ),
         "style": (0.0, style_distance(method.encoder, output[4:], style, STYLE_LAYERS[:3])),
         "tv": (TV, variation(output)),
     }
@@ -187,7 +190,7 @@ def test_gatys_follows_the_gradient_of_the_sum(
     first, last = method.iterate(content, style)
     assert first.terms["tv"] == pytest.approx(variation(start), rel=1e-5)
     pixels = start.clone().requires_grad_()
-    found, wanted = encoder.taps(pixels), encoder.taps(style)
+    found, wanted = encoder.extract_features(pixels), encoder.extract_features(style)
     losses = weights[0] * (found[BOTTLENECK] - encoder(content)).square().mean()
     for name in STYLE_LAYERS:
         for moment in (lambda x: x.mean((2, 3)), lambda x: (x.var((2, 3), correction=0) + 1e-5).sqrt()):

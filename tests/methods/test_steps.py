@@ -16,7 +16,7 @@ from adain.methods.base import TrainedMethod
 from adain.methods.optimizers import OptimizerFactory, adam, muon
 from adain.training.validation_printer import held_out_losses
 
-CONTENTS, STYLES = [10, 20, 90], [4, 8, 36]  # grey levels of three pairs, in batches of two and one
+CONTENTS, STYLES = [10, 20, 90], [4, 8, 36]  # gray levels of three pairs, in batches of two and one
 
 
 class Levels(TrainedMethod):

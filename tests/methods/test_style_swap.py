@@ -20,14 +20,14 @@ def method() -> StyleSwap:
     torch.manual_seed(0)
     built = StyleSwap(widths=[32, 64], init="least_squares", start_patches=3000)
     content, style = sample_pair(128)
-    built.initialise(lambda count: (torch.cat([content, content.flip(3)]), torch.cat([style, style.flip(3)])))
+    built.initialize(lambda count: (torch.cat([content, content.flip(3)]), torch.cat([style, style.flip(3)])))
     return built.eval()
 
 
 def test_the_inverse_network_inverts(method: StyleSwap) -> None:
     style, content = sample_pair(96)  # a painting has more to invert than a wall
     restored = method.stylize(content, style, alpha=0.0)
-    assert F.mse_loss(restored, content) < 0.5 * content.var(), "1 is a grey picture"
+    assert F.mse_loss(restored, content) < 0.5 * content.var(), "1 is a gray picture"
     assert F.mse_loss(method.stylize(content, content), restored) < 1e-4, "a picture's own patches change nothing"
 
 
@@ -45,7 +45,7 @@ def test_an_encoded_style_serves_again(method: StyleSwap, pictures: Tensor) -> N
 def test_alpha_blends_the_features(method: StyleSwap) -> None:
     content, style = sample_pair(64)
     with torch.no_grad():
-        own, other = (method.encoder.taps(x, ["relu3_1"])["relu3_1"] for x in (content, style))
+        own, other = (method.encoder.extract_features(x, ["relu3_1"])["relu3_1"] for x in (content, style))
         wanted = method.decoder(0.7 * own + 0.3 * style_swap(own, other)).clamp(0, 1)
     torch.testing.assert_close(method.stylize(content, style, 0.3), wanted, atol=1e-5, rtol=1e-4)
 
@@ -57,13 +57,18 @@ def test_the_loss_is_the_error_of_the_inverted_activations(method: StyleSwap, tr
     method.train(training)
     with torch.no_grad():
         terms, output = method.losses(content, style)
-        own, other = (method.encoder.taps(x, ["relu3_1"])["relu3_1"] for x in (content, style))
+        own, other = (method.encoder.extract_features(x, ["relu3_1"])["relu3_1"] for x in (content, style))
         swap = style_swap(own, other)
         targets = [own, other, swap] if training else [swap]
-        errors = [(method.encoder.taps(method.decoder(t), ["relu3_1"])["relu3_1"] - t).square().mean() for t in targets]
+        errors = [
+            (method.encoder.extract_features(method.decoder(t), ["relu3_1"])["relu3_1"] - t).square().mean()
+            for t in targets
+        ]
         torch.testing.assert_close(output, method.decoder(swap), atol=1e-4, rtol=1e-4)
         for name in ("relu1_1", "relu2_1", "relu3_1"):  # of the swapped pictures alone
-            found, wanted = (channel_statistics(method.encoder.taps(x, [name])[name]) for x in (output, style))
+            found, wanted = (
+                channel_statistics(method.encoder.extract_features(x, [name])[name]) for x in (output, style)
+            )
             assert terms[f"style/{name}"].item() == pytest.approx(style_loss(found, wanted, "mean").item(), rel=1e-3)
     method.eval()
     assert terms["content"].item() == pytest.approx(sum(errors).item() / len(errors), rel=1e-4)  # type: ignore[union-attr]

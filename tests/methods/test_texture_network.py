@@ -25,12 +25,12 @@ def painting(tmp_path_factory: pytest.TempPathFactory) -> str:
 def built(painting: str, **given: object) -> TextureNetwork:
     torch.manual_seed(0)
     method = TextureNetwork(painting, width=4, blocks=1, style_size=None, **given)  # type: ignore[arg-type]
-    method.initialise(lambda count: pytest.fail("a texture network needs no pictures to start"))
+    method.initialize(lambda count: pytest.fail("a texture network needs no pictures to start"))
     return method
 
 
 def test_its_size_is_the_published_one() -> None:
-    """Counted by hand from the table of Johnson et al. 2016, with a scale and shift for each normalised channel."""
+    """Counted by hand from the table of Johnson et al. 2016, with a scale and shift for each normalized channel."""
     convolutions = [(3, 32, 9), (32, 64, 3), (64, 128, 3), *[(128, 128, 3)] * 10, (128, 64, 3), (64, 32, 3)]
     wanted = sum(i * o * k * k + o + 2 * o for i, o, k in convolutions) + 32 * 3 * 9 + 3
     assert sum(parameter.numel() for parameter in Generator().parameters()) == wanted
@@ -42,7 +42,7 @@ def test_any_size_works(size: tuple[int, int]) -> None:
 
 
 def test_contrast_of_the_content_does_not_matter() -> None:
-    """Instance normalisation behind the first convolution: what the paper introduced it for."""
+    """Instance normalization behind the first convolution: what the paper introduced it for."""
     torch.manual_seed(0)
     generator, picture = Generator(4, 1), torch.rand(1, 3, 32, 32)
     faint = 0.5 + 0.5 * (picture - 0.5)
@@ -50,7 +50,7 @@ def test_contrast_of_the_content_does_not_matter() -> None:
         torch.testing.assert_close(generator(faint), generator(picture), atol=2e-3, rtol=1e-2)
 
 
-def test_it_starts_at_the_contents_light_in_the_colours_of_the_style(painting: str) -> None:
+def test_it_starts_at_the_contents_light_in_the_colors_of_the_style(painting: str) -> None:
     generator = built(painting).generator
     content, style = sample_pair(96)
     pixels = (style[0] * 255).round().flatten(1).numpy().astype(np.float64) / 255
@@ -60,7 +60,7 @@ def test_it_starts_at_the_contents_light_in_the_colours_of_the_style(painting: s
         start = generator(content)[0].flatten(1).double().numpy()
     light = content[0].mean(0).flatten().double().numpy()
     light = (light - light.mean()) / np.sqrt(light.var() + 1e-5)
-    # the best line through the style's colours, by singular values
+    # the best line through the style's colors, by singular values
     directions, sizes, _ = np.linalg.svd(pixels - pixels.mean(1, keepdims=True), full_matrices=False)
     axis = directions[:, 0] * np.sign(directions[:, 0].sum()) * sizes[0] / np.sqrt(pixels.shape[1])
     np.testing.assert_allclose(start, pixels.mean(1)[:, None] + axis[:, None] * light, atol=2e-3)
@@ -75,7 +75,8 @@ def test_the_terms_against_an_independent_formula(painting: str, measure: StyleM
         terms, output = method.losses(content, torch.rand_like(content))
         torch.testing.assert_close(output.clamp(0, 1), method.stylize(content))
         out, wanted = (
-            {k: v[0].flatten(1).double().numpy() for k, v in method.encoder.taps(x).items()} for x in (output, style)
+            {k: v[0].flatten(1).double().numpy() for k, v in method.encoder.extract_features(x).items()}
+            for x in (output, style)
         )
         own = method.encoder(content)[0].flatten(1).double().numpy()
     for name in STYLE_LAYERS:
@@ -92,13 +93,13 @@ def test_the_terms_against_an_independent_formula(painting: str, measure: StyleM
 def test_it_learns_its_style(painting: str) -> None:
     method = built(painting, measure="statistics", content_weight=0.0)
     content = torch.cat([sample_pair(48, index)[0] for index in (3, 4)])
-    optimiser, totals = torch.optim.Adam(method.parameters(), lr=1e-2), []
+    optimizer, totals = torch.optim.Adam(method.parameters(), lr=1e-2), []
     for _ in range(25):
         terms, _ = method.losses(content, content)
         loss = torch.stack([term for name, term in terms.items() if name.startswith("style")]).sum()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        optimizer.step()
         totals.append(loss.item())
     assert totals[-1] < 0.6 * totals[0]
 
@@ -116,7 +117,7 @@ def test_the_style_travels_in_the_checkpoint(painting: str) -> None:
 def test_a_style_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("nothing")
     with pytest.raises(UserError, match=r"model\.style=.*no\.png cannot be used"):
-        TextureNetwork(str(tmp_path / "no.png"), width=4, blocks=1).initialise(lambda count: pytest.fail("no pictures"))
+        TextureNetwork(str(tmp_path / "no.png"), width=4, blocks=1).initialize(lambda count: pytest.fail("no pictures"))
 
 
 def test_what_it_cannot_do_names_what_can(painting: str, pictures: Tensor) -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import multiprocessing
 
+from adain.metrics.feature_cache import FeatureCache, check_pictures, observe, stack
 from adain.metrics.pairwise import (
     Cfsd,
-    ColourDistance,
+    ColorDistance,
     ContentFeatureLoss,
     ContentLoss,
     GramLoss,
@@ -19,7 +20,6 @@ from adain.metrics.pairwise import (
     Ssim,
     StyleLoss,
 )
-from adain.metrics.sight import Sight, check_pictures, observe, stack
 from adain.nn.encoder import STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError
 
@@ -27,7 +27,7 @@ Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def numpy_taps(encoder: Encoder, picture: torch.Tensor) -> dict[str, np.ndarray]:
-    return {name: taps.double().numpy() for name, taps in encoder.taps(picture).items()}
+    return {name: taps.double().numpy() for name, taps in encoder.extract_features(picture).items()}
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def test_content_losses(encoder: Encoder, three: Three) -> None:
     o, c, s = (numpy_taps(encoder, picture)["relu4_1"] for picture in three)
     (m, d), (ms, ds) = moments(c), moments(s)
     target = (c - m[..., None, None]) / d[..., None, None] * ds[..., None, None] + ms[..., None, None]
-    see = Sight(encoder)
+    see = FeatureCache(encoder)
     np.testing.assert_allclose(
         ContentLoss(see).per_pair(output, content, style), ((o - target) ** 2).mean((1, 2, 3)), rtol=1e-4
     )
@@ -58,7 +58,7 @@ def test_style_loss_in_both_reductions(encoder: Encoder, three: Three) -> None:
     for name in STYLE_LAYERS:
         squares = sum((a - b) ** 2 for a, b in zip(moments(o[name]), moments(s[name]), strict=True))
         mean, total = mean + squares.mean(1), total + squares.sum(1)
-    see = Sight(encoder)
+    see = FeatureCache(encoder)
     np.testing.assert_allclose(StyleLoss(see, "mean").per_pair(output, content, style), mean, rtol=1e-3)
     np.testing.assert_allclose(StyleLoss(see, "sum").per_pair(output, content, style), total, rtol=1e-3)
 
@@ -71,7 +71,7 @@ def test_gram_loss(encoder: Encoder, three: Three) -> None:
         grams = [np.einsum("nchw,ndhw->ncd", x, x) / (x.shape[2] * x.shape[3]) for x in (o[name], s[name])]
         channels = grams[0].shape[1]
         expected += ((grams[0] - grams[1]) ** 2).sum((1, 2)) / (4 * channels**2) / 4
-    np.testing.assert_allclose(GramLoss(Sight(encoder)).per_pair(output, content, style), expected, rtol=1e-3)
+    np.testing.assert_allclose(GramLoss(FeatureCache(encoder)).per_pair(output, content, style), expected, rtol=1e-3)
 
 
 def test_cfsd(encoder: Encoder, three: Three) -> None:
@@ -85,7 +85,7 @@ def test_cfsd(encoder: Encoder, three: Three) -> None:
             rows.append(similarity / similarity.sum(1, keepdims=True))
         found, wanted = rows
         expected.append((wanted * np.log(wanted / found)).sum())
-    metric = Cfsd(Sight(encoder))
+    metric = Cfsd(FeatureCache(encoder))
     np.testing.assert_allclose(metric.per_pair(output, content, style), expected, rtol=1e-4)
     assert metric.per_pair(content, content.clone(), style).abs().max() < 1e-6
 
@@ -103,19 +103,19 @@ def test_ssim_against_scikit_image(three: Three) -> None:
     np.testing.assert_allclose(Ssim().per_pair(output, content, style), expected, atol=1e-4)
 
 
-def test_colour_distance_against_numpy(three: Three) -> None:
+def test_color_distance_against_numpy(three: Three) -> None:
     output, content, style = three
     expected = []
     for pair in zip(output, style, strict=True):
         p, q = (np.histogramdd(x.flatten(1).T.numpy(), bins=8, range=[(0, 1)] * 3)[0] / x[0].numel() for x in pair)
         expected.append(np.sqrt(((np.sqrt(p) - np.sqrt(q)) ** 2).sum() / 2))
-    np.testing.assert_allclose(ColourDistance().per_pair(output, content, style), expected, atol=1e-4)
+    np.testing.assert_allclose(ColorDistance().per_pair(output, content, style), expected, atol=1e-4)
 
 
 def test_features_of_one_pass_are_shared(encoder: Encoder, three: Three) -> None:
     calls = []
 
-    class Counted(Sight):
+    class Counted(FeatureCache):
         def remember(self, picture, features):  # type: ignore[no-untyped-def]
             calls.append(picture)
             return super().remember(picture, features)
@@ -152,7 +152,7 @@ def test_bytes_and_sizes_are_refused(three: Three) -> None:
 
 def test_mean_over_unequal_batches(three: Three) -> None:
     output, content, style = three
-    metric = ColourDistance()
+    metric = ColorDistance()
     metric.update(output, content, style)
     metric.update(output[:1], content[:1], style[:1])
     values = metric.per_pair(output, content, style)
@@ -165,7 +165,7 @@ def _rank(rank: int, folder: str) -> None:
     count = 1 + rank  # unequal shares
     content, style = torch.rand(2, count, 3, 24, 24, generator=generator)
     output = (content + style) / 2
-    metrics: list[PairMetric] = [Ssim(), ColourDistance()]
+    metrics: list[PairMetric] = [Ssim(), ColorDistance()]
     from adain.metrics.frechet import FrechetDistance
 
     frechet = FrechetDistance(3)
@@ -187,7 +187,7 @@ def test_reduced_over_two_ranks(tmp_path: Path) -> None:
         for i in range(2)
     )
     output = (content + style) / 2
-    expected = [float(m.per_pair(output, content, style).mean()) for m in (Ssim(), ColourDistance())]
+    expected = [float(m.per_pair(output, content, style).mean()) for m in (Ssim(), ColorDistance())]
     means = [x.mean((2, 3)).double().numpy() for x in (style, output)]
     difference = means[0].mean(0) - means[1].mean(0)
     covariances = [np.cov(m, rowvar=False) for m in means]

@@ -33,9 +33,9 @@ def test_the_inverse_network_of_style_swap_mirrors_relu3_1() -> None:
 
 
 @pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("instance", nn.InstanceNorm2d)])
-def test_normalisation_stands_before_every_hidden_relu(norm: Norm, kind: type[nn.Module]) -> None:
+def test_normalization_stands_before_every_hidden_relu(norm: Norm, kind: type[nn.Module]) -> None:
     decoder = Decoder([4, 6, 8], norm=norm)
-    found = [decoder.normalisation(layer) for layer in decoder.plan]
+    found = [decoder.normalization(layer) for layer in decoder.plan]
     assert all(isinstance(module, kind) for module in found[:-1])
     assert found[-1] is None
     with torch.no_grad():

@@ -13,7 +13,7 @@ def test_taps_equal_the_published_network(encoder: Encoder, size: tuple[int, int
     """A dropped layer, BGR for RGB, a wrong fold of the 1x1 convolution or floor-mode pooling fail here."""
     picture = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     network = published_network()
-    taps = encoder.taps(picture)
+    taps = encoder.extract_features(picture)
     assert list(taps) == list(STYLE_LAYERS)
     x = picture
     for index, module in enumerate(network, 1):
@@ -51,7 +51,7 @@ def test_torchvision_encoder_equals_torchvisions_vgg19() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="vgg19_normalised"):
+    with pytest.raises(UserError, match="vgg19_normalized"):
         Encoder.load("vgg16")  # type: ignore[arg-type]
 
 

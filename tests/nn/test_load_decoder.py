@@ -37,7 +37,7 @@ def same(one: Decoder, other: Decoder) -> bool:
 
 def test_the_shipped_decoder_is_near_the_published_one_it_began_with(encoder: Encoder, pictures: Tensor) -> None:
     shipped, reference = load_decoder("shipped"), load_decoder("reference")
-    assert (shipped.encoder, SHIPPED.stat().st_size < 8_000_000) == ("vgg19_normalised", True)
+    assert (shipped.encoder, SHIPPED.stat().st_size < 8_000_000) == ("vgg19_normalized", True)
     with torch.no_grad():
         features = encoder(pictures)
         ours, theirs = shipped.decoder(features), reference.decoder(features)
@@ -48,7 +48,7 @@ def test_the_shipped_decoder_is_near_the_published_one_it_began_with(encoder: En
 def test_the_reference_is_the_published_file() -> None:
     trained = load_decoder("reference")
     state = read_state(find("reference_decoder"))
-    assert trained.encoder == "vgg19_normalised"
+    assert trained.encoder == "vgg19_normalized"
     assert torch.equal(trained.decoder.state_dict()["conv4_1.weight"], state["1.weight"])
     assert torch.equal(trained.decoder.state_dict()["conv1_1.bias"], state["28.bias"])
 

@@ -226,7 +226,7 @@ def test_of_several_processes_one_fetches_and_all_get_the_whole_file(
     assert log.read_text() == "fetched "
 
 
-@pytest.mark.parametrize("name", ["vgg19_normalised", "reference_decoder"])
+@pytest.mark.parametrize("name", ["vgg19_normalized", "reference_decoder"])
 def test_the_weights_that_setup_fetched_are_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "download", never)
     monkeypatch.setattr(weights, "extract_member", never)

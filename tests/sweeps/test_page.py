@@ -16,7 +16,7 @@ from adain.sweeps.page import write_page
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import read_sweep
-from tests.helpers.sweeps import PAIRS, Make, picture_colours
+from tests.helpers.sweeps import PAIRS, Make, picture_colors
 
 JOBS = [
     ({"model.style_weight": "1", "optimizer.lr": "1"}, "finished", [(3.0, 9.0), (1.5, 5.0), (1.4, 4.8)]),
@@ -44,14 +44,14 @@ def test_the_same_pair_stands_in_one_row_a_column_a_job_at_its_best_step(make_sw
     rows = re.findall(r"<tr>(<td class=\"given\">.*?)</tr>", page, re.S)
     assert len(rows) == len(PAIRS)
     for index, row in enumerate(rows):
-        colours = [
+        colors = [
             Image.open(io.BytesIO(base64.b64decode(data))).getpixel((16, 16))
             for data in re.findall(r"base64,([^\"]+)", row)
         ]
-        best = [picture_colours(index, 0, 20)[2], picture_colours(index, 1, 10)[2]]  # job 1 was best at step 10
-        wanted = [*picture_colours(index, 0, 0)[:2], *best, picture_colours(index, 2, 0)[2]]
-        for found, colour in zip(colours, wanted, strict=True):
-            assert max(abs(a - b) for a, b in zip(found, colour, strict=True)) < 9  # type: ignore[arg-type]
+        best = [picture_colors(index, 0, 20)[2], picture_colors(index, 1, 10)[2]]  # job 1 was best at step 10
+        wanted = [*picture_colors(index, 0, 0)[:2], *best, picture_colors(index, 2, 0)[2]]
+        for found, color in zip(colors, wanted, strict=True):
+            assert max(abs(a - b) for a, b in zip(found, color, strict=True)) < 9  # type: ignore[arg-type]
 
 
 def test_the_points_are_the_best_losses_and_the_stair_is_the_front(make_sweep: Make) -> None:

@@ -74,6 +74,6 @@ def test_drawing(run: Path, ending: str) -> None:
     draw_curves(path, [read_curves(run, "one"), read_curves(run, "other")])
     with Image.open(path) as picture:
         assert picture.width > 1000
-        colours = {colour[:3] for _, colour in picture.convert("RGB").resize((650, 273), 0).getcolors(200_000)}  # type: ignore[union-attr, index]
-    assert len(colours) > 20
+        colors = {color[:3] for _, color in picture.convert("RGB").resize((650, 273), 0).getcolors(200_000)}  # type: ignore[union-attr, index]
+    assert len(colors) > 20
     assert [p.name for p in run.glob(".*")] == []  # nothing half written

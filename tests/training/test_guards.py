@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from adain.runtime.errors import UserError
-from adain.training.guards import FiniteLoss, SkippedPictures
+from adain.training.guards import NonFiniteGuard, SkippedPictures
 
 
 class Breaking(pl.LightningModule):
@@ -40,7 +40,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_reaches_the_weights(
     module, batches = Breaking(value), [{"content_name": [f"{i}.jpg"], "style_name": [f"{i}.png"]} for i in range(5)]
     trainer = pl.Trainer(
         max_steps=5, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, default_root_dir=tmp_path, callbacks=[FiniteLoss()],
+        enable_model_summary=False, default_root_dir=tmp_path, callbacks=[NonFiniteGuard()],
     )  # fmt: skip
     with pytest.raises(UserError, match=rf"the loss is {value} at step 2 on the batch 2.jpg with 2.png: {said}; lower"):
         trainer.fit(module, DataLoader(batches, batch_size=None))  # type: ignore[arg-type]

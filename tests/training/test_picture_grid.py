@@ -12,8 +12,8 @@ from adain.training.picture_grid import PictureGrid
 
 
 def test_rows_and_columns_stand_where_they_should() -> None:
-    colours = [["red", "green", "blue"], ["white", "black", "yellow"]]
-    grid = picture_grid([[Image.new("RGB", (10, 10), colour) for colour in row] for row in colours])
+    colors = [["red", "green", "blue"], ["white", "black", "yellow"]]
+    grid = picture_grid([[Image.new("RGB", (10, 10), color) for color in row] for row in colors])
     assert grid.size == (3 * 14 - 4, 2 * 14 - 4)
     assert grid.getpixel((5, 5)) == (255, 0, 0)
     assert grid.getpixel((33, 19)) == (255, 255, 0)

@@ -31,7 +31,7 @@ def bench(config: DictConfig) -> None:
     from rich.console import Console
 
     from adain.cli.quiet import quieten
-    from adain.evaluation.speed.contestants import measure
+    from adain.evaluation.speed.candidates import measure
     from adain.evaluation.speed.machine import describe
     from adain.evaluation.speed.machine import measure as measure_machine
     from adain.evaluation.speed.report import log_to_wandb, save, show
@@ -80,7 +80,7 @@ def bench(config: DictConfig) -> None:
     if "video" in wanted:
         from adain.evaluation.speed.video import measure_video
 
-        say("a video, decoded, stylised and encoded")
+        say("a video, decoded, stylized and encoded")
         rows += measure_video(list(config.stylize_sizes), precisions, config.repeats, config.least_seconds, device)
     if "load" in wanted:
         rows += _load(config, device, say)

@@ -146,7 +146,7 @@ class Work:
         from adain.nn.encoder import Encoder
 
         if self._encoder is None:
-            self._encoder = Encoder.load("vgg19_normalised").to(self.device)
+            self._encoder = Encoder.load("vgg19_normalized").to(self.device)
         if size not in self._judges:
             self._judges[size] = Judge(self._encoder, size, self.device)
         return self._judges[size]

@@ -26,7 +26,7 @@ from adain.training.resume import rewrite_arguments
 if TYPE_CHECKING:
     from rich.console import Console
 
-_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+_COLORS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _COLUMN = 31  # where what was found begins
 
 
@@ -61,7 +61,7 @@ def doctor(config: DictConfig) -> None:
         findings += made
         for finding in made:
             _print(finding, console)
-    count = {level: sum(f.level == level for f in findings) for level in _COLOURS}
+    count = {level: sum(f.level == level for f in findings) for level in _COLORS}
     summary = {"counts": count, "findings": [finding._asdict() for finding in findings]}
     write_whole(folder / "doctor.json", json.dumps(summary, indent=2, default=str) + "\n")
     print(
@@ -76,7 +76,7 @@ def _print(finding: Finding, console: Console) -> None:
     words = textwrap.wrap(
         finding.text, max(20, console.width - _COLUMN), break_long_words=False, break_on_hyphens=False
     ) or [""]
-    console.print(f"[{_COLOURS[finding.level]}]{finding.level:<9}[/]", end="", highlight=False)
+    console.print(f"[{_COLORS[finding.level]}]{finding.level:<9}[/]", end="", highlight=False)
     lines = [f"{finding.check:<{_COLUMN - 9}}{words[0]}", *(" " * _COLUMN + line for line in words[1:])]
     if finding.file is not None:
         lines.append(f"         {finding.file}")
@@ -96,9 +96,9 @@ def _users(error: BaseException | None) -> str | None:
 
 def check_pictures(config: DictConfig, folder: Path) -> list[Finding]:
     """Scans both sides' folders, and looks at the held-out part."""
-    from adain.data.register import Register
     from adain.data.sample import sample_source
     from adain.data.scan import exact_duplicates, near_duplicates, scan, write_lists
+    from adain.data.scan_cache import ScanCache
     from adain.data.sources import FolderSource
 
     target = str(config.data.get("_target_"))
@@ -109,7 +109,7 @@ def check_pictures(config: DictConfig, folder: Path) -> list[Finding]:
     if not target.endswith((".folders", ".sample")):
         return [Finding("ok", "pictures", "made up: nothing to scan")]
     path = config.data.get("manifest") or Path(config.logs) / "doctor" / "manifest.sqlite"
-    manifest = Register(Path(path).expanduser())
+    manifest = ScanCache(Path(path).expanduser())
     findings: list[Finding] = []
     try:
         for side in ("content", "style"):
@@ -126,14 +126,14 @@ def check_pictures(config: DictConfig, folder: Path) -> list[Finding]:
             bad = [s for s in seen if s.reason is not None]
             good = [s for s in seen if s.reason is None]
             soft = [s for s in good if min(s.width, s.height) < config.data.resize]
-            grey = [s for s in good if s.grey]
+            gray = [s for s in good if s.gray]
             copies, near = exact_duplicates(good), near_duplicates(good)
             source.bad = {n: (s.size, s.changed, s.reason) for n in source.names
                           if (s := found.get(os.path.abspath(n))) is not None and s.reason is not None}  # fmt: skip
             lists = {
                 f"{side}_unreadable": [f"{s.path}: {s.reason}" for s in bad] + [f"{p}: {r}" for p, r in unread.items()],
                 f"{side}_small": [f"{s.path}: {s.width} x {s.height}" for s in soft],
-                f"{side}_grey": [s.path for s in grey],
+                f"{side}_gray": [s.path for s in gray],
                 f"{side}_copies": [" | ".join(group) for group in copies],
                 f"{side}_alike": [" | ".join(group) for group in near],
             }
@@ -167,8 +167,8 @@ def _side(
     add("unreadable", f"{count['unreadable']:,}, passed over while training: mend or remove what is listed in")
     resize = config.data.resize
     add("small", f"{count['small']:,} with a short side below data.resize={resize}, so enlarged and soft, listed in")
-    taught = " (as styles they teach grey pictures)" if side == "style" else ""
-    add("grey", f"{count['grey']:,} without colour{taught}, listed in")
+    taught = " (as styles they teach gray pictures)" if side == "style" else ""
+    add("gray", f"{count['gray']:,} without color{taught}, listed in")
     add("copies", f"{count['copies']:,} pictures are there several times, byte for byte: keep one of each line of")
     add("alike", f"{count['alike']:,} pictures are there in several versions that look the same: see the lines of")
     return findings

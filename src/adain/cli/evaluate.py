@@ -179,11 +179,11 @@ def _evaluate(
     import torch
 
     from adain.evaluation.page import write_page
-    from adain.evaluation.results import means, summarise, table, write_results
+    from adain.evaluation.results import means, summarize, table, write_results
     from adain.evaluation.run import Frame, Gallery, measure, set_figures
     from adain.evaluation.store import Store, alone, digest
     from adain.metrics.frechet import worth
-    from adain.metrics.panel import build_panel, features_of
+    from adain.metrics.metric_suite import build_panel, features_of
     from adain.nn.encoder import Encoder
     from adain.runtime.device import find_device
     from adain.runtime.fetch import sha256_of
@@ -233,7 +233,7 @@ def _evaluate(
             return folder
         rows = list(store.rows().values())
         sets = set_figures(pairs, store, panel, gallery, means(rows), "artfid" in names)
-        results = summarise(rows, sets, config.bootstrap, config.seed)
+        results = summarize(rows, sets, config.bootstrap, config.seed)
         results["left_out"] = panel.left_out | {
             name: "needs two outputs and two styles" for name in panel.sets if name not in sets
         }

@@ -59,7 +59,7 @@ def check_weights(config: DictConfig, build: Callable[[], Any]) -> list[Finding]
     findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
     for key, check in (("init", "first decoder"), ("style", "style picture")):
         if (given := config.model.get(key)) not in (None, "random", "least_squares"):
-            build().initialise(_no_pictures)
+            build().initialize(_no_pictures)
             findings.append(Finding("ok", check, f"model.{key}={given} can be read"))
     if (other := config.get("compare_with")) is not None:
         try:
@@ -183,16 +183,16 @@ def check_loader(config: DictConfig, method: Any) -> list[Finding]:
     device, precision = trainer.strategy.root_device, str(trainer.precision)
     data.setup()
     method.to(device, memory_format=memory_format(device, precision))
-    optimiser = torch.optim.Adam(method.parameters(), lr=0.0)
+    optimizer = torch.optim.Adam(method.parameters(), lr=0.0)
 
     def step(batch: Batch) -> None:
         batch = data.on_after_batch_transfer({**batch, "content": batch["content"].to(device),
                                               "style": batch["style"].to(device)}, 0)  # fmt: skip
         with trainer.precision_plugin.forward_context():
             loss = weighted_total(method.losses(batch["content"], batch["style"])[0], method.weights)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
 

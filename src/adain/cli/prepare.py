@@ -14,7 +14,7 @@ from adain.runtime.errors import UserError
 def main() -> None:
     """Fetches what is not cached. What cannot be had is said, and asked for again by whoever needs it."""
     wanted: list[tuple[str, Callable[[], Path]]] = [
-        ("encoder weights", lambda: find("vgg19_normalised")),
+        ("encoder weights", lambda: find("vgg19_normalized")),
         ("reference decoder", lambda: find("reference_decoder")),
         ("sample photographs", lambda: sample_folder("content")),
         ("sample paintings", lambda: sample_folder("style")),

@@ -52,7 +52,7 @@ def stylize(config: DictConfig) -> None:
     work.stylizer, decoder = load_stylizer(config)
     unusable: dict[str, None] = {}
     done = 0
-    with tqdm(jobs, unit="result", desc="stylising", disable=None if len(jobs) > 1 else True, leave=False) as bar:
+    with tqdm(jobs, unit="result", desc="stylizing", disable=None if len(jobs) > 1 else True, leave=False) as bar:
         for job in bar:
             try:
                 if job.content.video:
@@ -88,7 +88,7 @@ class Work:
 
     Attributes:
         stylizer: Set before the first result; pictures that every result needs are read before it.
-        profile: The colour profile of the last result's content, if it had one.
+        profile: The color profile of the last result's content, if it had one.
     """
 
     stylizer: Stylizer | MethodStylizer
@@ -178,7 +178,7 @@ class Work:
         pictures = [self._read("style", found.path) for found in job.styles]
         encoded: Any = pictures if self.preserve == "coral" else [self._style(found) for found in job.styles]
 
-        bar = tqdm(total=pictures_of(self.config.grid, len(job.styles)), unit="picture", desc="stylising", leave=False)
+        bar = tqdm(total=pictures_of(self.config.grid, len(job.styles)), unit="picture", desc="stylizing", leave=False)
 
         def stylized(styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,)) -> Image.Image:
             made = self.stylizer.stylize(
@@ -208,7 +208,7 @@ class Work:
         return reduced
 
     def _style(self, found: Found) -> Image.Image | Statistics:
-        if self.preserve == "coral":  # the style's own colours change with the content
+        if self.preserve == "coral":  # the style's own colors change with the content
             return self._read("style", found.path)
         if found.path not in self._encoded:
             self._encoded[found.path] = self.stylizer.encode_style(self._read("style", found.path))
@@ -249,8 +249,8 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
         UserError: If something is missing, contradictory, not there, or cannot be written.
     """
     check_method(config)
-    learnt = config.model.name == "texture_network"  # its style needs no picture
-    if not learnt and (config.style is None) == (config.styles is None):
+    learned = config.model.name == "texture_network"  # its style needs no picture
+    if not learned and (config.style is None) == (config.styles is None):
         given = "both are given" if config.style is not None else "neither is given"
         raise UserError(f"style=PATH, or styles=[a,b] for a mix, must be given: {given}")
     default = Path(config.logs) / "stylized"
@@ -261,10 +261,10 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
         contents = [found._replace(video=False) for found in of_videos(contents)]
     mixed = config.styles is not None or config.grid in ("corners", "styles")  # all of them in one picture
     key = "style" if config.styles is None else "styles"
-    styles = [] if learnt else _in_order(key, config[key]) if mixed else find_pictures(key, config[key], folder)
+    styles = [] if learned else _in_order(key, config[key]) if mixed else find_pictures(key, config[key], folder)
     masks = None if config.masks is None else _in_order("masks", config.masks)
     check_options(config, len(styles) if mixed else 1, masks)
-    if mixed or learnt:
+    if mixed or learned:
         pairs = [(content, tuple(styles)) for content in contents]
     elif config.pairing == "zip":
         if len(contents) != len(styles):
@@ -284,7 +284,7 @@ def read_request(config: DictConfig) -> tuple[list[Job], list[Found] | None]:
         if roots:  # said of the file, which the user typed
             raise UserError(f"out={out} lies in the folder of the inputs: give another, or it would become an input")
     jobs = plan(
-        pairs, out, config.format, default, config.model.name if learnt else f"_{config.grid}" if config.grid else ""
+        pairs, out, config.format, default, config.model.name if learned else f"_{config.grid}" if config.grid else ""
     )
     if out != str(PIPE):
         check_places(jobs, folder, [*contents, *styles, *(masks or [])])

@@ -81,7 +81,7 @@ def _make(
     """Runs the engine under a progress bar."""
     from tqdm.auto import tqdm
 
-    from adain.inference.dataset import Painter, Reader, stylise
+    from adain.inference.dataset import Painter, Reader, stylize
     from adain.runtime.memory import keep_freed_memory
 
     content, style = (Path(str(config[key])).expanduser().resolve() for key in ("content", "style"))
@@ -91,12 +91,12 @@ def _make(
     if local:
         keep_freed_memory()
         painter = Painter(decoder, config.alpha, precision=config.precision)
-    with tqdm(total=total, initial=before, unit="picture", desc="stylising", smoothing=0.05) as bar:
+    with tqdm(total=total, initial=before, unit="picture", desc="stylizing", smoothing=0.05) as bar:
         if not local:
             from adain.inference import dataset_ray
 
             path = Path(decoder).expanduser()
-            return dataset_ray.stylise(
+            return dataset_ray.stylize(
                 jobs,
                 reader,
                 manifest,
@@ -112,7 +112,7 @@ def _make(
                 config.precision,
             )
         workers = config.workers if config.workers is not None else min(8, os.cpu_count() or 1) if _gpu() else 1
-        return stylise(
+        return stylize(
             jobs,
             reader,
             painter,

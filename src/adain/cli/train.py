@@ -84,7 +84,7 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
     from adain.data.sources import FolderSource
     from adain.runtime.memory import keep_freed_memory
     from adain.runtime.precision import memory_format
-    from adain.training.broadcast_init import OneStart
+    from adain.training.broadcast_init import BroadcastInit
     from adain.training.last_checkpoint import FirstStep
     from adain.training.run_summary import RunSummary, close_wandb, log_configuration
 
@@ -109,7 +109,7 @@ def _train_here(config: DictConfig, folder: Path, since: float, extra: Sequence[
         summary: RunSummary | None = callbacks.get("summary")
         if summary:
             summary.began = since
-        start = OneStart(datamodule.draw if config.ckpt is None else None)
+        start = BroadcastInit(datamodule.draw if config.ckpt is None else None)
 
         def record() -> None:
             point_latest(Path(config.logs) / "latest", folder)

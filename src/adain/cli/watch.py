@@ -40,7 +40,7 @@ def gather(root: Path, folder: Path) -> int:
     Returns:
         How many runs there are.
     """
-    # logs/ may hold a million stylised pictures beside the runs
+    # logs/ may hold a million stylized pictures beside the runs
     below = [root / name for name in ("runs", "sweeps") if (root / name).is_dir()] or [root]
     runs = [run for place in below for run in place.resolve().rglob("wandb/*run-*") if run.is_dir()]
     found = {run.name: run.resolve() for run in runs}

@@ -140,7 +140,7 @@ class HubSource:
             raise PictureError("the row holds no picture")
         if not cell.get("bytes"):
             raise PictureError(f"the row only names a file ({cell['path']})")
-        return decode_picture(io.BytesIO(cell["bytes"]), at_least, self.max_pixels, self.min_side, own_colours=True)
+        return decode_picture(io.BytesIO(cell["bytes"]), at_least, self.max_pixels, self.min_side, own_colors=True)
 
     def split(self, held_out: int) -> tuple[HubSource, IndexedSource]:
         """See ``Source``: the first readable rows are held out, unreadable ones among them counted and left out."""

@@ -117,8 +117,8 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
         UserError: If it has another shape, values outside [0, 1], or covers nothing.
     """
     if isinstance(mask, Image.Image):
-        grey = np.array(on_black(mask).resize(size[::-1], Image.Resampling.BILINEAR))
-        tensor = torch.from_numpy(grey)
+        gray = np.array(on_black(mask).resize(size[::-1], Image.Resampling.BILINEAR))
+        tensor = torch.from_numpy(gray)
     else:
         array = mask if isinstance(mask, Tensor) else torch.from_numpy(np.require(mask, requirements=["C", "W"]))
         tensor = array.detach().squeeze()

@@ -111,14 +111,14 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         content, style = self.names[index]
         return {
-            "content": self._centre(self.content, content),
-            "style": self._centre(self.style, style),
+            "content": self._center(self.content, content),
+            "style": self._center(self.style, style),
             "content_name": content,
             "style_name": style,
             "skipped": [] if index else [*self.content.skipped, *self.style.skipped],
         }
 
-    def _centre(self, source: IndexedSource, name: str) -> Tensor:
+    def _center(self, source: IndexedSource, name: str) -> Tensor:
         try:
             picture = resize_short_side(to_rgb(source.read(name, self.size)), self.size)
         except PictureError as error:
@@ -191,7 +191,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip), val_size, val_pairs
         self.content, self.style = content, style
-        self._resumed_at = (0, 0)  # pairs over all ranks, optimiser steps
+        self._resumed_at = (0, 0)  # pairs over all ranks, optimizer steps
         self._ready = False
 
     def setup(self, stage: str | None = None) -> None:
@@ -251,7 +251,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where both streams stand: the pairs of all optimiser steps done. Prefetched pairs do not count."""
+        """Where both streams stand: the pairs of all optimizer steps done. Prefetched pairs do not count."""
         assert self.trainer is not None
         pairs, step = self._resumed_at
         per_step = self.batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches

@@ -62,11 +62,11 @@ def decode_picture(
     max_pixels: int = MAX_PIXELS,
     min_side: int = 1,
     keep_alpha: bool = False,
-    own_colours: bool = False,
+    own_colors: bool = False,
 ) -> Image.Image:
     """Decodes a picture.
 
-    EXIF rotation is applied, transparency is laid on white, 16 bits become 8, CMYK and wide-gamut colours become sRGB,
+    EXIF rotation is applied, transparency is laid on white, 16 bits become 8, CMYK and wide-gamut colors become sRGB,
     and of an animation the first frame is taken.
 
     Args:
@@ -76,11 +76,11 @@ def decode_picture(
         max_pixels: Larger pictures are refused before they are decoded.
         min_side: So are pictures whose shorter side is below this.
         keep_alpha: Keep transparency in place of laying it on white.
-        own_colours: Leave the colours of an opaque picture with an embedded profile as they are, for ``to_rgb`` to convert what
+        own_colors: Leave the colors of an opaque picture with an embedded profile as they are, for ``to_rgb`` to convert what
             is taken of it: converting a large picture takes longer than decoding it.
 
     Returns:
-        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent; with ``own_colours`` maybe CMYK or grey.
+        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent; with ``own_colors`` maybe CMYK or gray.
 
     Raises:
         TooLarge: If it has more than ``max_pixels``.
@@ -99,7 +99,7 @@ def decode_picture(
                 picture.draft("RGB", resized(picture.size, at_least))
             ImageOps.exif_transpose(picture, in_place=True)
             opaque = picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info
-            made = picture if own_colours and opaque else to_rgb(picture, keep_alpha)
+            made = picture if own_colors and opaque else to_rgb(picture, keep_alpha)
             return picture.copy() if made is picture else made  # the file is closed
     except PictureError:
         raise
@@ -142,14 +142,14 @@ def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
 
 
 def _high_depth_to_rgb(picture: Image.Image) -> Image.Image:
-    """Grey of 16 bits, 32 bits or floats: scaled, where Pillow's ``convert`` would clip everything above 255."""
-    grey = np.asarray(picture).astype(np.float64)
-    top = 65535.0 if picture.mode.startswith("I;16") or grey.max() > 255 else 255.0 if grey.max() > 1 else 1.0
-    return Image.fromarray((np.clip(grey / top, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+    """Gray of 16 bits, 32 bits or floats: scaled, where Pillow's ``convert`` would clip everything above 255."""
+    gray = np.asarray(picture).astype(np.float64)
+    top = 65535.0 if picture.mode.startswith("I;16") or gray.max() > 255 else 255.0 if gray.max() > 1 else 1.0
+    return Image.fromarray((np.clip(gray / top, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
 
 
 def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Colours by the embedded profile; a broken profile is ignored, as browsers do."""
+    """Colors by the embedded profile; a broken profile is ignored, as browsers do."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(source) or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):

@@ -1,4 +1,4 @@
-"""Looking at every picture of a folder once, before training does: decodable, how large, in colour, seen before."""
+"""Looking at every picture of a folder once, before training does: decodable, how large, in color, seen before."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adain.data.picture import PictureError, read_picture
-from adain.data.register import Register, Seen, conditions
+from adain.data.scan_cache import ScanCache, Seen, conditions
 from adain.data.sources import LOOK
 from adain.runtime.errors import UserError
 
 _CHUNK = 16  # pictures sent to a process at once
 _COMMIT_SECONDS = 1.0
-_GREY = 8  # of 255: channels that differ less look grey
-_NEAR_BITS, _NEAR_COLOUR = 4, 12  # of 128 bits; of 255
+_GRAY = 8  # of 255: channels that differ less look gray
+_NEAR_BITS, _NEAR_COLOR = 4, 12  # of 128 bits; of 255
 CRASHED = "decoding it ends the process"
 
 
 def look(picture: Image.Image) -> bytes:
-    """A perceptual hash: 128 bits of whether neighbours grow lighter, rightwards and downwards, and the mean colour.
+    """A perceptual hash: 128 bits of whether neighbors grow lighter, rightwards and downwards, and the mean color.
 
-    Re-encoding or resizing a picture changes a few bits at most. The mean colour (3 bytes) tells flat pictures apart, whose
+    Re-encoding or resizing a picture changes a few bits at most. The mean color (3 bytes) tells flat pictures apart, whose
     bits are all zero. After Krawetz's dHash.
     """
     wide = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
@@ -41,10 +41,10 @@ def look(picture: Image.Image) -> bytes:
     return np.packbits(bits).tobytes() + bytes(picture.resize((1, 1), Image.Resampling.BOX).tobytes())
 
 
-def is_grey(picture: Image.Image) -> bool:
-    """Whether hardly a pixel in a hundred has a colour."""
+def is_gray(picture: Image.Image) -> bool:
+    """Whether hardly a pixel in a hundred has a color."""
     spread = np.ptp(np.asarray(picture, np.int16), axis=2)
-    return bool(np.percentile(spread, 99) <= _GREY)
+    return bool(np.percentile(spread, 99) <= _GRAY)
 
 
 def examine(path: str, max_pixels: int, min_side: int) -> Seen | str:
@@ -75,7 +75,7 @@ def examine(path: str, max_pixels: int, min_side: int) -> Seen | str:
                 return Seen(*key, str(error), width, height, digest=digest)
     except OSError as error:
         return error.strerror or str(error)
-    return Seen(*key, None, width, height, is_grey(picture), digest, look(picture))
+    return Seen(*key, None, width, height, is_gray(picture), digest, look(picture))
 
 
 def _examine_all(paths: Sequence[str], max_pixels: int, min_side: int) -> list[tuple[str, Seen | str]]:
@@ -88,7 +88,7 @@ def _leave_ctrl_c_to_the_parent() -> None:
 
 def scan(
     names: Sequence[str],
-    manifest: Register,
+    manifest: ScanCache,
     max_pixels: int,
     min_side: int,
     workers: int,
@@ -193,7 +193,7 @@ def exact_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
 def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
     """Groups of pictures that look the same but are different files.
 
-    Two looks are near if at most 4 of their 128 bits and 12 of 255 in each mean colour differ. Of eight parts of 16 bits at
+    Two looks are near if at most 4 of their 128 bits and 12 of 255 in each mean color differ. Of eight parts of 16 bits at
     least four are then equal, so only pictures that share one are compared.
     """
     first = {(seen.size, seen.digest): seen for seen in findings if seen.reason is None and seen.look}
@@ -201,7 +201,7 @@ def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
     if len(seen_once) < 2:
         return []
     table = np.frombuffer(b"".join(seen.look for seen in seen_once), np.uint8).reshape(len(seen_once), -1)
-    bits, colour = table[:, :16], table[:, 16:].astype(np.int16)
+    bits, color = table[:, :16], table[:, 16:].astype(np.int16)
     parent = list(range(len(seen_once)))
 
     def root(index: int) -> int:
@@ -214,7 +214,7 @@ def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
         band = bits[:, 2 * part].astype(np.int32) * 256 + bits[:, 2 * part + 1]
         order = np.argsort(band, kind="stable")
         for bucket in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
-            for one, others in _near_in(bucket, bits, colour):
+            for one, others in _near_in(bucket, bits, color):
                 for other in others:
                     parent[root(int(other))] = root(one)
     groups: dict[int, list[str]] = {}
@@ -224,11 +224,11 @@ def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
 
 
 def _near_in(
-    bucket: NDArray[np.intp], bits: NDArray[np.uint8], colour: NDArray[np.int16]
+    bucket: NDArray[np.intp], bits: NDArray[np.uint8], color: NDArray[np.int16]
 ) -> Iterator[tuple[int, NDArray[np.intp]]]:
     for place, one in enumerate(bucket[:-1]):
         others = bucket[place + 1 :]
-        others = others[np.abs(colour[others] - colour[one]).max(axis=1) <= _NEAR_COLOUR]
+        others = others[np.abs(color[others] - color[one]).max(axis=1) <= _NEAR_COLOR]
         if len(others):
             differing = np.unpackbits(bits[others] ^ bits[one], axis=1).sum(axis=1)
             near = others[differing <= _NEAR_BITS]

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, decode_picture
-from adain.data.register import bad_pictures, conditions, unchanged
+from adain.data.scan_cache import bad_pictures, conditions, unchanged
 from adain.runtime.errors import UserError
 
 MAX_SUBSTITUTES = 100
@@ -104,7 +104,7 @@ class IndexedSource(ABC):
     def read(self, name: str, at_least: int) -> Image.Image:
         """The named picture, its shorter side of ``at_least`` pixels if the file has so many. Raises PictureError.
 
-        What is used of it goes through ``picture.to_rgb``: its colours may still be those of its profile.
+        What is used of it goes through ``picture.to_rgb``: its colors may still be those of its profile.
         """
 
     @abstractmethod
@@ -209,7 +209,7 @@ class FolderSource(IndexedSource):
         """See ``IndexedSource``."""
         if (known := self.bad.get(name)) is not None and unchanged(name, *known[:2]):
             raise PictureError(known[2])
-        return decode_picture(Path(name), at_least, self.max_pixels, self.min_side, own_colours=True)
+        return decode_picture(Path(name), at_least, self.max_pixels, self.min_side, own_colors=True)
 
     def subset(self, names: Sequence[str]) -> FolderSource:
         """See ``IndexedSource``."""

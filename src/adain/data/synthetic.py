@@ -12,7 +12,7 @@ from adain.data.sources import IndexedSource
 
 
 class SyntheticSource(IndexedSource):
-    """Pictures of coloured shapes (``content``) or of waves in a few colours (``style``).
+    """Pictures of colored shapes (``content``) or of waves in a few colors (``style``).
 
     Args:
         kind: ``"content"`` or ``"style"``.
@@ -35,12 +35,12 @@ class SyntheticSource(IndexedSource):
 
 
 def _shapes(random: np.random.Generator, side: int) -> Image.Image:
-    picture = Image.new("RGB", (side, side), _colour(random))
+    picture = Image.new("RGB", (side, side), _color(random))
     draw = ImageDraw.Draw(picture)
     for _ in range(8):
         x, y = random.integers(0, side, 2).tolist()
         w, h = random.integers(side // 8 + 1, side // 2 + 2, 2).tolist()
-        (draw.ellipse if random.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=_colour(random))
+        (draw.ellipse if random.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=_color(random))
     return picture
 
 
@@ -52,10 +52,10 @@ def _waves(random: np.random.Generator, side: int) -> Image.Image:
         fx, fy = random.uniform(-12, 12, 2)
         waves += np.sin(2 * np.pi * (fx * x + fy * y + random.random()))
     share = ((waves - waves.min()) / (np.ptp(waves) + 1e-9))[..., None]
-    low, high = np.array(_colour(random)), np.array(_colour(random))
+    low, high = np.array(_color(random)), np.array(_color(random))
     return Image.fromarray((low + share * (high - low)).astype(np.uint8))
 
 
-def _colour(random: np.random.Generator) -> tuple[int, int, int]:
+def _color(random: np.random.Generator) -> tuple[int, int, int]:
     red, green, blue = random.integers(0, 256, 3).tolist()
     return red, green, blue

@@ -1,7 +1,7 @@
 // The brush: a canvas over a copy of the photograph. window.adainPaint() is what the server gets.
 (() => {
   const longest = 640;
-  const colours = window.adainColours;
+  const colors = window.adainColors;
   let canvas, pen, brush = 0, radius = 0.05, touched = false, shown = '';
 
   window.adainPaint = () => (canvas && touched ? canvas.toDataURL('image/png') : '');
@@ -15,7 +15,7 @@
     if (root.firstChild) return;
     root.innerHTML = `
       <div class="brushes" role="radiogroup" aria-label="brush">
-        ${colours.map((c, k) => `<button type="button" role="radio" data-brush="${k}" style="--c:${c}">
+        ${colors.map((c, k) => `<button type="button" role="radio" data-brush="${k}" style="--c:${c}">
           <span class="dot"></span><span class="thumb"></span>Style ${k + 1}</button>`).join('')}
         <button type="button" role="radio" data-brush="-1"><span class="dot erase"></span>Eraser</button>
       </div>
@@ -44,7 +44,7 @@
     const stroke = (e) => {
       const [x, y] = at(e);
       pen.globalCompositeOperation = brush < 0 ? 'destination-out' : 'source-over';
-      pen.strokeStyle = brush < 0 ? '#000' : colours[brush];
+      pen.strokeStyle = brush < 0 ? '#000' : colors[brush];
       pen.lineWidth = 2 * radius * Math.max(canvas.width, canvas.height);
       pen.lineCap = pen.lineJoin = 'round';
       pen.beginPath();
@@ -80,7 +80,7 @@
           picture.src = source;
         }
       }
-      buttons.slice(0, colours.length).forEach((button, k) => {
+      buttons.slice(0, colors.length).forEach((button, k) => {
         const style = document.querySelector(`#style-${k + 1} img`)?.src;
         button.querySelector('.thumb').style.backgroundImage = style ? `url("${style}")` : '';
         button.disabled = !style;

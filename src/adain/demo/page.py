@@ -16,14 +16,14 @@ import gradio as gr
 from PIL import Image
 
 from adain.demo.samples import sample_pictures, thumbnails
-from adain.demo.studio import COLOURS, Source, Studio
+from adain.demo.studio import COLORS, Source, Studio
 from adain.demo.upload import Upload
 from adain.runtime.errors import UserError
 from adain.runtime.schema import PreserveColor
 
-PLACES = len(COLOURS)
+PLACES = len(COLORS)
 _HERE = Path(__file__).parent
-_COLOUR_CHOICES = [
+_COLOR_CHOICES = [
     ("the style's", "none"),
     ("the photograph's, overall", "coral"),
     ("the photograph's, pixel by pixel", "luminance"),
@@ -39,7 +39,7 @@ THEME = gr.themes.Base(
 )
 CSS = (_HERE / "page.css").read_text(encoding="utf-8")
 HEAD = (
-    f"<script>window.adainColours = {list(COLOURS)};</script>\n"
+    f"<script>window.adainColors = {list(COLORS)};</script>\n"
     f"<script>{(_HERE / 'brush.js').read_text(encoding='utf-8')}</script>"
 )
 
@@ -109,7 +109,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                         )
                         for place in range(PLACES)
                     ]  # fmt: skip
-                colour = gr.Radio(_COLOUR_CHOICES, value="none", label="Colours", elem_id="colour")
+                color = gr.Radio(_COLOR_CHOICES, value="none", label="Colors", elem_id="color")
                 with gr.Accordion("Paint where each style goes", open=False, elem_id="paint"):
                     gr.HTML('<div id="brush"></div>', js_on_load="window.adainBrush(element.querySelector('#brush'));")
                     rest = gr.Radio(
@@ -220,12 +220,12 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             lambda: (gr.Column(visible=False), gr.Column(visible=True)), None, [picture_stage, live_stage], **quick
         )
         go.click(
-            paint_it, [content, *places, *shares, alpha, colour, rest, paint], [comparison, download, note],
+            paint_it, [content, *places, *shares, alpha, color, rest, paint], [comparison, download, note],
             api_name="stylize", concurrency_id="studio", concurrency_limit=1, show_progress_on=[empty, comparison],
             js="(...given) => { window.adainGo(); return [...given.slice(0, -1), window.adainPaint()]; }",
         )  # fmt: skip
         webcam.stream(
-            paint_live, [webcam, *places, *shares, alpha, colour], live, stream_every=0.05, time_limit=None,
+            paint_live, [webcam, *places, *shares, alpha, color], live, stream_every=0.05, time_limit=None,
             concurrency_id="live", concurrency_limit=4, show_progress="hidden", **private,
         )  # fmt: skip
     return cast(gr.Blocks, page)

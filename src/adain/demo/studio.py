@@ -26,7 +26,7 @@ from adain.runtime.schema import PreserveColor
 Source = Path | bytes
 """An upload: a file, or the bytes of one."""
 
-COLOURS = ("#d1495b", "#2e86ab", "#e0a030", "#4f9d69")
+COLORS = ("#d1495b", "#2e86ab", "#e0a030", "#4f9d69")
 """Of the four brushes, one a style."""
 
 KINDS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF")
@@ -142,7 +142,7 @@ class Studio:
             shares: Of the mix, one a place, at least 0.
             alpha: From 0, the photograph, to 1, the full style.
             preserve_color: See ``Stylizer.stylize``.
-            paint: A PNG as a data URL, of any size: place k's colour of ``COLOURS`` where style k acts; empty for everywhere.
+            paint: A PNG as a data URL, of any size: place k's color of ``COLORS`` where style k acts; empty for everywhere.
             rest: What unpainted parts become: they stay as they are, or take the mix of all styles.
 
         Returns:
@@ -219,7 +219,7 @@ def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]
     """Masks of a painted picture.
 
     Args:
-        paint: A PNG as a data URL; each pixel counts for the brush whose colour is nearest, as much as it is opaque.
+        paint: A PNG as a data URL; each pixel counts for the brush whose color is nearest, as much as it is opaque.
 
     Returns:
         ``4 x H x W`` in [0, 1]; the sum over the first axis is at most 1.
@@ -237,13 +237,13 @@ def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]
     if picture.mode == "RGB":
         picture.putalpha(255)
     pixels = np.asarray(picture).astype(np.float64)
-    brushes = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS], dtype=np.float64)
+    brushes = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in COLORS], dtype=np.float64)
     nearest = ((pixels[None, ..., :3] - brushes[:, None, None]) ** 2).sum(-1).argmin(0)
     opacity = pixels[..., 3] / 255
     opacity[opacity < 0.02] = 0
     return cast(
         "np.ndarray[tuple[int, int, int], np.dtype[np.float64]]",
-        np.stack([np.where(nearest == k, opacity, 0) for k in range(len(COLOURS))]),
+        np.stack([np.where(nearest == k, opacity, 0) for k in range(len(COLORS))]),
     )
 
 

@@ -77,7 +77,7 @@ def write_page(
         title: Shown above.
         pairs: All of them.
         rows: All figures.
-        results: Of ``results.summarise``, with ``left_out`` and ``notes``.
+        results: Of ``results.summarize``, with ``left_out`` and ``notes``.
         frame: How contents and styles are shown.
         order: The figure that decides what is worst and best; the first there is, if that was not measured.
         count: How many pairs are shown.

@@ -37,7 +37,7 @@ def means(rows: Sequence[Row]) -> dict[str, float]:
     return {name: sum(float(row[name]) for row in rows) / len(rows) for name in figures(rows)}
 
 
-def summarise(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
+def summarize(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
     """Mean and 95% interval of each figure of pairs; value alone of each figure of the whole set.
 
     Args:

@@ -17,9 +17,9 @@ from tqdm.auto import tqdm
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import Row, Store
+from adain.metrics.feature_cache import Features, observe, stack
 from adain.metrics.frechet import FrechetDistance, artfid
-from adain.metrics.panel import Panel, features_of
-from adain.metrics.sight import Features, observe, stack
+from adain.metrics.metric_suite import MetricSuite, features_of
 from adain.nn.encoder import Encoder
 from adain.runtime.errors import UserError
 
@@ -121,7 +121,7 @@ class Gallery:
 def measure(
     pairs: list[Pair],
     store: Store,
-    panel: Panel,
+    panel: MetricSuite,
     gallery: Gallery,
     system: Callable[[], System] | None,
     alpha: float,
@@ -170,7 +170,7 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
 
 @torch.inference_mode()
 def _measure_batch(
-    batch: list[int], pairs: list[Pair], store: Store, panel: Panel, gallery: Gallery, maker: System | None,
+    batch: list[int], pairs: list[Pair], store: Store, panel: MetricSuite, gallery: Gallery, maker: System | None,
     alpha: float, save_outputs: bool,
 ) -> None:  # fmt: skip
     chosen = [pairs[index] for index in batch]
@@ -218,7 +218,12 @@ def _thumb(picture: Image.Image) -> Image.Image:
 
 @torch.inference_mode()
 def set_figures(
-    pairs: list[Pair], store: Store, panel: Panel, gallery: Gallery, means: Mapping[str, float], artfid_wanted: bool
+    pairs: list[Pair],
+    store: Store,
+    panel: MetricSuite,
+    gallery: Gallery,
+    means: Mapping[str, float],
+    artfid_wanted: bool,
 ) -> dict[str, float]:
     """The figures that belong to all outputs together: Frechet distances to the distinct styles, and ArtFID.
 

@@ -1,4 +1,4 @@
-"""Colours of pictures as pure tensor functions: taking a content's colours over to a style, or keeping them."""
+"""Colors of pictures as pure tensor functions: taking a content's colors over to a style, or keeping them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Colours(NamedTuple):
+class Colors(NamedTuple):
     """First and second moments of a picture's pixels.
 
     Attributes:
@@ -20,8 +20,8 @@ class Colours(NamedTuple):
     covariance: Tensor
 
 
-def colours(picture: Tensor) -> Colours:
-    """A picture's mean colour and colour covariance, in float64, without a float64 copy of it.
+def colors(picture: Tensor) -> Colors:
+    """A picture's mean color and color covariance, in float64, without a float64 copy of it.
 
     Args:
         picture: ``N x 3 x H x W`` in [0, 1], or uint8.
@@ -32,22 +32,22 @@ def colours(picture: Tensor) -> Colours:
     mean = sum((strip.flatten(2).double().sum(2) for strip in strips), torch.zeros(())) / pixels
     products = torch.zeros(())
     for strip in strips:
-        centred = strip.flatten(2).double() - mean.unsqueeze(2)
-        products = products + centred @ centred.transpose(1, 2)
-    return Colours(mean / scale, products / pixels / scale**2)
+        centered = strip.flatten(2).double() - mean.unsqueeze(2)
+        products = products + centered @ centered.transpose(1, 2)
+    return Colors(mean / scale, products / pixels / scale**2)
 
 
-def coral(style: Tensor, content: Colours, own: Colours | None = None, ridge: float = 1e-5) -> Tensor:
-    """A style picture with the content's colours: correlation alignment.
+def coral(style: Tensor, content: Colors, own: Colors | None = None, ridge: float = 1e-5) -> Tensor:
+    """A style picture with the content's colors: correlation alignment.
 
-    The style's pixels, normalised per colour, are whitened by the inverse symmetric root of their correlation matrix
-    and coloured by the symmetric root of the content's, then given the content's deviation and mean.
+    The style's pixels, normalized per color, are whitened by the inverse symmetric root of their correlation matrix
+    and colored by the symmetric root of the content's, then given the content's deviation and mean.
 
     Args:
         style: ``N x 3 x H x W`` in [0, 1].
-        content: What ``colours`` says of the content, ``N`` or 1 samples.
+        content: What ``colors`` says of the content, ``N`` or 1 samples.
         own: What it says of the style, if ``style`` is a tile of it.
-        ridge: Added to the diagonal of both correlation matrices, so that a grey or one-coloured picture has a root.
+        ridge: Added to the diagonal of both correlation matrices, so that a gray or one-colored picture has a root.
 
     Returns:
         ``N x 3 x H x W`` in the dtype of ``style``, not clamped: single pixels may leave [0, 1].
@@ -56,7 +56,7 @@ def coral(style: Tensor, content: Colours, own: Colours | None = None, ridge: fl
         The authors' code, ``lib/utils.lua: coral`` (after Sun, Feng & Saenko 2016); it adds 1 to the diagonal before
         dividing by the number of pixels.
     """
-    own = colours(style) if own is None else own
+    own = colors(style) if own is None else own
     (own_std, own_root), (std, root) = _correlation_root(own, ridge), _correlation_root(content, ridge)
     matrix = std.unsqueeze(2) * (root @ torch.linalg.inv(own_root)) / own_std.unsqueeze(1)
     shift = content.mean.unsqueeze(2) - matrix @ own.mean.unsqueeze(2)
@@ -64,7 +64,7 @@ def coral(style: Tensor, content: Colours, own: Colours | None = None, ridge: fl
     return moved.view(-1, *style.shape[1:]).to(style.dtype)
 
 
-def _correlation_root(given: Colours, ridge: float) -> tuple[Tensor, Tensor]:
+def _correlation_root(given: Colors, ridge: float) -> tuple[Tensor, Tensor]:
     """Deviations, ``N x 3``, and the symmetric square root of the correlation matrix."""
     std = given.covariance.diagonal(dim1=1, dim2=2).clamp_min(1e-10).sqrt()
     correlation = given.covariance / (std.unsqueeze(1) * std.unsqueeze(2))
@@ -73,14 +73,14 @@ def _correlation_root(given: Colours, ridge: float) -> tuple[Tensor, Tensor]:
 
 
 def keep_chroma(output: Tensor, content: Tensor) -> Tensor:
-    """The luminance of one picture with the colours of another.
+    """The luminance of one picture with the colors of another.
 
-    Where a colour does not fit into [0, 1] at the new luminance it is made paler, which keeps hue and luminance;
+    Where a color does not fit into [0, 1] at the new luminance it is made paler, which keeps hue and luminance;
     clipping would change both.
 
     Args:
         output: ``N x 3 x H x W`` in [0, 1]: gives the luminance (Rec. 601).
-        content: Of the same shape: gives the chroma, the difference of each pixel from its own grey.
+        content: Of the same shape: gives the chroma, the difference of each pixel from its own gray.
 
     Returns:
         ``N x 3 x H x W`` in [0, 1].
@@ -89,7 +89,7 @@ def keep_chroma(output: Tensor, content: Tensor) -> Tensor:
         After Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", luminance-only transfer.
     """
     luma = torch.tensor([0.299, 0.587, 0.114]).to(output).view(1, 3, 1, 1)
-    grey = (output * luma).sum(1, keepdim=True)
+    gray = (output * luma).sum(1, keepdim=True)
     chroma = content - (content * luma).sum(1, keepdim=True)
     above, below = chroma.amax(1, keepdim=True).clamp_min(1e-6), (-chroma).amax(1, keepdim=True).clamp_min(1e-6)
-    return (grey + chroma * torch.minimum((1 - grey) / above, grey / below).clamp(0, 1)).clamp(0, 1)
+    return (gray + chroma * torch.minimum((1 - gray) / above, gray / below).clamp(0, 1)).clamp(0, 1)

@@ -65,7 +65,7 @@ def gram_loss(output: Tensor, style: Tensor) -> Tensor:
 
 
 def total_variation(picture: Tensor) -> Tensor:
-    """Mean squared difference between neighbouring pixels, vertically plus horizontally.
+    """Mean squared difference between neighboring pixels, vertically plus horizontally.
 
     Args:
         picture: ``N x 3 x H x W``, RGB in [0, 1].
@@ -102,7 +102,7 @@ def weighted_total(terms: Mapping[str, Tensor], weights: Mapping[str, float]) ->
         weights: Weight by name. Every term must find one.
 
     Returns:
-        Scalar: the loss to minimise.
+        Scalar: the loss to minimize.
     """
     return sum(  # type: ignore[return-value]
         (weights[name] if name in weights else weights[name.split("/")[0]]) * term for name, term in terms.items()

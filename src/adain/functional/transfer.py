@@ -24,7 +24,7 @@ from adain.kernels.derivatives import (
 )
 
 EPS = 1e-5
-"""Added to the variance before the square root (Huang & Belongie 2017, as in instance normalisation)."""
+"""Added to the variance before the square root (Huang & Belongie 2017, as in instance normalization)."""
 
 
 class Statistics(NamedTuple):
@@ -131,7 +131,7 @@ def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
 
 
 def adain(content: Tensor, style: Statistics, own: Statistics | None = None) -> Tensor:
-    """Adaptive instance normalisation: the content's features with the style's channel statistics.
+    """Adaptive instance normalization: the content's features with the style's channel statistics.
 
     ``AdaIN(x, y) = sigma(y) (x - mu(x)) / sigma(x) + mu(y)``
 
@@ -262,8 +262,8 @@ def style_swap(
 ) -> Tensor:
     """Replaces each patch of the content's features by the style's patch that it resembles most.
 
-    Resemblance is the normalised cross-correlation ``<p, q> / (|p| |q|)``. The norm of the content's patch p does not
-    change which q is best, so all scores are one convolution of the content with the normalised style patches. The chosen
+    Resemblance is the normalized cross-correlation ``<p, q> / (|p| |q|)``. The norm of the content's patch p does not
+    change which q is best, so all scores are one convolution of the content with the normalized style patches. The chosen
     patches laid over each other are one transposed convolution of the one-hot choice, which is computed as what it is,
     a gather and an overlap-add; where patches overlap they are averaged.
 
@@ -318,7 +318,7 @@ def _swap_one(content: Tensor, style: Tensor, patch_size: int, stride: int, budg
 def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool = False) -> Tensor:
     """Nearest x2 up-sampling, reflection padding by 1 and a 3x3 convolution, as one transposed convolution; and ReLU.
 
-    Among four equal neighbours a 3x3 window meets only 2 x 2 different pixels, so sums of its weights do the same in
+    Among four equal neighbors a 3x3 window meets only 2 x 2 different pixels, so sums of its weights do the same in
     4/9 of the operations, and the enlarged feature map is never made. Reflection by one pixel of what was doubled
     repeats its border, so the small map is padded with its own border.
 

@@ -1,7 +1,7 @@
-"""Stylising whole data sets: reading in worker processes, batches of one size on the device, saving in threads.
+"""Stylizing whole data sets: reading in worker processes, batches of one size on the device, saving in threads.
 
-The parts are the stages of both engines: ``Reader`` decodes, ``Painter`` stylises, ``encode`` makes the file's bytes;
-``stylise`` joins them on one machine, ``dataset_ray`` on a cluster. Which pictures there are is ``data.plan``'s matter,
+The parts are the stages of both engines: ``Reader`` decodes, ``Painter`` stylizes, ``encode`` makes the file's bytes;
+``stylize`` joins them on one machine, ``dataset_ray`` on a cluster. Which pictures there are is ``data.plan``'s matter,
 what was done ``data.manifest``'s.
 """
 
@@ -251,7 +251,7 @@ def encode(picture: Image.Image, output: str, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def stylise(
+def stylize(
     jobs: Iterable[Job],
     reader: Reader,
     painter: Painter,

@@ -1,4 +1,4 @@
-"""The same stages as ``dataset.stylise`` on Ray Data: for those who have outgrown one machine.
+"""The same stages as ``dataset.stylize`` on Ray Data: for those who have outgrown one machine.
 
 The networks live in a pool of actors, one on each GPU where there are any; saving is a task on any node, and so is reading,
 only that Ray joins it to the actors where they need no GPU.
@@ -45,7 +45,7 @@ _BLOCK_BYTES = 16 * 2**20  # of decoded pictures: they are committed, and lost b
 _WORKING, _SAVING = 0.9, 0.1  # cores: actors on all of them would leave none to save, and nothing would be committed
 
 
-def stylise(
+def stylize(
     jobs: Iterable[Job],
     reader: Reader,
     manifest: Manifest,
@@ -60,7 +60,7 @@ def stylise(
     actors: int | None = None,
     precision: Arithmetic = "32-true",
 ) -> int:
-    """Makes the pictures of the jobs on a Ray cluster. See ``dataset.stylise``.
+    """Makes the pictures of the jobs on a Ray cluster. See ``dataset.stylize``.
 
     Args:
         jobs: As there.

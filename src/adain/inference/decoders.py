@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adain.runtime.errors import UserError
-from adain.training.kept import kept
+from adain.training.checkpoints import list_checkpoints
 from adain.training.outcome import relative
 
 _TRIALS = ("smoke", "overfit")
@@ -35,7 +35,7 @@ def choose_decoder(wanted: str | None, logs: Path) -> str:
     try:
         path = checkpoint_of(newest)
     except UserError:
-        if others := kept(logs):  # the newest run failed, was stopped at once, or has only just begun
+        if others := list_checkpoints(logs):  # the newest run failed, was stopped at once, or has only just begun
             path = others[0]
             print(f"the newest run kept no checkpoint: using {relative(path)}, or give decoder=PATH")
         else:

@@ -29,7 +29,7 @@ TOLERANCE = 1e-3
 
 _SHAPES = ((1, 16, 16), (2, 17, 31), (1, 64, 40), (3, 47, 65), (1, 129, 127))
 _MODULES = {
-    "vgg19_normalised": "the normalised VGG-19 of Gatys et al.",
+    "vgg19_normalized": "the normalized VGG-19 of Gatys et al.",
     "vgg19_torchvision": "torchvision's VGG-19",
 }
 
@@ -57,7 +57,7 @@ def write_safetensors(trained: Trained, path: Path, source: str) -> None:
         "encoder": trained.encoder,
         "widths": json.dumps(list(trained.decoder.widths)),
         "source": source,
-        "licence": licence(source),
+        "license": license(source),
     }
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.decoder.state_dict().items()}
     with written(path) as part:
@@ -106,7 +106,7 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: floa
 def compare(style_encoder: nn.Module, transfer: nn.Module, style_path: Path, transfer_path: Path) -> list[Difference]:
     """Runs both graphs in onnxruntime beside PyTorch, at even and odd sizes and several batches and alphas.
 
-    The styles are pictures with a range of colours; the transfer is fed the statistics PyTorch computed.
+    The styles are pictures with a range of colors; the transfer is fed the statistics PyTorch computed.
     """
     import onnxruntime
 
@@ -133,10 +133,10 @@ _ORIGINS = {
     "reference": ("MIT (naoto0804/pytorch-AdaIN)", "MS-COCO and WikiArt, as its authors state"),
     "shipped": ("MIT (naoto0804/pytorch-AdaIN, trained on by this project)", f"MS-COCO and WikiArt, then {_OWN}"),
 }
-"""Licence and training pictures of the decoders that come without a training."""
+"""License and training pictures of the decoders that come without a training."""
 
 
-def licence(source: str) -> str:
+def license(source: str) -> str:
     """What may be done with a decoder, as far as this project can say."""
     return _ORIGINS[source][0] if source in _ORIGINS else "that of its training pictures and its author"
 
@@ -158,7 +158,7 @@ def card(trained: Trained, source: str, differences: Sequence[Difference]) -> st
 
 Arbitrary style transfer (Huang & Belongie, ICCV 2017): a content picture in the style of any other.
 
-* decoder: `{source}`, hidden widths {list(trained.decoder.widths)}; licence: {licence(source)}
+* decoder: `{source}`, hidden widths {list(trained.decoder.widths)}; license: {license(source)}
 * encoder: {_MODULES[trained.encoder]} up to relu4_1 (`{trained.encoder}`); VGG-19 is Simonyan & Zisserman's, CC BY 4.0
 * training pictures: {data}
 
@@ -166,8 +166,8 @@ Arbitrary style transfer (Huang & Belongie, ICCV 2017): a content picture in the
 * `decoder.safetensors`: the decoder's weights; `make stylize decoder=decoder.safetensors` takes it.{graphs if rows else ""}
 {parity if rows else ""}
 ## Limits
-Pictures are taken as sRGB. Style statistics are global: a picture takes the colours and the texture of the style as a
-whole, not object by object. A stylised copyrighted picture stays a copy of it: mind the rights of both inputs.
+Pictures are taken as sRGB. Style statistics are global: a picture takes the colors and the texture of the style as a
+whole, not object by object. A stylized copyrighted picture stays a copy of it: mind the rights of both inputs.
 """
 
 
@@ -227,7 +227,7 @@ def _write_graph(
 
 
 def _test_picture(shape: tuple[int, int, int], random: torch.Generator) -> Tensor:
-    """Smooth colours with some noise on them: flat noise alone would be far from any picture."""
+    """Smooth colors with some noise on them: flat noise alone would be far from any picture."""
     batch, height, width = shape
     coarse = torch.rand(batch, 3, 5, 5, generator=random)
     smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")

@@ -1,4 +1,4 @@
-"""The record of a stylised data set: settings, what came from what, and what could not be read. It survives kills.
+"""The record of a stylized data set: settings, what came from what, and what could not be read. It survives kills.
 
 A picture is written under a hidden name first. Then its row is appended, then the picture gets its name. So a picture
 under its final name always has its row, and a row without a picture is that of the few in hand when a run was killed:
@@ -133,7 +133,7 @@ class Manifest:
                 foreign = next((entry.name for entry in entries if not entry.name.startswith(".")), None)
             if foreign is not None:
                 raise UserError(
-                    f"out={self.out} holds {foreign}, which is not of a stylised data set: give a new or an empty folder"
+                    f"out={self.out} holds {foreign}, which is not of a stylized data set: give a new or an empty folder"
                 )
             write_whole(path, json.dumps(settings, indent=2) + "\n")
 

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from adain.methods.interface import CAPABILITIES, known_method, require
 from adain.runtime.errors import UserError
-from adain.training.kept import kept
+from adain.training.checkpoints import list_checkpoints
 
 
 def check_method(config: DictConfig) -> None:
@@ -56,7 +56,7 @@ def checkpoint_of_method(name: str, wanted: str, logs: Path) -> Path:
         raise UserError(f"decoder={wanted} is AdaIN's: give model={name} latest, a run's folder, or a file")
     runs = [Path(wanted).expanduser()]
     if wanted == "latest":
-        runs = [*kept(logs, name), logs / "latest"]
+        runs = [*list_checkpoints(logs, name), logs / "latest"]
     for run in runs:
         for path in (run, run / "checkpoints" / "best.ckpt", run / "checkpoints" / "last.ckpt"):
             if path.is_file():

@@ -1,4 +1,4 @@
-"""What a stylised data set consists of: which picture, in which style, under which name, by which shard.
+"""What a stylized data set consists of: which picture, in which style, under which name, by which shard.
 
 Every choice is a function of (seed, relative name) and of the list of styles, so that shards, order, resuming and
 whatever else lies in the content folder cannot change it. Folders are walked one at a time; nothing grows with the
@@ -26,7 +26,7 @@ class Job(NamedTuple):
     Attributes:
         content: The content's path below its folder, with ``/``.
         style: Place of the style in the list of styles.
-        copy: Which of the content's stylised copies, from 1.
+        copy: Which of the content's stylized copies, from 1.
         output: The path below the output folder, with ``/``.
     """
 
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
         content: The content folder.
         styles: How many styles there are.
         seed: Of the choice of styles.
-        styles_per_picture: Stylised copies of each content, each in another style.
+        styles_per_picture: Stylized copies of each content, each in another style.
         format: ``"keep"``, ``"jpg"``, ``"png"`` or ``"webp"``.
         shard, shards: Which part of the contents, counted from 0, of how many.
     """

@@ -1,4 +1,4 @@
-"""What can be known of a request to stylise before any picture is opened. Nothing heavy is imported for it."""
+"""What can be known of a request to stylize before any picture is opened. Nothing heavy is imported for it."""
 
 from __future__ import annotations
 

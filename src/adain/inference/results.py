@@ -168,7 +168,7 @@ def save(picture: Image.Image, out: Path, profile: bytes | None = None, quality:
     Args:
         picture: RGB, or RGBA, which JPEG cannot hold: it is then laid on white.
         out: The file; its ending says the format.
-        profile: The colour profile that its pixels are in, if the content had one.
+        profile: The color profile that its pixels are in, if the content had one.
         quality: Of JPEG and WebP, 1 to 100.
 
     Raises:
@@ -213,7 +213,7 @@ def _prepared(
         raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
     options: dict[str, Any] = {"quality": quality}
     if ending in (".jpg", ".jpeg"):
-        options["subsampling"] = 0  # full colour resolution: strokes are small and saturated
+        options["subsampling"] = 0  # full color resolution: strokes are small and saturated
         if picture.mode == "RGBA":
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     if profile is not None and profile[16:20] == b"RGB ":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adain.data.image_io import Picture, to_mask, to_pixels, unit
-from adain.functional.color import Colours, colours, coral, keep_chroma
+from adain.functional.color import Colors, colors, coral, keep_chroma
 from adain.functional.transfer import Statistics, own_statistics, regions, target
 from adain.inference.request import check_request
 from adain.inference.tiling import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
@@ -49,7 +49,7 @@ class Stylizer:
         encoder_weights: The encoder's weights file; found or fetched if None.
         device: Where to work; a GPU if there is one by default.
         precision: ``"32-true"``, or ``"bf16-mixed"``: the networks' convolutions in bfloat16, twice as fast where the
-            processor has such instructions and slower where not. Its pictures are about a grey level from those of float32.
+            processor has such instructions and slower where not. Its pictures are about a gray level from those of float32.
 
     Attributes:
         encoder, decoder: The networks, in evaluation mode on ``device``.
@@ -115,34 +115,34 @@ class Stylizer:
 
     @overload
     def encode_style(  # type: ignore[overload-overlap]  # a NamedTuple is a tuple
-        self, style: Style, recolour: Colours | None = None
+        self, style: Style, recolor: Colors | None = None
     ) -> Statistics: ...
     @overload
-    def encode_style(self, style: Sequence[Style], recolour: Colours | None = None) -> list[Statistics]: ...
+    def encode_style(self, style: Sequence[Style], recolor: Colors | None = None) -> list[Statistics]: ...
     @torch.no_grad()
     def encode_style(
-        self, style: Style | Sequence[Style], recolour: Colours | None = None
+        self, style: Style | Sequence[Style], recolor: Colors | None = None
     ) -> Statistics | list[Statistics]:
         """A style's statistics, to be used for any number of contents; a list of them for a list of styles.
 
         Args:
             style: A picture of any size from 16 x 16, a batch of N pictures, or a list of such. Pictures that are too
                 large for memory are taken in tiles. Statistics are given back as they are.
-            recolour: The style is given these colours first: what ``colour.colours`` says of the content.
+            recolor: The style is given these colors first: what ``color.colors`` says of the content.
 
         Raises:
-            UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recoloured but
+            UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recolored but
                 encoded already.
         """
         if isinstance(style, Statistics):
-            if recolour is not None:
+            if recolor is not None:
                 raise UserError(
                     "preserve_color=coral changes the style picture, which encoded styles have no more: give the pictures"
                 )
             return Statistics(*(part.to(self.device) for part in style))
         if isinstance(style, list | tuple):
-            return [self.encode_style(one, recolour) for one in style]
-        return self._statistics_of(to_pixels(cast(Picture, style), "style")[0], recolour)
+            return [self.encode_style(one, recolor) for one in style]
+        return self._statistics_of(to_pixels(cast(Picture, style), "style")[0], recolor)
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 
@@ -203,9 +203,9 @@ class Stylizer:
             masks: One a style: Pillow pictures, or arrays or tensors ``H x W`` (bools, uint8, or floats in [0, 1]); resized
                 to the content. Each style acts on the content's statistics in its mask (weighted by it), as in the
                 paper's figure. Where masks overlap, styles are mixed by ``weight x mask``. Where none is, the content's own
-                pixels stay, and where their sum is below 1 it is the share of the stylised picture.
-            preserve_color: ``coral`` gives the style picture the content's colours first, by its mean and covariance;
-                ``luminance`` takes only the brightness of the result, and each pixel's colour from the content.
+                pixels stay, and where their sum is below 1 it is the share of the stylized picture.
+            preserve_color: ``coral`` gives the style picture the content's colors first, by its mean and covariance;
+                ``luminance`` takes only the brightness of the result, and each pixel's color from the content.
             extrapolate: Lets alpha go beyond 1, which exaggerates the style.
             tile: See ``Tile``. Tiles of at least 64 pixels, rounded to a multiple of 8. The result is the same to 1e-3.
             smooth: Changes the content's statistics before they are replaced by the style's, as ``video`` does from frame
@@ -264,17 +264,17 @@ class Stylizer:
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _encoded(self, chosen: Sequence[Style], pixels: Tensor, preserve_color: PreserveColor) -> list[Statistics]:
-        """Every style's statistics, their colours changed to the content's first if they are to be."""
-        return self.encode_style(chosen, colours(pixels) if preserve_color == "coral" else None)
+        """Every style's statistics, their colors changed to the content's first if they are to be."""
+        return self.encode_style(chosen, colors(pixels) if preserve_color == "coral" else None)
 
-    def _statistics_of(self, style: Tensor, recolour: Colours | None = None) -> Statistics:
-        """Statistics of N style pictures, in tiles where they are large, with other colours if given."""
+    def _statistics_of(self, style: Tensor, recolor: Colors | None = None) -> Statistics:
+        """Statistics of N style pictures, in tiles where they are large, with other colors if given."""
         change: Callable[[Tensor], Tensor] | None = None
-        if recolour is not None:
-            wanted, own = recolour, colours(style)
+        if recolor is not None:
+            wanted, own = recolor, colors(style)
 
             def change(window: Tensor) -> Tensor:
-                there, here = (Colours(*(part.to(window.device) for part in one)) for one in (wanted, own))
+                there, here = (Colors(*(part.to(window.device) for part in one)) for one in (wanted, own))
                 return coral(window, there, here)
 
         side = self._tile_side("auto", len(style) * style.shape[-2] * style.shape[-1])
@@ -303,7 +303,7 @@ class Stylizer:
         side: int | None,
         smooth: Smooth | None,
     ) -> None:
-        """Writes the stylised ``pixels`` into ``output``, box by box."""
+        """Writes the stylized ``pixels`` into ``output``, box by box."""
         picture = whole(*pixels.shape[-2:])
         tiles = boxes(picture, side)
         shares = None if covers is None else regions(cells_of_masks(covers), weights).to(self.device)

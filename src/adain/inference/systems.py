@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from adain.data.image_io import to_pixels, unit
-from adain.functional.color import colours, coral, keep_chroma
+from adain.functional.color import colors, coral, keep_chroma
 from adain.inference.decoders import choose_decoder
 from adain.inference.method_request import checkpoint_of_method
 from adain.inference.stylizer import Stylizer
@@ -107,7 +107,7 @@ class MethodStylizer:
 
         Args:
             content: A Pillow picture of any mode.
-            styles: One: a picture or what ``encode_style`` made of it. None for a network that has learnt its style.
+            styles: One: a picture or what ``encode_style`` made of it. None for a network that has learned its style.
             alpha: From 0, the content, to 1.
             preserve_color: As in ``Stylizer.stylize``.
             none: Masks, weights and tiles, which were refused before.
@@ -120,7 +120,7 @@ class MethodStylizer:
         style: Any = styles[0] if styles else self.method.encode_style(picture)
         if isinstance(style, Image.Image):
             painting = unit(to_pixels(style, "style")[0], self.device)
-            style = coral(painting, colours(picture)) if preserve_color == "coral" else painting
+            style = coral(painting, colors(picture)) if preserve_color == "coral" else painting
         made = self.method.stylize(picture, style, alpha)
         if preserve_color == "luminance":
             made = keep_chroma(made, picture)

@@ -190,13 +190,13 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and population variance of each sample's channels, ``N x C x 1 x 1`` in float32, on a CPU.
 
     ``torch.var_mean`` is a scalar loop there, twenty times slower than reading the memory. Channels-first float32 has a
-    vectorised way in two passes; any other layout and precision has batch normalisation's kernel, a sample at a time.
+    vectorized way in two passes; any other layout and precision has batch normalization's kernel, a sample at a time.
     """
     if features.is_contiguous() and features.dtype in (torch.float32, torch.float64):
         flat = features.float().flatten(2)
         mean = flat.mean(2, keepdim=True)
-        centred = flat - mean
-        variance = torch.linalg.vecdot(centred, centred)[..., None] / flat.shape[2]
+        centered = flat - mean
+        variance = torch.linalg.vecdot(centered, centered)[..., None] / flat.shape[2]
         return mean[..., None], variance[..., None]
     running = features.new_zeros(features.shape[1], dtype=torch.float32)  # its dtype is that of the results
     found = [torch.batch_norm_update_stats(sample[None], running, running.clone(), 0.0) for sample in features]

@@ -40,15 +40,15 @@ class StyleFeatures(NamedTuple):
 class AdaINMethod(TrainedMethod):
     """``T(c, s) = g((1 - alpha) f(c) + alpha AdaIN(f(c), f(s)))`` with encoder f and decoder g.
 
-    The decoder minimises ``content_weight L_c + style_weight L_s`` and the optional terms. So do the ablations: the AdaIN
+    The decoder minimizes ``content_weight L_c + style_weight L_s`` and the optional terms. So do the ablations: the AdaIN
     output stays the target of their content loss, which makes their losses comparable. All arguments are plain
     values, so a checkpoint loads under torch's ``weights_only``. It holds the decoder, not the encoder.
 
     Args:
-        encoder: ``vgg19_normalised`` or ``vgg19_torchvision``.
+        encoder: ``vgg19_normalized`` or ``vgg19_torchvision``.
         encoder_weights: Its weights file; found or fetched if None.
         transfer: ``adain``, or ``concat``, an ablation: the decoder is given both features side by side.
-        norm: Normalisation in the decoder, ``none`` or one of the ablations ``batch`` and ``instance``.
+        norm: Normalization in the decoder, ``none`` or one of the ablations ``batch`` and ``instance``.
         widths: The decoder's hidden channels at full, half and quarter resolution.
         init: How the decoder starts: ``random``, ``least_squares``, ``shipped``, ``reference``, or a checkpoint's path.
         start_pictures: Pictures of each kind for the least-squares start.
@@ -67,7 +67,7 @@ class AdaINMethod(TrainedMethod):
 
     def __init__(
         self,
-        encoder: EncoderName = "vgg19_normalised",
+        encoder: EncoderName = "vgg19_normalized",
         encoder_weights: str | None = None,
         transfer: Transfer = "adain",
         norm: Norm = "none",
@@ -136,7 +136,7 @@ class AdaINMethod(TrainedMethod):
         # the encoder rounds sizes up to a multiple of 8
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
-    def initialise(self, draw: Draw) -> None:
+    def initialize(self, draw: Draw) -> None:
         """Gives the decoder its start, as ``init`` says.
 
         Args:
@@ -183,7 +183,7 @@ class AdaINMethod(TrainedMethod):
             aim = adain(own, wanted[BOTTLENECK])
             given = side_by_side(own, other) if self.hparams["transfer"] == "concat" else aim
         output = self.decoder(given)
-        features = self.encoder.taps(output)
+        features = self.encoder.extract_features(output)
         terms = {"content": content_loss(features[BOTTLENECK], aim)}
         for name, statistics in wanted.items():
             found = channel_statistics(features[name])
@@ -204,7 +204,7 @@ class AdaINMethod(TrainedMethod):
         content, style = self.encoder.padded(content), self.encoder.padded(style)
         joint = content.is_cuda
         wanted, both = {}, content
-        for name, both in self.encoder.walk(torch.cat([content, style]) if joint else style):
+        for name, both in self.encoder.iter_features(torch.cat([content, style]) if joint else style):
             if name in STYLE_LAYERS:
                 wanted[name] = channel_statistics(both[len(content) :] if joint else both)
         own, other = (both[: len(content)], both[len(content) :]) if joint else (self.encoder(content), both)

@@ -22,7 +22,7 @@ Draw = Callable[[int], tuple[Tensor, Tensor]]
 
 
 class TrainedMethod(pl.LightningModule):
-    """A method with weights to train. It states ``method`` and ``weights``, and writes ``initialise`` and ``losses``.
+    """A method with weights to train. It states ``method`` and ``weights``, and writes ``initialize`` and ``losses``.
 
     Every parameter is trained.
 
@@ -42,7 +42,7 @@ class TrainedMethod(pl.LightningModule):
         super().__init__()
         self.optimizer = optimizer or adam
 
-    def initialise(self, draw: Draw) -> None:
+    def initialize(self, draw: Draw) -> None:
         """Gives a new run's weights their start."""
         raise NotImplementedError
 

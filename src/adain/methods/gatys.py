@@ -1,4 +1,4 @@
-"""Gatys et al. 2016: the picture's own pixels are optimised. Nothing is trained, every picture takes hundreds of steps."""
+"""Gatys et al. 2016: the picture's own pixels are optimized. Nothing is trained, every picture takes hundreds of steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adain.methods.base import check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.runtime.errors import UserError
-from adain.runtime.schema import MethodName, PixelOptimiser, StyleMeasure
+from adain.runtime.schema import MethodName, PixelOptimizer, StyleMeasure
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 30.0, "statistics": 10.0}
 """Beside a content weight of 1. For the statistics AdaIN's lambda; for the Gram matrices chosen by eye at 256 px."""
@@ -26,7 +26,7 @@ _SMALLEST = 16  # pixels on the coarsest scale
 
 
 class PixelStyle(NamedTuple):
-    """A style as the targets of the optimisation, for each scale from coarse to fine and each layer.
+    """A style as the targets of the optimization, for each scale from coarse to fine and each layer.
 
     Attributes:
         measure: What the targets are.
@@ -52,9 +52,9 @@ class Iterate(NamedTuple):
 
 
 class Gatys:
-    """Style transfer by optimisation of pixels.
+    """Style transfer by optimization of pixels.
 
-    Minimises ``content_weight |f(x) - f(c)|^2 + style_weight sum_l E_l(x, s) + tv_weight TV(x)`` over the pixels of x, which
+    Minimizes ``content_weight |f(x) - f(c)|^2 + style_weight sum_l E_l(x, s) + tv_weight TV(x)`` over the pixels of x, which
     are put back into [0, 1] after every iteration.
 
     Deviations from the paper: the encoder stops at relu4_1, so content is measured there (as in Huang & Belongie 2017)
@@ -87,7 +87,7 @@ class Gatys:
         self,
         encoder: Encoder,
         measure: StyleMeasure = "gram",
-        optimizer: PixelOptimiser = "lbfgs",
+        optimizer: PixelOptimizer = "lbfgs",
         iterations: int = 300,
         initial: Literal["content", "noise"] | Tensor = "content",
         scales: int = 1,
@@ -99,7 +99,7 @@ class Gatys:
         seed: int = 0,
         progress: bool = True,
     ) -> None:
-        check_words(measure=(measure, StyleMeasure), optimizer=(optimizer, PixelOptimiser))
+        check_words(measure=(measure, StyleMeasure), optimizer=(optimizer, PixelOptimizer))
         if isinstance(initial, str):
             check_words(initial=(initial, Literal["content", "noise"]))
         for name, number in (("iterations", iterations), ("scales", scales), ("history", history)):
@@ -128,13 +128,13 @@ class Gatys:
         return PixelStyle(
             self.measure,
             [
-                {name: self._style_of(features) for name, features in self.encoder.taps(smaller).items()}
+                {name: self._style_of(features) for name, features in self.encoder.extract_features(smaller).items()}
                 for smaller in self._pyramid(style, "style")
             ],
         )
 
     def stylize(self, content: Tensor, style: Tensor | PixelStyle, alpha: float = 1.0) -> Tensor:
-        """Pictures with the content of one and the style of another, each optimised on its own.
+        """Pictures with the content of one and the style of another, each optimized on its own.
 
         Args:
             content: ``N x 3 x H x W``, RGB in [0, 1].
@@ -189,19 +189,19 @@ class Gatys:
     ) -> Iterator[Iterate]:
         """The iterations of one scale."""
         pixels = picture.clone().requires_grad_()
-        optimiser: torch.optim.Optimizer
+        optimizer: torch.optim.Optimizer
         if self.optimizer == "lbfgs":
             # One iteration a call: its memory lives on, and the pixels can be put back into their range in between.
             # A line search is thrown off by that: it took twice the evaluations to a higher loss.
-            optimiser = torch.optim.LBFGS(
+            optimizer = torch.optim.LBFGS(
                 [pixels], max_iter=1, history_size=self.history, tolerance_grad=0, tolerance_change=0
             )
         else:
-            optimiser = torch.optim.Adam([pixels], lr=self.lr)
+            optimizer = torch.optim.Adam([pixels], lr=self.lr)
         first: dict[str, float] = {}  # terms of the picture that an iteration starts from
 
         def closure() -> float:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             terms = self._terms(pixels, content, style)
             loss = weighted_total(terms, self.weights)
             # L-BFGS ignores curvatures below 1e-10: a mean over all pixels would have it crawl along the gradient
@@ -211,20 +211,20 @@ class Gatys:
 
         for iteration in range(iterations):
             before = pixels.detach().clone()
-            optimiser.step(closure)  # type: ignore[no-untyped-call]
+            optimizer.step(closure)  # type: ignore[no-untyped-call]
             if not all(map(math.isfinite, first.values())):
                 raise UserError(f"the loss is no number at iteration {iteration}: lower style_weight or tv_weight")
             with torch.no_grad():
                 pixels.clamp_(0, 1)
             if torch.equal(pixels, before):  # its memory points out of the range: begin it anew
-                optimiser.state.clear()
+                optimizer.state.clear()
             yield Iterate(iteration, dict(first), before)
         with torch.no_grad():
             terms = self._terms(pixels, content, style)
         yield Iterate(iterations, {name: term.item() for name, term in terms.items()}, pixels.detach())
 
     def _terms(self, pixels: Tensor, content: Tensor, style: dict[str, Tensor | Statistics]) -> dict[str, Tensor]:
-        features = self.encoder.taps(pixels)
+        features = self.encoder.extract_features(pixels)
         terms = {"content": content_loss(features[BOTTLENECK], content), "style": torch.zeros((), device=pixels.device)}
         for name, wanted in style.items():
             found = self._style_of(features[name])

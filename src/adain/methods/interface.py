@@ -41,7 +41,7 @@ CAPABILITIES: dict[MethodName, Capabilities] = {
 
 Ability = Literal["trained", "any_style", "alpha", "mixing", "masks"]
 _LACKS: dict[Ability, str] = {
-    "trained": "has nothing to train, it optimises each picture's pixels: use make stylize model={name}, or train",
+    "trained": "has nothing to train, it optimizes each picture's pixels: use make stylize model={name}, or train",
     "any_style": "knows one style, the one it was trained for: use",
     "alpha": "has no strength between content and style (alpha): leave alpha=1, or use",
     "mixing": "cannot mix several styles: use",

@@ -12,10 +12,10 @@ equations ``(X'X + r D) W = X'Y`` where ``D`` is the identity with a 0 for the i
 diagonal of ``X'X``. The layer's ReLU and up-sampling then make the next layer's input. Targets in order: pool3, relu3_3,
 relu3_2, relu3_1, pool2, relu2_1, pool1, relu1_1, picture.
 
-Least squares predicts the mean of what may have been there, so pictures are soft, but colours and composition are right
+Least squares predicts the mean of what may have been there, so pictures are soft, but colors and composition are right
 and a few hundred gradient steps at a small rate finish the work.
 
-A decoder of two inputs, content and style side by side, starts from the content alone. One with normalisation gets the
+A decoder of two inputs, content and style side by side, starts from the content alone. One with normalization gets the
 statistics of its convolutions' outputs as scale and shift, so that it starts as near as it can to what was fitted.
 
 A decoder of another width gets other targets. Narrower: the channels that together explain most of the activations'
@@ -55,7 +55,7 @@ def fit_decoder(
         encoder: On the same device.
         pictures: ``N x 3 x H x W`` in [0, 1], a few dozen at least. H and W are cut to multiples of 8.
         patches: How many positions, over all pictures, each layer is fitted on.
-        ridge: Regularisation, relative to the mean diagonal of the normal matrix.
+        ridge: Regularization, relative to the mean diagonal of the normal matrix.
         seed: Of the choice of positions.
         progress: Whether to show a progress bar.
 
@@ -64,7 +64,7 @@ def fit_decoder(
     """
     random = torch.Generator().manual_seed(seed)
     training = decoder.training
-    decoder.eval()  # batch normalisation as it will be used
+    decoder.eval()  # batch normalization as it will be used
     device = next(decoder.parameters()).device
     height, width = (side // 8 * 8 for side in pictures.shape[-2:])  # else layers of odd size and their mirrors differ
     pictures = pictures[..., :height, :width]
@@ -76,7 +76,10 @@ def fit_decoder(
     targets: dict[str, list[Tensor]] = {layer.name: [] for layer in decoder.plan}
     current: list[Tensor] = []
     for chunk in chunks:
-        layers = {"picture": chunk, **encoder.taps(chunk, [*(layer.target for layer in decoder.plan), decoder.start])}
+        layers = {
+            "picture": chunk,
+            **encoder.extract_features(chunk, [*(layer.target for layer in decoder.plan), decoder.start]),
+        }
         current.append(layers[decoder.start])
         for layer in decoder.plan:
             chosen = _choose(layers[layer.target], patches * len(chunk) // len(pictures), random)
@@ -94,8 +97,8 @@ def fit_decoder(
         convolution.bias.copy_(bias)  # type: ignore[union-attr]  # the decoder's convolutions have one
         if layer is decoder.plan[0]:
             current = [torch.cat([x] * decoder.copies, 1) for x in current]
-        if (normalise := decoder.normalisation(layer)) is not None:
-            _fit_normalisation(normalise, convolution, current)
+        if (normalize := decoder.normalization(layer)) is not None:
+            _fit_normalization(normalize, convolution, current)
         current = [decoder.apply_layer(layer, x) for x in current]
         bar.update()
     bar.close()
@@ -126,8 +129,8 @@ def fit_again(decoder: Decoder, encoder: Encoder, pictures: Tensor, patches: int
     _fitted[key] = {name: tensor.detach().cpu().clone() for name, tensor in decoder.state_dict().items()}
 
 
-def _fit_normalisation(normalise: nn.Module, convolution: nn.Conv2d, inputs: list[Tensor]) -> None:
-    """Scale and shift that undo the normalisation, exactly for a batch of all pictures and on average for one."""
+def _fit_normalization(normalize: nn.Module, convolution: nn.Conv2d, inputs: list[Tensor]) -> None:
+    """Scale and shift that undo the normalization, exactly for a batch of all pictures and on average for one."""
     total = square = torch.zeros((), dtype=torch.float64)
     count = 0
     for x in inputs:
@@ -137,14 +140,14 @@ def _fit_normalisation(normalise: nn.Module, convolution: nn.Conv2d, inputs: lis
         count += outputs.numel() // outputs.shape[1]
     mean = total / count
     variance = (square / count - mean.square()).clamp_min(0)
-    assert isinstance(normalise, nn.BatchNorm2d | nn.InstanceNorm2d)
-    if isinstance(normalise, nn.BatchNorm2d):
-        assert normalise.running_mean is not None
-        assert normalise.running_var is not None
-        normalise.running_mean.copy_(mean)
-        normalise.running_var.copy_(variance)
-    normalise.weight.copy_((variance + normalise.eps).sqrt())
-    normalise.bias.copy_(mean)
+    assert isinstance(normalize, nn.BatchNorm2d | nn.InstanceNorm2d)
+    if isinstance(normalize, nn.BatchNorm2d):
+        assert normalize.running_mean is not None
+        assert normalize.running_var is not None
+        normalize.running_mean.copy_(mean)
+        normalize.running_var.copy_(variance)
+    normalize.weight.copy_((variance + normalize.eps).sqrt())
+    normalize.bias.copy_(mean)
 
 
 def solve(inputs: list[Tensor], positions: list[Tensor], targets: Tensor, ridge: float) -> tuple[Tensor, Tensor, float]:

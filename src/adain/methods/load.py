@@ -20,6 +20,7 @@ from adain.nn.decoder import load_decoder
 from adain.nn.encoder import Encoder
 from adain.nn.weights import read_state
 from adain.runtime.errors import UserError
+from adain.runtime.schema import current_name
 
 _TRAINED: dict[str, type[TrainedMethod]] = {
     "adain": AdaINMethod,
@@ -103,7 +104,7 @@ def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: di
     allowed = {"adain": set(), "texture_network": set(), "style_swap": {"patch_size", "stride"}}[name]
     _known(name, given, allowed | {"encoder_weights"})
     known = inspect.signature(kind).parameters  # checkpoints of version 0.1 hold the optimizer's settings too
-    saved = {key: value for key, value in (state.get("hyper_parameters") or {}).items() if key in known}
+    saved = {key: current_name(value) for key, value in (state.get("hyper_parameters") or {}).items() if key in known}
     saved.pop("optimizer", None)
     hparams = {**saved, "encoder_weights": None, **given}
     if name == "style_swap" and {"patch_size", "stride"} & set(given):
@@ -130,7 +131,7 @@ def _gatys(device: torch.device, options: dict[str, Any]) -> Gatys:
     own = set(inspect.signature(Gatys).parameters) - {"encoder"}
     _known("gatys", options, own | {"encoder", "encoder_weights"})
     given = {key: value for key, value in options.items() if value is not None}
-    encoder = Encoder.load(given.pop("encoder", "vgg19_normalised"), given.pop("encoder_weights", None)).to(device)
+    encoder = Encoder.load(given.pop("encoder", "vgg19_normalized"), given.pop("encoder_weights", None)).to(device)
     initial = given.pop("initial", "content")
     return Gatys(encoder, initial=_initial(initial, device), **given)
 

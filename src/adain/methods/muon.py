@@ -1,6 +1,6 @@
-"""Muon for convolutions: momentum whose update is orthogonalised, so that every direction of a layer learns at one pace.
+"""Muon for convolutions: momentum whose update is orthogonalized, so that every direction of a layer learns at one pace.
 
-A decoder that starts from least squares has layers whose gradients are dominated by a few directions: the colours and
+A decoder that starts from least squares has layers whose gradients are dominated by a few directions: the colors and
 contrasts that many channels share. Adam follows those and learns the rest slowly. Muon replaces the momentum ``M`` of a
 layer, seen as a matrix of outputs by inputs, by the nearest semi-orthogonal matrix, ``U V'`` of its singular value
 decomposition, approximated by Newton-Schulz iterations.
@@ -22,7 +22,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315  # quintic with the steepest slope at 0: Jo
 _ITERATIONS = 5
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
+def orthogonalize(matrix: Tensor) -> Tensor:
     """The semi-orthogonal matrix nearest to a matrix, approximately.
 
     Five quintic Newton-Schulz iterations ``X <- a X + b (X X') X + c (X X')^2 X`` from ``X = M / |M|``. All of them are
@@ -38,7 +38,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
         Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
     if matrix.shape[0] > matrix.shape[1]:
-        return orthogonalise(matrix.T).T
+        return orthogonalize(matrix.T).T
     x = matrix / (matrix.norm() + 1e-7)
     gram = x @ x.T
     identity = torch.eye(len(gram), device=x.device, dtype=x.dtype)
@@ -52,7 +52,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised Nesterov momentum for convolutions, Adam for biases.
+    """Orthogonalized Nesterov momentum for convolutions, Adam for biases.
 
     A convolution's step is ``lr |W|`` long (Frobenius norms), as in layer-wise adaptive rates: ``lr`` is the share by which
     every layer's weights change, so layers of any scale take one rate.
@@ -105,7 +105,7 @@ def _matrix_step(weight: Tensor, gradient: Tensor, state: dict[str, Tensor], gro
     if not state:
         state["momentum"] = torch.zeros_like(weight)
     momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-    direction = orthogonalise(gradient.lerp(momentum, group["momentum"]).flatten(1)).view_as(weight)
+    direction = orthogonalize(gradient.lerp(momentum, group["momentum"]).flatten(1)).view_as(weight)
     weight.sub_(direction * (group["lr"] * weight.norm() / direction.norm().clamp_min(1e-12)))
 
 

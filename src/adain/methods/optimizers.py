@@ -124,7 +124,7 @@ def lr_scale(rule: LearningRateScaling, batch: int, reference: int | None) -> fl
     Args:
         rule: ``none``; ``linear``, Goyal et al. 2017, meant for plain gradient steps; ``sqrt``, Krizhevsky 2014, the
             usual rule for Adam (Malladi et al. 2022).
-        batch: Pairs in an optimiser step, over all ranks.
+        batch: Pairs in an optimizer step, over all ranks.
         reference: Pairs that the rate is meant for.
 
     Raises:

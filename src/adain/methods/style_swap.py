@@ -33,15 +33,15 @@ class StylePatches(NamedTuple):
 class StyleSwap(TrainedMethod):
     """``T(c, s) = g(swap(f(c), f(s)))`` with encoder f to relu3_1 and inverse network g.
 
-    The inverse network minimises ``|f(g(t)) - t|^2 + tv_weight TV(g(t))`` where t is, as published, the features of content
+    The inverse network minimizes ``|f(g(t)) - t|^2 + tv_weight TV(g(t))`` where t is, as published, the features of content
     pictures, of style pictures, and their swaps: it must invert activations that no picture has.
 
-    Deviations from the authors' code: the inverse network is the mirrored encoder without batch normalisation, so that
+    Deviations from the authors' code: the inverse network is the mirrored encoder without batch normalization, so that
     it can start from least squares; each content is swapped with its own style of the batch, not with every one; and its
     ``TV`` is a mean of squares, not a sum.
 
     Args:
-        encoder: ``vgg19_normalised`` or ``vgg19_torchvision``.
+        encoder: ``vgg19_normalized`` or ``vgg19_torchvision``.
         encoder_weights: Its weights file; found or fetched if None.
         patch_size: Side of a patch in positions of relu3_1, four pixels each.
         stride: Between patches, at most ``patch_size``.
@@ -60,7 +60,7 @@ class StyleSwap(TrainedMethod):
 
     def __init__(
         self,
-        encoder: EncoderName = "vgg19_normalised",
+        encoder: EncoderName = "vgg19_normalized",
         encoder_weights: str | None = None,
         patch_size: Count = 3,
         stride: Count = 1,
@@ -114,7 +114,7 @@ class StyleSwap(TrainedMethod):
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
     def _features(self, picture: Tensor) -> Tensor:
-        for name, features in self.encoder.walk(self.encoder.padded(picture)):
+        for name, features in self.encoder.iter_features(self.encoder.padded(picture)):
             if name == LAYER:
                 return features
         raise AssertionError(LAYER)
@@ -128,7 +128,7 @@ class StyleSwap(TrainedMethod):
             )
         return style_swap(content, style, self.patch_size, self.stride)
 
-    def initialise(self, draw: Draw) -> None:
+    def initialize(self, draw: Draw) -> None:
         """Gives the inverse network its start, as ``init`` says.
 
         Args:
@@ -168,7 +168,7 @@ class StyleSwap(TrainedMethod):
         """
         with torch.no_grad():
             wanted, other = {}, style
-            for name, other in self.encoder.walk(self.encoder.padded(style)):
+            for name, other in self.encoder.iter_features(self.encoder.padded(style)):
                 if name in STYLE_LAYERS:
                     wanted[name] = channel_statistics(other)
                 if name == LAYER:
@@ -180,7 +180,7 @@ class StyleSwap(TrainedMethod):
         output = self.decoder(target)
         pictures = output[-len(content) :]
         terms: dict[str, Tensor] = {}
-        for name, features in self.encoder.walk(output):
+        for name, features in self.encoder.iter_features(output):
             if name in wanted:
                 found = channel_statistics(features[-len(content) :].detach())
                 terms[f"style/{name}"] = style_loss(found, wanted[name], "mean")

@@ -1,4 +1,4 @@
-"""Improved texture networks (Ulyanov et al. 2017): a generator with instance normalisation, trained for one style."""
+"""Improved texture networks (Ulyanov et al. 2017): a generator with instance normalization, trained for one style."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _DEPTH = 2  # halvings in the generator
 _FAINT = 0.1  # of its last weights at the start; 0 would be the end of it under Muon, whose steps are shares of a layer
 
 
-class LearntStyle(NamedTuple):
+class LearnedStyle(NamedTuple):
     """The one style of a network: nothing needs to be kept of it."""
 
 
 class Generator(nn.Module):
     """From a picture to a picture: 9x9, two halvings, residual blocks, two doublings, 3x3, all with instance norm.
 
-    ``begin`` adds a fixed path around the layers: the picture's light and dark, normalised, in the style's colours. The
+    ``begin`` adds a fixed path around the layers: the picture's light and dark, normalized, in the style's colors. The
     layers then learn what else the style changes, not how to paint the content anew.
 
     Args:
@@ -39,7 +39,7 @@ class Generator(nn.Module):
         blocks: Residual blocks at quarter resolution. The published number is 5.
 
     Source:
-        The residual generator of Johnson et al. 2016 with the instance normalisation and reflection padding of Ulyanov
+        The residual generator of Johnson et al. 2016 with the instance normalization and reflection padding of Ulyanov
         et al. 2016 and 2017, as in the latter's code (``models/johnson.lua``); the path
         around them is ours.
     """
@@ -60,14 +60,14 @@ class Generator(nn.Module):
             nn.ReflectionPad2d(1),
             nn.Conv2d(width, 3, 3),
         )
-        # of the path around: weights of the light in each colour, and the colour of middle light; not trained, since the
+        # of the path around: weights of the light in each color, and the color of middle light; not trained, since the
         # style loss alone would soon have it away, and the content's light and dark with it
         self.register_buffer("axis", torch.zeros(1, 3, 1, 1))
         self.register_buffer("middle", torch.full((1, 3, 1, 1), 0.5))
 
     @torch.no_grad()
     def begin(self, style: Tensor) -> None:
-        """Starts at the content's light and dark in the style's colours, with little from the layers.
+        """Starts at the content's light and dark in the style's colors, with little from the layers.
 
         Light goes along the direction in which the style's pixels vary most, as far as they do.
 
@@ -93,7 +93,7 @@ class Generator(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with instance normalisation, added to their input."""
+    """Two 3x3 convolutions with instance normalization, added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -117,17 +117,17 @@ def _convolution(channels: int, out: int, size: int, stride: int = 1) -> nn.Sequ
 class TextureNetwork(TrainedMethod):
     """``T(c) = g(c)`` with a generator g that knows one style.
 
-    The generator minimises ``content_weight |f(g(c)) - f(c)|^2 + style_weight sum_l E_l(g(c), s) + tv_weight TV(g(c))`` over
+    The generator minimizes ``content_weight |f(g(c)) - f(c)|^2 + style_weight sum_l E_l(g(c), s) + tv_weight TV(g(c))`` over
     content pictures c. Only contents of the batches are used.
 
     Deviations from the paper: content at relu4_1 as everywhere here, not relu4_2; resize and convolution in place of
-    transposed convolutions; the content's light and dark in the style's colours are added to what the layers make, and are
-    the start; gradients are not normalised, so the loss weights are other ones.
+    transposed convolutions; the content's light and dark in the style's colors are added to what the layers make, and are
+    the start; gradients are not normalized, so the loss weights are other ones.
 
     Args:
         style: The style's picture, a file.
         style_size: Its short side is resized to this, in pixels: the size of its strokes in the output. None leaves it.
-        encoder: ``vgg19_normalised`` or ``vgg19_torchvision``; for the losses.
+        encoder: ``vgg19_normalized`` or ``vgg19_torchvision``; for the losses.
         encoder_weights: Its weights file; found or fetched if None.
         measure: Style as ``gram`` matrices, the original, or as ``statistics``, AdaIN's.
         width: The generator's channels at full resolution.
@@ -146,7 +146,7 @@ class TextureNetwork(TrainedMethod):
         self,
         style: PictureFile,
         style_size: Side | None = 256,
-        encoder: EncoderName = "vgg19_normalised",
+        encoder: EncoderName = "vgg19_normalized",
         encoder_weights: str | None = None,
         measure: StyleMeasure = "gram",
         width: Count = 32,
@@ -179,12 +179,12 @@ class TextureNetwork(TrainedMethod):
         """See ``interface``."""
         return CAPABILITIES[self.method]
 
-    def encode_style(self, style: Tensor | None = None) -> LearntStyle:
+    def encode_style(self, style: Tensor | None = None) -> LearnedStyle:
         """The style of its training, whatever picture is given: whoever lets users give one says so (``require``)."""
-        return LearntStyle()
+        return LearnedStyle()
 
     @torch.inference_mode()
-    def stylize(self, content: Tensor, style: Tensor | LearntStyle | None = None, alpha: float = 1.0) -> Tensor:
+    def stylize(self, content: Tensor, style: Tensor | LearnedStyle | None = None, alpha: float = 1.0) -> Tensor:
         """Pictures in the style of the training.
 
         Args:
@@ -200,8 +200,8 @@ class TextureNetwork(TrainedMethod):
         output: Tensor = self.generator(content)
         return output.clamp(0, 1)
 
-    def initialise(self, draw: Draw) -> None:
-        """Measures the style, and gives the generator its colours.
+    def initialize(self, draw: Draw) -> None:
+        """Measures the style, and gives the generator its colors.
 
         Raises:
             UserError: If its file is no picture.
@@ -213,7 +213,7 @@ class TextureNetwork(TrainedMethod):
             raise UserError(f"model.style={path} cannot be used ({error}): give a picture") from None
         self.generator.begin(picture)
         with torch.no_grad():
-            for name, features in self.encoder.taps(picture).items():
+            for name, features in self.encoder.extract_features(picture).items():
                 found = self._style_of(features)
                 self.get_buffer(f"style_{name}").copy_(torch.cat(found) if isinstance(found, Statistics) else found)
 
@@ -233,7 +233,7 @@ class TextureNetwork(TrainedMethod):
             own = self.encoder(content)
         output = self.generator(content)
         terms: dict[str, Tensor] = {}
-        for name, features in self.encoder.walk(output):
+        for name, features in self.encoder.iter_features(output):
             if name in STYLE_LAYERS:
                 found, wanted = self._style_of(features), self.get_buffer(f"style_{name}")
                 terms[f"style/{name}"] = (

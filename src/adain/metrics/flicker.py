@@ -1,4 +1,4 @@
-"""Temporal flicker of a stylised video."""
+"""Temporal flicker of a stylized video."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def frame_change(frames: Tensor) -> Tensor:
-    """Mean absolute difference between neighbouring frames.
+    """Mean absolute difference between neighboring frames.
 
     Args:
         frames: ``T x 3 x H x W``, RGB in [0, 1], T at least 2.

@@ -12,15 +12,15 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from adain.functional.losses import content_loss, gram_loss, style_loss
 from adain.functional.transfer import Statistics, adain
+from adain.metrics.feature_cache import Features, check_pictures
 from adain.metrics.lpips import Lpips
-from adain.metrics.sight import Features, check_pictures
-from adain.metrics.structure import cfsd, colour_distance
+from adain.metrics.structure import cfsd, color_distance
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
 from adain.runtime.errors import UserError
 from adain.runtime.schema import StyleReduction
 
 See = Callable[[Tensor], Features]
-"""Gives VGG-19's features of pictures: a ``Sight``, shared by the metrics of one evaluation."""
+"""Gives VGG-19's features of pictures: a ``FeatureCache``, shared by the metrics of one evaluation."""
 
 
 _WINDOW_HALF = 5  # of SSIM's 11 pixels
@@ -181,7 +181,7 @@ class Cfsd(PairMetric):
 class Ssim(PairMetric):
     """Structural similarity of output and content: from -1 to 1, 1 for equal pictures; higher keeps more.
 
-    Gaussian window of 11 pixels, sigma 1.5, mean over the three colours.
+    Gaussian window of 11 pixels, sigma 1.5, mean over the three colors.
 
     Source:
         Wang et al. 2004; torchmetrics' implementation.
@@ -216,10 +216,10 @@ class LpipsDistance(PairMetric):
         return values
 
 
-class ColourDistance(PairMetric):
+class ColorDistance(PairMetric):
     """Hellinger distance of the joint RGB histograms (8 x 8 x 8) of output and style: 0 to 1; lower is nearer."""
 
     higher_is_better = False
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        return colour_distance(output, style)
+        return color_distance(output, style)

@@ -1,4 +1,4 @@
-"""How much of a picture's structure is kept, and how near its colours are to another's: pure functions."""
+"""How much of a picture's structure is kept, and how near its colors are to another's: pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cfsd(output: Tensor, content: Tensor) -> Tensor:
     Each position's similarities to all positions, ``softmax_j(<f_i, f_j> / C^2)``, are a distribution. CFSD is the
     Kullback-Leibler divergence of the output's from the content's, summed over positions, as the authors' code does. It
     therefore grows with the number of positions: compare pictures of one size only. Published values are of torchvision's
-    VGG-19; those of the normalised VGG-19 are on another scale.
+    VGG-19; those of the normalized VGG-19 are on another scale.
 
     Args:
         output: ``N x C x H x W``, relu3_1 features of the output.
@@ -50,7 +50,7 @@ def _cfsd_one(output: Tensor, content: Tensor) -> Tensor:
     return total.clamp_min(0).float()
 
 
-def colour_histogram(picture: Tensor, bins: int = 8) -> Tensor:
+def color_histogram(picture: Tensor, bins: int = 8) -> Tensor:
     """The share of a picture's pixels in each cell of the RGB cube.
 
     Args:
@@ -68,7 +68,7 @@ def colour_histogram(picture: Tensor, bins: int = 8) -> Tensor:
     return counts.view(-1, size).float() / index[0].numel()
 
 
-def colour_distance(picture: Tensor, other: Tensor, bins: int = 8) -> Tensor:
+def color_distance(picture: Tensor, other: Tensor, bins: int = 8) -> Tensor:
     """Hellinger distance of two pictures' joint RGB histograms, ``sqrt(1 - sum sqrt(p q))``.
 
     Args:
@@ -79,5 +79,5 @@ def colour_distance(picture: Tensor, other: Tensor, bins: int = 8) -> Tensor:
     Returns:
         ``N`` values in float32, from 0 (the same histogram) to 1 (no cell in common).
     """
-    overlap = (colour_histogram(picture, bins).double() * colour_histogram(other, bins).double()).sqrt().sum(1)
+    overlap = (color_histogram(picture, bins).double() * color_histogram(other, bins).double()).sqrt().sum(1)
     return (1 - overlap).clamp_min(0).sqrt().float()

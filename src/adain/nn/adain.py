@@ -33,7 +33,7 @@ class StyleEncoder(nn.Module):
 
 
 class Transfer(nn.Module):
-    """Pictures and styles' statistics to stylised pictures."""
+    """Pictures and styles' statistics to stylized pictures."""
 
     def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from adain.functional.transfer import doubled_conv2d, padded_conv2d
 from adain.nn.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EncoderName, Norm
+from adain.runtime.schema import EncoderName, Norm, current_name
 
 WIDTHS = (64, 128, 256)
 """Hidden channels at full, half and quarter resolution: the encoder's."""
@@ -54,7 +54,7 @@ def layers(start: str = BOTTLENECK) -> list[Layer]:
 class Decoder(nn.Module):
     """3x3 convolutions with reflection padding and ReLU, nearest x2 up-samplings: the encoder backwards.
 
-    The paper's has nine convolutions from relu4_1 and no normalisation. There is no activation after the last
+    The paper's has nine convolutions from relu4_1 and no normalization. There is no activation after the last
     convolution: the picture is RGB around [0, 1] and is clamped by whoever shows it, so that gradients do not vanish at
     black and white.
 
@@ -62,7 +62,7 @@ class Decoder(nn.Module):
         widths: Hidden channels at full, half and quarter resolution; from relu3_1 there is no quarter.
         start: The encoder's layer that is decoded: ``relu4_1``, or style swap's ``relu3_1``.
         copies: How many maps of that layer come in, one behind the other: 2 for content and style side by side.
-        norm: Normalisation before every hidden ReLU: the paper's ablations.
+        norm: Normalization before every hidden ReLU: the paper's ablations.
 
     Attributes:
         fused: Whether each up-sampling is computed together with the convolution after it
@@ -106,8 +106,8 @@ class Decoder(nn.Module):
         assert isinstance(module, nn.Conv2d)
         return module
 
-    def normalisation(self, layer: Layer) -> nn.Module | None:
-        """What normalises one layer's output, if anything does."""
+    def normalization(self, layer: Layer) -> nn.Module | None:
+        """What normalizes one layer's output, if anything does."""
         module: nn.Module | None = getattr(self, layer.name.replace("conv", "norm"), None)
         return module
 
@@ -118,11 +118,11 @@ class Decoder(nn.Module):
 
     def _convolved(self, layer: Layer, x: Tensor, doubled: bool = False) -> Tensor:
         """A layer without its up-sampling; ``doubled`` says that the one before it still has to be made up for."""
-        convolution, normalise = self.convolution(layer), self.normalisation(layer)
+        convolution, normalize = self.convolution(layer), self.normalization(layer)
         convolve = doubled_conv2d if doubled else padded_conv2d
-        rectify = layer.target != "picture" and normalise is None
+        rectify = layer.target != "picture" and normalize is None
         x = convolve(x, convolution.weight, convolution.bias, rectify=rectify)
-        return x if normalise is None else F.relu_(normalise(x))  # the picture's layer has no normalisation
+        return x if normalize is None else F.relu_(normalize(x))  # the picture's layer has no normalization
 
     def forward(self, features: Tensor) -> Tensor:
         """Pictures from features.
@@ -189,13 +189,13 @@ def load_decoder(source: str | Path) -> Trained:
     """
     path = _file_of(source)
     state: Mapping[str, Any] = read_state(path)
-    encoder: EncoderName = "vgg19_normalised"
+    encoder: EncoderName = "vgg19_normalized"
     if path.suffix == ".safetensors":
         encoder = _noted_encoder(path) or encoder
     if "state_dict" in state:
         tensors = state["state_dict"] if isinstance(state["state_dict"], Mapping) else {}
         hparams = state.get("hyper_parameters") or {}
-        encoder = hparams.get("encoder", encoder)
+        encoder = current_name(hparams.get("encoder", encoder))
         prefix, method = "decoder.", state.get("method", "another system")
         if method == "adain":
             _refuse_ablation(path, hparams)
@@ -254,7 +254,7 @@ def _noted_encoder(path: Path) -> EncoderName | None:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        name: EncoderName | None = (file.metadata() or {}).get("encoder")
+        name: EncoderName | None = current_name((file.metadata() or {}).get("encoder"))
     if name is not None and name not in get_args(EncoderName):
         raise UserError(f"{path} belongs to the encoder {name!r}, which is unknown: it may be of a newer version")
     return name

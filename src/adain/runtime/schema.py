@@ -14,10 +14,12 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 
 RENAMED = {"method": "model", "optim": "optimizer"}
 """Configuration groups of version 0.1, and what they are called now."""
-EncoderName = Literal["vgg19_normalised", "vgg19_torchvision"]
+OLD_NAMES = {"vgg19_normalised": "vgg19_normalized", "colour_distance": "color_distance"}
+"""Names that files of version 0.1 hold, and what they are called now."""
+EncoderName = Literal["vgg19_normalized", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
-Optimiser = Literal["adam", "muon"]
+Optimizer = Literal["adam", "muon"]
 PreserveColor = Literal["none", "coral", "luminance"]
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 """Files in a folder that are taken for pictures."""
@@ -42,18 +44,18 @@ VIDEO_EXTENSIONS = frozenset(
 )
 """Files that are taken for videos. Not ``.ts``, which more often is a program than a recording."""
 VIDEO_RESULTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-"""Files that a stylised video may become."""
+"""Files that a stylized video may become."""
 MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]
 READY_DECODERS = ("shipped", "reference")
 """Those that come without training; each word is always the same weights."""
 Transfer = Literal["adain", "concat"]
 Norm = Literal["none", "batch", "instance"]
 StyleMeasure = Literal["gram", "statistics"]
-PixelOptimiser = Literal["lbfgs", "adam"]
+PixelOptimizer = Literal["lbfgs", "adam"]
 LpipsNetwork = Literal["alexnet", "vgg16"]
 MetricName = Literal[
     "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips", "lpips_vgg16",
-    "ssim", "cfsd", "colour_distance", "frechet_vgg19", "fid", "artfid",
+    "ssim", "cfsd", "color_distance", "frechet_vgg19", "fid", "artfid",
 ]  # fmt: skip
 SET_METRICS: tuple[MetricName, ...] = ("frechet_vgg19", "fid", "artfid")
 """One figure for all pairs together."""
@@ -65,7 +67,7 @@ BenchKind = Literal["all", "train", "stages", "stylize", "load", "video"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
 """``auto`` is ours (see ``precision``), the rest those of Lightning's that keep the weights in float32: see its test."""
 Arithmetic = Literal["32-true", "bf16-mixed"]
-"""What stylising can be done in, in Lightning's words."""
+"""What stylizing can be done in, in Lightning's words."""
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 """Lightning's."""
 LearningRateScaling = Literal["none", "linear", "sqrt"]
@@ -219,7 +221,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "page_pairs": Count,
         "page_order": Literal[
             "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips",
-            "lpips_vgg16", "ssim", "cfsd", "colour_distance",
+            "lpips_vgg16", "ssim", "cfsd", "color_distance",
         ],
         "weights.lpips_alexnet": str | None,
         "weights.lpips_vgg16": str | None,
@@ -306,7 +308,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "adain": {},
     "gatys": {
         "measure": StyleMeasure,
-        "optimizer": PixelOptimiser,
+        "optimizer": PixelOptimizer,
         "iterations": Count,
         "initial": Annotated[str, OrPath(("content", "noise"))],
         "scales": Count,
@@ -339,3 +341,8 @@ TARGETS: dict[str, dict[str, Any]] = {
     },
 }
 """Types of the arguments of other packages' targets that we turn, where ours are narrower than theirs."""
+
+
+def current_name(name: Any) -> Any:
+    """Return a name that a file of version 0.1 may hold in today's spelling; anything else as it is."""
+    return OLD_NAMES.get(name, name) if isinstance(name, str) else name

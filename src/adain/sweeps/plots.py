@@ -36,8 +36,8 @@ def positions(values: Sequence[float]) -> list[float]:
     return list(values)
 
 
-def colours(sweep: Sweep) -> dict[int, str]:
-    """One colour a job: along the first swept key's numbers, or one a value."""
+def colors(sweep: Sweep) -> dict[int, str]:
+    """One color a job: along the first swept key's numbers, or one a value."""
     key = next((key for key in sweep.keys if key != SEED), sweep.keys[0] if sweep.keys else None)
     texts = [job.swept.get(key, "") if key else "" for job in sweep.jobs]
     found = numbers(texts)
@@ -55,8 +55,8 @@ def colours(sweep: Sweep) -> dict[int, str]:
 
 
 def symbols(sweep: Sweep) -> dict[int, str]:
-    """One marker a job, telling those of one colour apart."""
-    shades, seen, found = colours(sweep), Counter[str](), {}
+    """One marker a job, telling those of one color apart."""
+    shades, seen, found = colors(sweep), Counter[str](), {}
     for job in sweep.jobs:
         shade = shades[job.number]
         found[job.number] = _SYMBOLS[seen[shade] % len(_SYMBOLS)]
@@ -83,7 +83,7 @@ def _name(swept: dict[str, str], jobs: Sequence[Job]) -> str:
 
 def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     """Content loss against style loss: a point a setting, the Pareto front as a stair."""
-    shades, figure = colours(sweep), go.Figure()
+    shades, figure = colors(sweep), go.Figure()
     done = [s for s in ranking.settings if s.measured]
     so_far = [j for j in sweep.jobs if j.status != "finished" and math.isfinite(j.best("val/content"))]
     if not done and not so_far:
@@ -139,7 +139,7 @@ def _axis(values: list[float]) -> dict[str, object]:
 
 
 def _beside(setting: Setting, done: Sequence[Setting]) -> str:
-    """Where a point's label stands: towards the middle, so that no border cuts it, neighbours above and below in turn."""
+    """Where a point's label stands: towards the middle, so that no border cuts it, neighbors above and below in turn."""
     by_place = sorted(done, key=lambda s: (s.mean["val/content"], s.mean["val/style"]))
     lowest, highest = by_place[0].mean["val/content"], by_place[-1].mean["val/content"]
     side = "left" if setting.mean["val/content"] > (lowest + highest) / 2 else "right"
@@ -175,7 +175,7 @@ def curves(sweep: Sweep) -> go.Figure | None:
 
     The axes are those of the held-out losses: single batches, which scatter widely, would squeeze them.
     """
-    shades, marks = colours(sweep), symbols(sweep)
+    shades, marks = colors(sweep), symbols(sweep)
     jobs = [job for job in sweep.jobs if job.summary.get("history")]
     if not jobs:
         return None

@@ -11,19 +11,19 @@ import torch
 class Starting(Protocol):
     """What is asked of a model."""
 
-    def initialise(self, draw: Any) -> None:
+    def initialize(self, draw: Any) -> None:
         """Gives the decoder its start."""
         ...
 
 
-class OneStart(pl.Callback):
+class BroadcastInit(pl.Callback):
     """Lets rank 0 find the decoder's start and sends it to the others.
 
     The others would come to the same start, in the same time, on the same processors. The encoder's weights lie in
     buffers that every rank has read from a verified file, so they are kept out of what the strategy sends at the start.
 
     Args:
-        draw: What the start is fitted on; see ``AdaINMethod.initialise``. None: a checkpoint is loaded instead.
+        draw: What the start is fitted on; see ``AdaINMethod.initialize``. None: a checkpoint is loaded instead.
     """
 
     def __init__(self, draw: Any) -> None:
@@ -36,7 +36,7 @@ class OneStart(pl.Callback):
         if self._draw is None:
             return
         if trainer.is_global_zero:
-            cast(Starting, pl_module).initialise(self._draw)
+            cast(Starting, pl_module).initialize(self._draw)
         self._draw = None
         if trainer.world_size > 1:
             own = [buffer for name, buffer in pl_module.named_buffers() if name not in frozen]  # a style's targets, say

@@ -83,7 +83,7 @@ def training_curve(folder: Path, metric: str, most: int = 400) -> list[tuple[flo
 
 
 def smoothed(points: Points, share: float = 0.1) -> list[tuple[float, float]]:
-    """Each point's mean with its neighbours, a share of all points together, fewer at the ends."""
+    """Each point's mean with its neighbors, a share of all points together, fewer at the ends."""
     reach = int(share * len(points)) // 2
     found = []
     for index, (step, _) in enumerate(points):
@@ -96,7 +96,7 @@ def _mostly_within(points: Points, limits: tuple[float, float]) -> bool:
     return 2 * sum(limits[0] <= value <= limits[1] for _, value in points) > len(points)
 
 
-def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str] | None = None) -> None:
+def draw_curves(path: Path, curves: Sequence[Curves], colors: Mapping[str, str] | None = None) -> None:
     """Content and style loss side by side: held-out losses as lines with dots, training losses thin behind them.
 
     Training losses are of one batch each and scatter: they are drawn as means over a tenth of the run. Those of other
@@ -105,7 +105,7 @@ def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str]
     Args:
         path: The file, of one of the ``KINDS``; replaced whole.
         curves: One a run.
-        colours: By name; matplotlib's own if None. Needs the extra ``compare``, which brings matplotlib.
+        colors: By name; matplotlib's own if None. Needs the extra ``compare``, which brings matplotlib.
     """
     import matplotlib
 
@@ -120,15 +120,15 @@ def draw_curves(path: Path, curves: Sequence[Curves], colours: Mapping[str, str]
         if shown and max(shown) > 0:
             axis.set_ylim(0.9 * min(shown), 1.1 * max(shown))
         for number, run in enumerate(curves):
-            colour = f"C{number}" if colours is None else colours[run.name]
+            color = f"C{number}" if colors is None else colors[run.name]
             points = smoothed(run.training.get(loss, ()))
             if points and (not shown or _mostly_within(points, axis.get_ylim())):
                 label = None if run.held_out.get(loss) else run.name
                 axis.plot(
-                    *zip(*points, strict=True), color=colour, lw=1, alpha=0.35 if label is None else 1, label=label
+                    *zip(*points, strict=True), color=color, lw=1, alpha=0.35 if label is None else 1, label=label
                 )
             if held_out := run.held_out.get(loss):
-                axis.plot(*zip(*held_out, strict=True), "o-", color=colour, lw=1.8, ms=4, label=run.name)
+                axis.plot(*zip(*held_out, strict=True), "o-", color=color, lw=1.8, ms=4, label=run.name)
         for value in dict.fromkeys(run.reference[loss] for run in curves if loss in run.reference):
             axis.axhline(value, color="#666666", lw=1.2, ls="--", label="decoder compared with")
         low, high = axis.get_ylim()

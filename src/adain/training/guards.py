@@ -13,7 +13,7 @@ from adain.runtime.errors import UserError
 from adain.training.progress import say
 
 
-class FiniteLoss(pl.Callback):
+class NonFiniteGuard(pl.Callback):
     """Stops the run at a non-finite loss, before it reaches the weights."""
 
     def __init__(self) -> None:

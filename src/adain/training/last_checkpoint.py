@@ -32,7 +32,7 @@ class LastCheckpoint(Checkpoint):
 
     Args:
         folder: Where ``last.ckpt`` goes.
-        every_n_steps: Optimiser steps between two writes.
+        every_n_steps: Optimizer steps between two writes.
 
     Attributes:
         received: The signal that ended the run, if one did.

@@ -17,8 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
 from adain.runtime.quoting import quote
-from adain.runtime.schema import RENAMED
-from adain.training.kept import kept
+from adain.runtime.schema import RENAMED, current_name
+from adain.training.checkpoints import list_checkpoints
 
 _MISSING = object()
 _FREE = {
@@ -72,10 +72,11 @@ def _typed_before(path: Path) -> list[str]:
 
 def renamed(override: str) -> str:
     """Return an override that version 0.1 recorded, in today's words."""
+    key, equals, value = override.partition("=")
     for old, new in RENAMED.items():
-        if re.match(rf"[+~]*{old}[.=]", override):
-            return override.replace(old, new, 1)
-    return override
+        if re.match(rf"[+~]*{old}(\.|$)", key):
+            key = key.replace(old, new, 1)
+    return f"{key}{equals}{current_name(value)}"
 
 
 def find_checkpoint(wanted: str, logs: Path) -> Path:
@@ -89,7 +90,7 @@ def find_checkpoint(wanted: str, logs: Path) -> Path:
         if not (logs / "latest").exists():
             raise UserError(f"ckpt={wanted}: there is no run below {logs} yet: train first, or give a path")
         if not is_checkpoint(path):
-            others = kept(logs)
+            others = list_checkpoints(logs)
             advice = (
                 f"give ckpt={others[0]} to go on with the newest that has one"
                 if others
@@ -146,7 +147,7 @@ def _value(config: Any, key: str) -> Any:
         return _MISSING
     if key.endswith("_target_"):  # where a class is defined may change between versions
         return str(value).rpartition(".")[2]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else current_name(value)
 
 
 def _shown(value: Any) -> str:

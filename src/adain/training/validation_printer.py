@@ -23,7 +23,7 @@ class Losses(Protocol):
         ...
 
 
-class HeldOutFigures(pl.Callback):
+class ValidationPrinter(pl.Callback):
     """Prints content and style loss of the held-out pairs at every validation, and lets the last step have one."""
 
     def on_train_batch_end(

@@ -136,7 +136,7 @@ def test_picture_folders_without_their_kind_of_data_say_what_to_choose() -> None
         ("experiment=pape", "paper"),
         ("data=folder", "folders"),
         ("logger=wadb", "wandb"),
-        ("encoder=vgg19_normalized", "vgg19_normalised"),
+        ("encoder=vgg19_normalised", "vgg19_normalized"),
         ("trainer=cpus", "cpu"),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_value_out_of_range_is_named_with_its_limit(override: str, limit: str)
     [
         ("optimizer.schedule=cosin", "cosine"),
         ("model.style_reduction=men", "mean"),
-        ("encoder.name=vgg19_normalized", "vgg19_normalised"),
+        ("encoder.name=vgg19_normalised", "vgg19_normalized"),
         ("monitor.mode=mn", "min"),
         ("trainer.precision=bf16-mixd", "bf16-mixed"),
         ("trainer.accelerator=gpus", "gpu"),
@@ -359,7 +359,7 @@ def test_with_a_near_key_nothing_else_is_advised() -> None:
     assert "+trainer.overfit_qjwxyvz=VALUE" in message("trainer.overfit_qjwxyvz=1")
 
 
-@pytest.mark.parametrize("override", ["+foo=1", "++bar=2", "+run.colour=red", "+sede=3"])
+@pytest.mark.parametrize("override", ["+foo=1", "++bar=2", "+run.color=red", "+sede=3"])
 def test_a_new_key_that_nobody_reads_is_refused(override: str) -> None:
     """It would be passed over without a word."""
     assert "nobody reads" in message(override)

@@ -27,7 +27,7 @@ def photos(folder: Path) -> Path:
 
 
 @pytest.mark.usefixtures("copying", "photos")
-def test_a_folder_is_stylised_with_its_sub_folders_and_no_name_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_stylized_with_its_sub_folders_and_no_name_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     call(monkeypatch, "content=photos", "style=style.png", "out=made", "format=webp")
     assert written(Path("made")) == ["a_jpg_style_png.webp", "a_png_style_png.webp", "sub/b_style.webp"]
 

@@ -7,7 +7,7 @@ import torch
 
 from adain.evaluation.paper import speed
 from adain.evaluation.speed.methods import ENCODE, KEPT
-from tests.helpers.contestants import Fixed
+from tests.helpers.candidates import Fixed
 
 SECONDS = {
     "adain": {ENCODE: 1.0, KEPT: 2.0},

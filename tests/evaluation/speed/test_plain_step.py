@@ -12,7 +12,7 @@ from adain.nn.weights import find, read_state
 def test_the_plain_step_has_our_losses_and_gradients() -> None:
     """Else the benchmark would compare two different things."""
     torch.manual_seed(0)
-    encoder, decoder = plain_encoder(read_state(find("vgg19_normalised"))), plain_decoder()
+    encoder, decoder = plain_encoder(read_state(find("vgg19_normalized"))), plain_decoder()
     method = AdaINMethod()
     method.decoder.load_state_dict(from_reference(decoder.state_dict()))
     content, style = torch.rand(2, 2, 3, 48, 48)

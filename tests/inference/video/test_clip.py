@@ -103,10 +103,10 @@ def test_the_pictures_are_the_sources(clip: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("matrix", [1, 5])
-def test_colours_keep_matrix_range_and_tags(matrix: int, full: bool, tmp_path: Path) -> None:
+def test_colors_keep_matrix_range_and_tags(matrix: int, full: bool, tmp_path: Path) -> None:
     tags = (matrix, 2 if full else 1, 1, 1)
-    colours = [colour for colour in (RED, GREEN, BLUE) for _ in range(2)]
-    frames = [flat(colour, matrix, full) for colour in colours]
+    colors = [color for color in (RED, GREEN, BLUE) for _ in range(2)]
+    frames = [flat(color, matrix, full) for color in colors]
     source = write(tmp_path / "in.mp4", frames, tags=tags, audio=None)
     seen: list[np.ndarray] = []
 
@@ -116,11 +116,11 @@ def test_colours_keep_matrix_range_and_tags(matrix: int, full: bool, tmp_path: P
             return content
 
     stylize_video(Watching(), source, tmp_path / "out.mp4", STYLE)
-    for got, colour in zip(seen, colours, strict=True):  # RGB, right, and in this order: what the networks see
-        assert np.abs(got.astype(int) - colour).max() <= 3
-    for planes, colour in zip(planes_of(tmp_path / "out.mp4"), colours, strict=True):
+    for got, color in zip(seen, colors, strict=True):  # RGB, right, and in this order: what the networks see
+        assert np.abs(got.astype(int) - color).max() <= 3
+    for planes, color in zip(planes_of(tmp_path / "out.mp4"), colors, strict=True):
         got = planes[10, 10], planes[48 + 4, 4], planes[60 + 4, 4]
-        assert np.abs(np.array(got, float) - luma_chroma(colour, matrix, full)).max() <= 3
+        assert np.abs(np.array(got, float) - luma_chroma(color, matrix, full)).max() <= 3
     with av.open(str(tmp_path / "out.mp4")) as container:
         context = container.streams.video[0].codec_context
         assert (context.colorspace, context.color_range) == tags[:2]

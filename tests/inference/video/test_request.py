@@ -25,9 +25,9 @@ class Noting(Copy):
         super().__init__()
         self.asked: list[dict[str, Any]] = []
 
-    def encode_style(self, style: Any, recolour: Any = None) -> Any:
+    def encode_style(self, style: Any, recolor: Any = None) -> Any:
         self.encoded += 1
-        mean = torch.full((1, 3, 1, 1), -1.0) if recolour is None else recolour.mean.float().view(1, 3, 1, 1)
+        mean = torch.full((1, 3, 1, 1), -1.0) if recolor is None else recolor.mean.float().view(1, 3, 1, 1)
         return [Statistics(mean, mean) for _ in style]
 
     def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:

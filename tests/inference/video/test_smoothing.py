@@ -10,11 +10,11 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from pathlib import Path
 
-from adain.functional.color import colours
+from adain.functional.color import colors
 from adain.functional.transfer import Statistics
 from adain.inference.stylizer import Stylizer
 from adain.inference.video.clip import stylize_video
-from adain.inference.video.smoothing import Cuts, Recolouring, Smoother
+from adain.inference.video.smoothing import Cuts, Recoloring, Smoother
 from adain.inference.video.source import Source
 from tests.helpers.clips import moving, write
 from tests.helpers.pictures import smooth
@@ -67,36 +67,34 @@ def test_a_pan_a_flash_and_a_fade_are_no_cuts() -> None:
     assert sum(find([(picture * (step / 16)).astype(np.uint8) for step in range(16, 0, -1)])) == 1
 
 
-def test_cuts_between_plain_colours_are_found() -> None:
-    plain = [np.full((48, 64, 3), colour, np.uint8) for colour in ((200, 0, 0), (200, 0, 0), (0, 0, 200))]
+def test_cuts_between_plain_colors_are_found() -> None:
+    plain = [np.full((48, 64, 3), color, np.uint8) for color in ((200, 0, 0), (200, 0, 0), (0, 0, 200))]
     assert find(plain) == [True, False, True]
 
 
-def test_styles_are_recoloured_when_the_colours_move() -> None:
+def test_styles_are_recolored_when_the_colors_move() -> None:
     frame = torch.from_numpy(scene(0)).permute(2, 0, 1)[None]
-    recolouring = Recolouring(0.75)
-    assert recolouring.changed(frame, True) is not None
-    assert recolouring.changed(frame, False) is None
-    moved = recolouring.changed(frame // 2, False)
+    recoloring = Recoloring(0.75)
+    assert recoloring.changed(frame, True) is not None
+    assert recoloring.changed(frame, False) is None
+    moved = recoloring.changed(frame // 2, False)
     assert moved is not None
-    torch.testing.assert_close(moved.mean, 0.75 * colours(frame).mean + 0.25 * colours(frame // 2).mean)
-    torch.testing.assert_close(
-        moved.covariance, 0.75 * colours(frame).covariance + 0.25 * colours(frame // 2).covariance
-    )
-    cut = recolouring.changed(frame // 3, True)
+    torch.testing.assert_close(moved.mean, 0.75 * colors(frame).mean + 0.25 * colors(frame // 2).mean)
+    torch.testing.assert_close(moved.covariance, 0.75 * colors(frame).covariance + 0.25 * colors(frame // 2).covariance)
+    cut = recoloring.changed(frame // 3, True)
     assert cut is not None
-    torch.testing.assert_close(cut.mean, colours(frame // 3).mean)
+    torch.testing.assert_close(cut.mean, colors(frame // 3).mean)
 
 
-def test_recolouring_goes_on_from_its_state() -> None:
+def test_recoloring_goes_on_from_its_state() -> None:
     """Where the average has moved a little, but not so much that the styles were encoded again."""
     frame, near, far = (torch.full((1, 3, 16, 16), level, dtype=torch.uint8) for level in (100, 103, 200))
-    whole, resumed = Recolouring(0.5), Recolouring(0.5)
+    whole, resumed = Recoloring(0.5), Recoloring(0.5)
     whole.changed(frame, True)
     assert whole.changed(near, False) is None
     resumed.restore(whole.state())
     assert resumed.used is not None
-    assert torch.equal(resumed.used.mean, colours(frame).mean)
+    assert torch.equal(resumed.used.mean, colors(frame).mean)
     wanted, found = whole.changed(far, False), resumed.changed(far, False)
     assert wanted is not None
     assert found is not None
@@ -115,7 +113,7 @@ def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_smoothing_calms_what_stands_still(stylizer: Stylizer, tmp_path: Path) -> None:
-    """Something flits through a corner: without smoothing the colours of the whole picture change with it."""
+    """Something flits through a corner: without smoothing the colors of the whole picture change with it."""
     ground, noise = scene(5, 96, 128) * 0.6, np.random.default_rng(0)
     frames = []
     for index in range(5):
@@ -150,7 +148,7 @@ def test_the_real_networks_without_smoothing_are_stylize(stylizer: Stylizer, fli
         with av.open(str(out)) as after:
             got = next(after.decode(video=0)).to_ndarray(format="rgb24")
         wanted = stylizer.stylize(content, style, preserve_color=preserve)  # type: ignore[arg-type]
-        assert np.abs(got.astype(int) - wanted.astype(int)).mean() < 8  # 4:2:0 takes fine colour
+        assert np.abs(got.astype(int) - wanted.astype(int)).mean() < 8  # 4:2:0 takes fine color
 
 
 def test_a_red_frame_stays_red_at_alpha_0(stylizer: Stylizer, tmp_path: Path) -> None:

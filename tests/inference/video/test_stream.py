@@ -51,7 +51,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("sink", [Pipe, io.BytesIO])
-def test_frames_times_colours_and_audio_are_the_sources(sink: Any, clip: Path, tmp_path: Path) -> None:
+def test_frames_times_colors_and_audio_are_the_sources(sink: Any, clip: Path, tmp_path: Path) -> None:
     pipe = sink()
     report = stylize_video(Copy(), clip, pipe, STYLE)
     out = tmp_path / "out.mkv"

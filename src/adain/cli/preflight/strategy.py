@@ -79,7 +79,7 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
         raise UserError(f"trainer.num_nodes={nodes} is too small: give at least 1")
     if kind in SHARDING and config.optimizer._target_.endswith("muon"):
         raise UserError(
-            f"optimizer=muon orthogonalises whole layers, but strategy={kind} hands it pieces of them: use optimizer=adam or "
+            f"optimizer=muon orthogonalizes whole layers, but strategy={kind} hands it pieces of them: use optimizer=adam or "
             "strategy=ddp"
         )
     if kind == "deepspeed" and importlib.util.find_spec("deepspeed") is None:

@@ -20,7 +20,7 @@ from PIL import Image
 from adain.evaluation.paper.store import Row
 from adain.runtime.files import write_whole
 
-COLOURS = {
+COLORS = {
     "gatys": "#222222",
     "adain": "#c0392b",
     "texture_network": "#2471a3",
@@ -56,13 +56,13 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
         if steps:
             values = [[row[key] for row in pixels if row["iteration"] == step] for step in steps]
             label = f"{names['gatys']}, by iteration"
-            axis.plot(steps, [np.mean(v) for v in values], "o-", color=COLOURS["gatys"], ms=4, label=label)
+            axis.plot(steps, [np.mean(v) for v in values], "o-", color=COLORS["gatys"], ms=4, label=label)
             start = [row[key] for row in pixels if row["iteration"] == 0]
             if key != "content_feature_loss" and start:  # there it is 0, which a logarithmic axis has not
                 axis.axhline(float(np.mean(start)), color="#999999", lw=1, ls=(0, (1, 3)), label="the content as it is")
         for name in others:
             mean = float(np.mean([row[key] for row in rows if row["method"] == name]))
-            axis.axhline(mean, color=COLOURS[name], ls=_DASHES[name], lw=1.8, label=names[name])
+            axis.axhline(mean, color=COLORS[name], ls=_DASHES[name], lw=1.8, label=names[name])
         axis.set(title=f"{title}\n{what}", xlabel="iterations of Gatys et al.", yscale="log", ylim=_limits(rows, key))
         if steps:
             axis.set_xscale("log")

@@ -17,7 +17,7 @@ from adain.evaluation.paper.store import Part, Row, Store
 from adain.evaluation.run import Frame, Gallery
 from adain.methods.gatys import Gatys
 from adain.methods.interface import Method
-from adain.metrics.panel import build_panel
+from adain.metrics.metric_suite import build_panel
 from adain.nn.encoder import Encoder
 from adain.runtime.schema import StyleMeasure
 
@@ -66,7 +66,7 @@ def measure_pixels(
         judge: Of the figure's size.
         pairs: Those that the store has are passed over.
         iterations: Where to look, at least 1.
-        measure: Of style in what is optimised.
+        measure: Of style in what is optimized.
         store: Keeps a pair's rows when it is finished.
     """
     left = [p for p in pairs if not store.has("losses", method="gatys", content=p.content, style=p.style)]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from adain.evaluation.pairs import Pair
-from adain.evaluation.paper.figures import COLOURS, draw_losses, draw_pictures
+from adain.evaluation.paper.figures import COLORS, draw_losses, draw_pictures
 from adain.evaluation.paper.published import NAMES, SOURCE, STYLES
 from adain.evaluation.paper.quality import FIGURES, Judge
 from adain.evaluation.paper.store import Part, Row, Store
@@ -97,7 +97,7 @@ def write_report(
     found = [curve for curve in curves if any(curve.training.values())]
     if found:
         if store.due(folder / "training.png", found):
-            draw_curves(folder / "training.png", found, {NAMES[name]: colour for name, colour in COLOURS.items()})
+            draw_curves(folder / "training.png", found, {NAMES[name]: color for name, color in COLORS.items()})
         lines += ["![Training losses](training.png)", ""]
         files.append(folder / "training.png")
     write_whole(folder / "compare.md", "\n".join(lines))

@@ -73,7 +73,7 @@ def interleave(
                     found[name][stage].append(seconds)
                     measured += seconds
         done += 1
-        names.reverse()  # so that nobody always follows the same neighbour
+        names.reverse()  # so that nobody always follows the same neighbor
     return found
 
 

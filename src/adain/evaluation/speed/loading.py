@@ -14,8 +14,8 @@ from torch import Tensor
 from adain.data.pairs import Framing, StyleTransferDataModule
 from adain.data.picture import decode_picture, to_unit
 from adain.data.sources import FolderSource
+from adain.evaluation.speed.candidates import Row
 from adain.evaluation.speed.clock import Spread, interleave, ratio
-from adain.evaluation.speed.contestants import Row
 
 PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 """The reference port's transform, out of torchvision's own parts: the aspect is squashed, JPEGs are decoded whole."""
@@ -24,7 +24,7 @@ PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 def our_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
     """What a worker does for a training picture, and what the device does with it."""
     framing, random = Framing(resize, crop, 0.0), np.random.default_rng(0)
-    return lambda path: to_unit(framing(decode_picture(path, resize, own_colours=True), random, flip=False))
+    return lambda path: to_unit(framing(decode_picture(path, resize, own_colors=True), random, flip=False))
 
 
 def plain_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from adain.evaluation.speed.candidates import build
 from adain.evaluation.speed.clock import synchronise
-from adain.evaluation.speed.contestants import build
 from adain.evaluation.speed.stages import Setting
 from adain.runtime.memory import keep_freed_memory
 
@@ -62,7 +62,7 @@ def _child(connection: Connection, setting: Setting, where: str) -> None:
     base = _now(device)
     contestant = build(setting, device)
     peaks: dict[str, float] = {}
-    for _ in range(2):  # the optimiser's state comes with its first step
+    for _ in range(2):  # the optimizer's state comes with its first step
         for stage, work in contestant.stages():
             gc.collect()
             _reset(device)

@@ -18,7 +18,7 @@ from adain.methods.texture_network import TextureNetwork
 from adain.nn.encoder import Encoder
 
 ENCODE, KEPT = "encode style", STYLIZE[1]
-"""The two stages: together they are stylising with a new style."""
+"""The two stages: together they are stylizing with a new style."""
 
 
 class MethodStylize:
@@ -35,7 +35,7 @@ class MethodStylize:
         self.kept = self.method.encode_style(self.style)
 
     def stages(self) -> Stages:
-        """Encoding the style, if the system does that, and stylising with it."""
+        """Encoding the style, if the system does that, and stylizing with it."""
         if not CAPABILITIES[self.method.method].any_style:
             return [(KEPT, self.stylize)]
         return [(ENCODE, self.encode), (KEPT, self.pixels if isinstance(self.method, Gatys) else self.stylize)]
@@ -69,7 +69,7 @@ class MethodStylize:
 def _build(setting: Setting, device: torch.device) -> Method[Any]:
     method: Any
     if setting.method == "gatys":
-        encoder = Encoder.load("vgg19_normalised").to(device)
+        encoder = Encoder.load("vgg19_normalized").to(device)
         return Gatys(encoder, iterations=setting.iterations[0], progress=False)
     if setting.method == "texture_network":
         method = TextureNetwork(style="none")

@@ -54,7 +54,7 @@ def _network(setting: Setting, device: torch.device) -> tuple[Any, Any]:
     module = import_port(check_reference(setting.reference))
     encoder, decoder = copy.deepcopy(module.vgg), copy.deepcopy(module.decoder)
     try:
-        encoder.load_state_dict(read_state(find("vgg19_normalised")))
+        encoder.load_state_dict(read_state(find("vgg19_normalized")))
         decoder.load_state_dict(read_state(find("reference_decoder")))
     except RuntimeError as error:
         raise UserError(
@@ -66,12 +66,12 @@ def _network(setting: Setting, device: torch.device) -> tuple[Any, Any]:
 
 
 class PortStep:
-    """The port's training step with the optimiser and weights of its ``train.py``: Adam, content 1, style 10."""
+    """The port's training step with the optimizer and weights of its ``train.py``: Adam, content 1, style 10."""
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.network, self.transfer = _network(setting, device)
         self.network.train()
-        self.optimiser = torch.optim.Adam(self.network.decoder.parameters(), lr=1e-4)
+        self.optimizer = torch.optim.Adam(self.network.decoder.parameters(), lr=1e-4)
         self.content, self.style = pictures(setting, device)
         self.kept: dict[str, Any] = {}
 
@@ -110,19 +110,19 @@ class PortStep:
 
     def update(self) -> None:
         """As ours."""
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def step(self) -> None:
         """The step of its training loop."""
         content, style = self.network(self.content, self.style)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         torch.autograd.backward(content + 10.0 * style)
-        self.optimiser.step()
+        self.optimizer.step()
 
 
 class PortStylize:
-    """The port's stylising: it encodes the style each time, and has no other way."""
+    """The port's stylizing: it encodes the style each time, and has no other way."""
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.network, self.transfer = _network(setting, device)

@@ -14,7 +14,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from adain.evaluation.speed.contestants import Row
+from adain.evaluation.speed.candidates import Row
 from adain.runtime.files import write_whole
 
 RECIPE_STEPS, RECIPE_BATCH, RECIPE_SIZE = 160_000, 8, 256
@@ -23,8 +23,8 @@ RECIPE_STEPS, RECIPE_BATCH, RECIPE_SIZE = 160_000, 8, 256
 _TITLES = {
     "train": "training step, plain and ours",
     "stages": "training step by stage",
-    "stylize": "stylising",
-    "method": "stylising",
+    "stylize": "stylizing",
+    "method": "stylizing",
     "load": "loading",
     "video": "a video, times of a frame",
 }
@@ -148,7 +148,7 @@ def _plot(rows: Sequence[Row]) -> str | None:
     figure = make_subplots(
         rows=len(places), cols=1, subplot_titles=[f"{_TITLES[w]}, {s} px, batch {b}" for w, s, b in places]
     )
-    colours = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"]
+    colors = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"]
     names = list(dict.fromkeys(row["contestant"] for row in rows))
     shown: set[str] = set()
     for line, place in enumerate(places, 1):
@@ -160,7 +160,7 @@ def _plot(rows: Sequence[Row]) -> str | None:
             stages = [row["stage"] for row in own]
             figure.add_bar(
                 x=stages, y=[row["median_s"] for row in own], name=name, legendgroup=name,
-                showlegend=name not in shown, marker_color=colours[names.index(name) % len(colours)], row=line, col=1,
+                showlegend=name not in shown, marker_color=colors[names.index(name) % len(colors)], row=line, col=1,
                 error_y={
                     "array": [row["q3_s"] - row["median_s"] for row in own],
                     "arrayminus": [row["median_s"] - row["q1_s"] for row in own],

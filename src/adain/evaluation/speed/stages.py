@@ -1,4 +1,4 @@
-"""Our work, cut into the stages that are timed: a training step and the stylising of a batch."""
+"""Our work, cut into the stages that are timed: a training step and the stylizing of a batch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TRAINING = (
     "decode",
     "encode output, losses",
     "backward",
-    "optimiser",
+    "optimizer",
     "whole step",
 )
 """Stages of a training step. The last is the step as it is trained, uncut."""
 
-STYLIZE = ("stylise", "stylise, style cached")
+STYLIZE = ("stylize", "stylize, style cached")
 """A batch of contents, each with a style of its own: encoded each time, or its statistics kept."""
 
 
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
 
     Attributes:
         who: ``ours`` or ``port``.
-        work: ``stages``, ``stylize``, or ``method`` for stylising by any of the systems.
+        work: ``stages``, ``stylize``, or ``method`` for stylizing by any of the systems.
         size: Side of the square pictures, in pixels.
         batch: Pictures of each kind.
         precision: ``32-true`` or ``bf16-mixed``, in Lightning's words.
@@ -100,7 +100,7 @@ class OurStep:
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.setting, self.device = setting, device
         self.method = _method(setting, device)
-        self.optimiser = torch.optim.Adam(self.method.decoder.parameters(), lr=1e-4, fused=device.type == "cpu" or None)
+        self.optimizer = torch.optim.Adam(self.method.decoder.parameters(), lr=1e-4, fused=device.type == "cpu" or None)
         self.content, self.style = pictures(setting, device)
         self.losses = compiled(self.method.losses) if setting.compile else self.method.losses
         self.kept: dict[str, Any] = {}
@@ -123,7 +123,7 @@ class OurStep:
         with _autocast(self.setting, self.device), torch.no_grad():
             self.kept["wanted"] = {
                 name: channel_statistics(features)
-                for name, features in self.method.encoder.walk(self.style)
+                for name, features in self.method.encoder.iter_features(self.style)
                 if name in STYLE_LAYERS
             }
 
@@ -140,7 +140,7 @@ class OurStep:
     def encode_output(self) -> None:
         """The losses."""
         with _autocast(self.setting, self.device):
-            features = self.method.encoder.taps(self.kept.pop("output"))
+            features = self.method.encoder.extract_features(self.kept.pop("output"))
             terms = {"content": content_loss(features[BOTTLENECK], self.kept.pop("target"))}
             for name, statistics in self.kept.pop("wanted").items():
                 terms[f"style/{name}"] = style_loss(channel_statistics(features[name]), statistics, "mean")
@@ -152,8 +152,8 @@ class OurStep:
 
     def update(self) -> None:
         """Adam."""
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def step(self) -> None:
         """All of it, by the code that is trained with."""
@@ -161,12 +161,12 @@ class OurStep:
             terms, _ = self.losses(self.content, self.style)
             loss = weighted_total(terms, self.method.weights)
         torch.autograd.backward(loss)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
 
 class OurStylize:
-    """Our stylising, with the published decoder."""
+    """Our stylizing, with the published decoder."""
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.setting, self.device = setting, device

@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from adain.data.pairs import Batch
+from adain.evaluation.speed.candidates import Row
 from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
-from adain.evaluation.speed.contestants import Row
 from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
 from adain.evaluation.speed.stages import OurStep, Setting, own_layout, pictures
 from adain.methods.adain import AdaINMethod
@@ -81,16 +81,16 @@ def _turn(step: Step, steps: int, device: torch.device) -> tuple[str, Step]:
 
 
 def _plain(size: int, batch: int, device: torch.device) -> Step:
-    encoder = plain_encoder(read_state(find("vgg19_normalised"))).to(device)
+    encoder = plain_encoder(read_state(find("vgg19_normalized"))).to(device)
     decoder = plain_decoder().to(device)
-    optimiser = torch.optim.Adam(decoder.parameters(), lr=1e-4)
+    optimizer = torch.optim.Adam(decoder.parameters(), lr=1e-4)
     content, style = pictures(Setting("ours", "stages", size, batch), device)
 
     def step() -> None:
         content_loss, style_loss = plain_losses(encoder, decoder, content, style)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(content_loss + 10 * style_loss)
-        optimiser.step()
+        optimizer.step()
 
     return step
 

@@ -13,8 +13,8 @@ import av
 import numpy as np
 import torch
 
+from adain.evaluation.speed.candidates import Row
 from adain.evaluation.speed.clock import Spread, Stages, interleave, synchronise
-from adain.evaluation.speed.contestants import Row
 from adain.inference.stylizer import Stylizer
 from adain.inference.video.clip import stylize_video
 from adain.inference.video.parts import PartWriter, add_encoder, to_video_frame
@@ -33,7 +33,7 @@ class _Forgetful:
     def __init__(self, stylizer: Stylizer, style: torch.Tensor) -> None:
         self.device, self._stylizer, self._style = stylizer.device, stylizer, style
 
-    def encode_style(self, style: Any, recolour: Any = None) -> Any:
+    def encode_style(self, style: Any, recolor: Any = None) -> Any:
         """Nothing: it would not be kept."""
         return []
 
@@ -53,14 +53,14 @@ def measure_video(
     least_seconds: float,
     device: torch.device,
 ) -> list[Row]:
-    """A clip of moving noise decoded, stylised and encoded, and each of these by itself.
+    """A clip of moving noise decoded, stylized and encoded, and each of these by itself.
 
     Args:
         sizes: Sides of its frames and of the style.
         precisions: ``32-true`` or ``bf16-mixed``.
         repeats: Rounds that count.
         least_seconds: Rounds go on until so much time was measured.
-        device: Where frames are stylised.
+        device: Where frames are stylized.
 
     Returns:
         A row for each stage; ``of_whole`` is its share of the first whole. Decoding has a thread of its own, so the shares
@@ -106,7 +106,7 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
             pass
         read.close()
 
-    def stylise() -> None:
+    def stylize() -> None:
         for one in pixels:
             stylizer.stylize(one, styles=kept)
 
@@ -128,7 +128,7 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
         (ONCE, lambda: stylize_video(stylizer, clip, out, [style], batch_size=1)),  # type: ignore[arg-type]
         (EACH, lambda: stylize_video(forgetful, clip, out, [style], batch_size=1)),
         ("decode", decode),
-        ("stylise, style cached", stylise),
+        ("stylize, style cached", stylize),
         ("encode", encode),
     ]
     return [(name, a_frame(work)) for name, work in parts]

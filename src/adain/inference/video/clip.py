@@ -20,7 +20,7 @@ from adain.inference.request import check_request, check_side, check_video, is_l
 from adain.inference.stylizer import Style, Tile
 from adain.inference.video.joining import join
 from adain.inference.video.parts import CODECS, PART, Parts, even
-from adain.inference.video.smoothing import Cuts, Recolouring, Smoother
+from adain.inference.video.smoothing import Cuts, Recoloring, Smoother
 from adain.inference.video.source import Frame, Recorder, Source
 from adain.inference.video.stream import Stream
 from adain.metrics.flicker import frame_change
@@ -33,7 +33,7 @@ class Renderer(Protocol):
 
     device: torch.device
 
-    def encode_style(self, style: Any, recolour: Any = None) -> Any:
+    def encode_style(self, style: Any, recolor: Any = None) -> Any:
         """See ``Stylizer.encode_style``."""
 
     def stylize(self, content: Any, **options: Any) -> Any:
@@ -89,7 +89,7 @@ def stylize_video(
 ) -> Report:
     """Every frame of a video in one style or a mix of several.
 
-    Size (upright), times of the frames, length, colour matrix and range are the source's; its audio is copied. Subtitles
+    Size (upright), times of the frames, length, color matrix and range are the source's; its audio is copied. Subtitles
     and other streams are left out. The result grows in ``.NAME.parts`` beside ``out`` and gets its name when it is whole; a
     call like one that was cut goes on where that one was. To an open file it goes as it is made, frame by frame.
 
@@ -99,7 +99,7 @@ def stylize_video(
         out: An mp4, m4v, mov, mkv (H.264) or webm (VP9) file, or an open binary file or pipe, which gets Matroska.
         styles: One or more; see ``Stylizer.stylize``, as for ``alpha``, ``weights``, ``masks``, ``preserve_color``,
             ``extrapolate`` and ``tile``. They are encoded once. With ``coral`` they are encoded again whenever the scene's
-            colours have changed visibly.
+            colors have changed visibly.
         alpha: 0 to 1.
         weights: One a style.
         masks: One a style, the same for all frames, resized to them.
@@ -184,7 +184,7 @@ class _Work:
         self.stylizer, self.source, self.styles = stylizer, source, list(styles)
         self.batch_size = batch_size or (8 if stylizer.device.type == "cuda" else 1)
         self.cuts, self.smoother = Cuts(), Smoother(temporal)
-        self.recolouring = Recolouring(temporal) if preserve_color == "coral" else None
+        self.recoloring = Recoloring(temporal) if preserve_color == "coral" else None
         self.encoded: list[Statistics] = []
         self.last: list[Tensor] = []  # the last frame of the source and of the result, for the flicker
         self.sums = [0.0, 0.0]
@@ -202,10 +202,10 @@ class _Work:
         """Makes the parts that are not there."""
         self._restore(parts.state)
         resumed, start = self.frames, time.perf_counter()
-        if self.recolouring is None:
+        if self.recoloring is None:
             self.encoded = self.stylizer.encode_style(self.styles)
-        elif self.recolouring.used is not None:
-            self.encoded = self.stylizer.encode_style(self.styles, self.recolouring.used)
+        elif self.recoloring.used is not None:
+            self.encoded = self.stylizer.encode_style(self.styles, self.recoloring.used)
         total = self.source.total
         if progress is not None:
             progress(self.frames, total)
@@ -244,7 +244,7 @@ class _Work:
         pixels = torch.stack([torch.from_numpy(frame.pixels).permute(2, 0, 1) for frame in batch]).contiguous()
         cuts = self.cuts.find(pixels)
         self.smoother.expect(cuts)
-        styles = self.encoded if self.recolouring is None else self._recoloured(pixels, cuts)
+        styles = self.encoded if self.recoloring is None else self._recolored(pixels, cuts)
         made = self.stylizer.stylize(pixels, styles=styles, smooth=self.smoother, **options)
         self._measure(pixels, made)
         self.frames += len(batch)
@@ -253,12 +253,12 @@ class _Work:
         arrays = made.permute(0, 2, 3, 1).cpu().numpy()
         return (frame._replace(pixels=array) for frame, array in zip(batch, arrays, strict=True))
 
-    def _recoloured(self, pixels: Tensor, cuts: list[bool]) -> list[Statistics]:
-        """Styles in the colours of each frame."""
-        assert self.recolouring is not None
+    def _recolored(self, pixels: Tensor, cuts: list[bool]) -> list[Statistics]:
+        """Styles in the colors of each frame."""
+        assert self.recoloring is not None
         each: list[list[Statistics]] = []
         for index, cut in enumerate(cuts):
-            if (wanted := self.recolouring.changed(pixels[index : index + 1], cut)) is not None:
+            if (wanted := self.recoloring.changed(pixels[index : index + 1], cut)) is not None:
                 self.encoded = self.stylizer.encode_style(self.styles, wanted)
             each.append(self.encoded)
         return [
@@ -281,7 +281,7 @@ class _Work:
             "last": [frame.clone() for frame in self.last],
             "cuts": self.cuts.state(),
             "smoother": self.smoother.state(),
-            "recolouring": self.recolouring and self.recolouring.state(),
+            "recoloring": self.recoloring and self.recoloring.state(),
         }
 
     def _restore(self, state: dict[str, Any] | None) -> None:
@@ -291,8 +291,8 @@ class _Work:
         self.sums, self.last = list(state["sums"]), state["last"]
         self.cuts.restore(state["cuts"])
         self.smoother.restore(state["smoother"])
-        if self.recolouring is not None:
-            self.recolouring.restore(state["recolouring"])
+        if self.recoloring is not None:
+            self.recoloring.restore(state["recoloring"])
 
 
 def _batches(first: Frame, frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:

@@ -141,7 +141,7 @@ class PartWriter:
 
 
 def add_encoder(out: Any, form: Form, codec: str, crf: int, at_once: bool = False) -> Any:
-    """A video stream of a form: 4:2:0, so that every player shows it, tagged with the source's colours.
+    """A video stream of a form: 4:2:0, so that every player shows it, tagged with the source's colors.
 
     Args:
         out: PyAV's container.
@@ -164,7 +164,7 @@ def add_encoder(out: Any, form: Form, codec: str, crf: int, at_once: bool = Fals
 
 
 def even(side: int) -> int:
-    """Pixels of a side with 4:2:0 colour, which goes by pairs."""
+    """Pixels of a side with 4:2:0 color, which goes by pairs."""
     return side + side % 2
 
 
@@ -174,7 +174,7 @@ def to_video_frame(pixels: Pixels, pts: int, form: Form) -> av.VideoFrame:
     Args:
         pixels: Of any size.
         pts: In ``form.time_base``.
-        form: Says the colours.
+        form: Says the colors.
     """
     if form.width % 2 or form.height % 2:
         pixels = np.pad(pixels, ((0, form.height % 2), (0, form.width % 2), (0, 0)), mode="edge")

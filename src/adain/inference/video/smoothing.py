@@ -1,4 +1,4 @@
-"""What makes neighbouring frames alike: statistics averaged over time, begun anew where the scene changes."""
+"""What makes neighboring frames alike: statistics averaged over time, begun anew where the scene changes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional.color import Colours, colours
+from adain.functional.color import Colors, colors
 from adain.functional.transfer import Statistics
 
 CUT_DIFFERENCE = 0.1
 CUT_CORRELATION = 0.5
 _THUMBNAIL = 16  # pixels of a side: motion within a scene moves little of it
-_SAME_COLOUR = 0.01  # of [0, 1]: colours that have moved less leave a recoloured style as it is
+_SAME_COLOR = 0.01  # of [0, 1]: colors that have moved less leave a recolored style as it is
 
 
 def is_cut(before: Tensor, after: Tensor) -> bool:
@@ -115,36 +115,36 @@ class Smoother:
         self._average = None if state is None else [Statistics(*region) for region in state]
 
 
-class Recolouring:
-    """For ``preserve_color=coral``: when the styles need the content's colours anew.
+class Recoloring:
+    """For ``preserve_color=coral``: when the styles need the content's colors anew.
 
-    The content's colours are averaged as its statistics are, and the styles are encoded again only when the average has
+    The content's colors are averaged as its statistics are, and the styles are encoded again only when the average has
     moved visibly, so that a still scene costs one encoding.
     """
 
     def __init__(self, temporal: float) -> None:
         self.temporal = temporal
-        self._average: Colours | None = None
-        self._used: Colours | None = None
+        self._average: Colors | None = None
+        self._used: Colors | None = None
 
-    def changed(self, frame: Tensor, cut: bool) -> Colours | None:
-        """The colours to encode the styles with, or None if they are as good as those before.
+    def changed(self, frame: Tensor, cut: bool) -> Colors | None:
+        """The colors to encode the styles with, or None if they are as good as those before.
 
         Args:
             frame: ``1 x 3 x H x W``, uint8.
             cut: Whether it begins a scene.
         """
-        own = colours(frame)
+        own = colors(frame)
         if not cut and self._average is not None:
-            own = Colours(*(torch.lerp(new, old, self.temporal) for new, old in zip(own, self._average, strict=True)))
+            own = Colors(*(torch.lerp(new, old, self.temporal) for new, old in zip(own, self._average, strict=True)))
         self._average = own
-        if self._used is not None and _distance(own, self._used) < _SAME_COLOUR:
+        if self._used is not None and _distance(own, self._used) < _SAME_COLOR:
             return None
         self._used = own
         return own
 
     @property
-    def used(self) -> Colours | None:
+    def used(self) -> Colors | None:
         """What the styles were last encoded with."""
         return self._used
 
@@ -154,10 +154,10 @@ class Recolouring:
 
     def restore(self, state: Any) -> None:
         """Goes on from ``state``."""
-        self._average, self._used = (None if part is None else Colours(*part) for part in state)
+        self._average, self._used = (None if part is None else Colors(*part) for part in state)
 
 
-def _distance(one: Colours, other: Colours) -> float:
+def _distance(one: Colors, other: Colors) -> float:
     """The largest difference of a mean or, about, of a deviation, in units of [0, 1]."""
     deviation = other.covariance.diagonal(dim1=1, dim2=2).amax().clamp_min(1e-4).sqrt()
     spread = (one.covariance - other.covariance).abs().amax() / (2 * deviation)

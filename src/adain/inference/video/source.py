@@ -1,4 +1,4 @@
-"""Reading a video: frames as RGB, upright, with the times and colours that the result must keep."""
+"""Reading a video: frames as RGB, upright, with the times and colors that the result must keep."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 """``H x W x 3``, RGB."""
 
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-"""How swscale is to convert colours: within one level of the formulas, where its default is faster and several off."""
+"""How swscale is to convert colors: within one level of the formulas, where its default is faster and several off."""
 
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # AVColorSpace to swscale's names; 5 and 6 are both BT.601
 _HD = 576  # rows: above it, players take an untagged video for BT.709, else for BT.601
@@ -66,7 +66,7 @@ class Form:
         rate: Frames per second, on average.
         matrix: Between RGB and YUV, by swscale's number.
         full_range: Whether YUV goes from 0 to 255, in place of 16 to 235.
-        tags: What the file says of its colours: matrix, range, primaries, transfer, as FFmpeg's numbers; unknown ones stay so.
+        tags: What the file says of its colors: matrix, range, primaries, transfer, as FFmpeg's numbers; unknown ones stay so.
         aspect: Width of a pixel divided by its height.
     """
 
@@ -166,7 +166,7 @@ class Source:
         rate = video.average_rate or video.guessed_rate or Fraction(25)
         self.form = _form(first, width, height, video, rate, self._turns % 2 == 1)
         if any(tag in (16, 18) for tag in self.form.tags[3:]):
-            self.notes.append("the video is HDR: its result has 8 bits a colour, tagged as HDR too")
+            self.notes.append("the video is HDR: its result has 8 bits a color, tagged as HDR too")
         length = self._length()
         self.total = video.frames or (round(length * rate) if length else None)
         if self._seconds is not None:

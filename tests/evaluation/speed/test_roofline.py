@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from adain.evaluation.speed.floors import (
+from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
+from adain.evaluation.speed.roofline import (
     Work,
     backward_to_input,
     backward_to_weights,
@@ -16,7 +17,6 @@ from adain.evaluation.speed.floors import (
     stage_work,
     total,
 )
-from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
 from adain.nn.decoder import Decoder
 from adain.nn.encoder import Encoder
 from adain.nn.weights import find, read_state
@@ -57,18 +57,18 @@ def test_the_decoder_is_counted_as_torch_counts_it() -> None:
 
 def test_the_backward_pass_is_counted_as_torch_counts_it() -> None:
     """Of the plain step, whose up-sampled convolutions do 9/4 of the work: the rest must agree to the operation."""
-    encoder, decoder = plain_encoder(read_state(find("vgg19_normalised"))), plain_decoder()
+    encoder, decoder = plain_encoder(read_state(find("vgg19_normalized"))), plain_decoder()
     content, style = torch.rand(2, 1, 3, 48, 48)
     loss = sum(plain_losses(encoder, decoder, content, style))
     with FlopCounterMode(display=False) as counter:
         torch.autograd.backward(loss)  # type: ignore[arg-type]
     again, plan = encoder_convolutions(48, 48), decoder_convolutions(48, 48)
-    colour = 2 * 3 * 3 * 48 * 48  # the plain step's leading 1x1 convolution, backward to its input
+    color = 2 * 3 * 3 * 48 * 48  # the plain step's leading 1x1 convolution, backward to its input
     doubled = [c for c in plan if c.input_pixels != c.height * c.width]
     assert len(doubled) == 3
     extra = 2 * sum(c.flops * 5 // 4 for c in doubled)
     counted = [*backward_to_input(again, 1), *backward_to_input(plan[1:], 1), *backward_to_weights(plan, 1)]
-    assert _flops(counted) + extra + colour == counter.get_total_flops()
+    assert _flops(counted) + extra + color == counter.get_total_flops()
 
 
 def test_a_convolution_s_bytes_are_its_tensors() -> None:
@@ -85,9 +85,9 @@ def test_a_layer_waits_for_the_slower_of_arithmetic_and_memory() -> None:
 
 
 def test_the_whole_step_is_the_sum_of_its_stages() -> None:
-    names = ("encode content", "encode style", "adain", "decode", "encode output, losses", "backward", "optimiser")
+    names = ("encode content", "encode style", "adain", "decode", "encode output, losses", "backward", "optimizer")
     parts = [work for name in names for work in stage_work(name, 2, 60, 64) or []]
     assert total(parts, 4) == total(stage_work("whole step", 2, 60, 64) or [], 4)
     assert stage_work("load", 2, 60, 64) is None
     parameters = sum(p.numel() for p in Decoder().parameters())
-    assert (stage_work("optimiser", 1, 64, 64) or [])[0].fixed_bytes == 28 * parameters
+    assert (stage_work("optimizer", 1, 64, 64) or [])[0].fixed_bytes == 28 * parameters

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from adain.evaluation.speed.clock import Contestant, Spread, interleave, ratio
-from adain.evaluation.speed.floors import floor_seconds, stage_work, total
 from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.methods import MethodStylize
 from adain.evaluation.speed.port import PortStep, PortStylize
+from adain.evaluation.speed.roofline import floor_seconds, stage_work, total
 from adain.evaluation.speed.stages import OurStep, OurStylize, Setting
 
 Row = dict[str, Any]
@@ -90,7 +90,7 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates) -
         "against_port_q1": None,
         "against_port_q3": None,
     }
-    # floors are counted for AdaIN's training and stylising
+    # floors are counted for AdaIN's training and stylizing
     counted = setting.work != "method"
     work = stage_work(stage, setting.batch, setting.size, setting.size) if counted else None
     if work is not None:

@@ -36,7 +36,7 @@ def check_pictures(**pictures: Tensor) -> None:
         if not (low >= 0 and high <= 1):  # a NaN fails both
             raise UserError(
                 f"the {name} has values from {low:.4g} to {high:.4g}, but metrics take RGB in [0, 1]: "
-                "clamp decoder outputs, and undo any normalisation"
+                "clamp decoder outputs, and undo any normalization"
             )
 
 
@@ -94,7 +94,7 @@ def observe(encoder: Encoder, picture: Tensor) -> Features:
     """
     statistics, grams = {}, {}
     structure = deepest = picture
-    for name, features in encoder.walk(picture):
+    for name, features in encoder.iter_features(picture):
         if name in STYLE_LAYERS:
             statistics[name], grams[name] = channel_statistics(features), gram(features)
         if name == STRUCTURE_LAYER:
@@ -104,10 +104,10 @@ def observe(encoder: Encoder, picture: Tensor) -> Features:
     return Features(statistics, grams, structure, deepest)
 
 
-class Sight:
+class FeatureCache:
     """Features of pictures, those of the last few kept, so that several metrics of one batch share one pass.
 
-    Pictures are recognised by identity: the same tensor object, not changed in between.
+    Pictures are recognized by identity: the same tensor object, not changed in between.
 
     Args:
         encoder: VGG-19.

@@ -9,11 +9,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from adain.metrics.feature_cache import FeatureCache
 from adain.metrics.frechet import INCEPTION_FEATURES, Inception
 from adain.metrics.lpips import Lpips
 from adain.metrics.pairwise import (
     Cfsd,
-    ColourDistance,
+    ColorDistance,
     ContentFeatureLoss,
     ContentLoss,
     GramLoss,
@@ -22,14 +23,13 @@ from adain.metrics.pairwise import (
     Ssim,
     StyleLoss,
 )
-from adain.metrics.sight import Sight
 from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.runtime.errors import UserError
 from adain.runtime.schema import MetricName
 
 
 @dataclass
-class Panel:
+class MetricSuite:
     """Metrics ready for use.
 
     Attributes:
@@ -39,7 +39,7 @@ class Panel:
         left_out: What cannot be measured here, by name, with what to do about it.
     """
 
-    sight: Sight
+    sight: FeatureCache
     pair: dict[str, PairMetric] = field(default_factory=dict)
     sets: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Panel:
 
 def build_panel(
     names: Sequence[str], encoder: Encoder, weights: Mapping[str, str | None], device: torch.device
-) -> Panel:
+) -> MetricSuite:
     """The named metrics.
 
     Args:
@@ -57,12 +57,12 @@ def build_panel(
         device: Where they work.
 
     Raises:
-        UserError: If a name is unknown. A metric whose weights cannot be had is no error: see ``Panel.left_out``.
+        UserError: If a name is unknown. A metric whose weights cannot be had is no error: see ``MetricSuite.left_out``.
     """
     if unknown := [name for name in names if name not in get_args(MetricName)]:
         raise UserError(f"there is no metric {unknown[0]}: choose among {', '.join(get_args(MetricName))}")
-    see = Sight(encoder)
-    panel = Panel(see)
+    see = FeatureCache(encoder)
+    panel = MetricSuite(see)
     simple: dict[str, Callable[[], PairMetric]] = {
         "content_loss": lambda: ContentLoss(see),
         "content_feature_loss": lambda: ContentFeatureLoss(see),
@@ -73,7 +73,7 @@ def build_panel(
         "lpips_vgg16": lambda: LpipsDistance(Lpips.load("vgg16", weights.get("lpips_vgg16"))),
         "ssim": Ssim,
         "cfsd": lambda: Cfsd(see),
-        "colour_distance": ColourDistance,
+        "color_distance": ColorDistance,
     }
     for name in names:
         try:

@@ -25,7 +25,7 @@ class Work(NamedTuple):
     Attributes:
         flops: Additions and multiplications.
         numbers: Tensor elements read and written at the precision of the arithmetic.
-        fixed_bytes: Bytes read and written that do not shrink with the precision: the optimiser's.
+        fixed_bytes: Bytes read and written that do not shrink with the precision: the optimizer's.
     """
 
     flops: int
@@ -158,10 +158,10 @@ def stage_work(stage: str, batch: int, height: int, width: int, widths: Sequence
         "decode": decode,
         "encode output, losses": losses,
         "backward": backward,
-        "optimiser": adam,
+        "optimizer": adam,
         "whole step": [*encode, *encode, *adain, *decode, *losses, *backward, *adam],
-        "stylise": [*encode, *encode, *adain, *decode],
-        "stylise, style cached": [*encode, *adain, *decode],
+        "stylize": [*encode, *encode, *adain, *decode],
+        "stylize, style cached": [*encode, *adain, *decode],
     }
     return table.get(stage)
 

@@ -18,7 +18,7 @@ from adain.runtime.errors import UserError
 
 _TABLE = """create table if not exists pictures (
     path text primary key, size integer, changed integer, conditions text, reason text,
-    width integer, height integer, grey integer, digest blob, look blob)"""
+    width integer, height integer, gray integer, digest blob, look blob)"""
 
 
 class Seen(NamedTuple):
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
         conditions: Under which it was looked at: see ``conditions``.
         reason: Why it is no usable picture, in the words of ``read_picture``; None if it is one.
         width, height: In pixels, as stored; 0 if unknown.
-        grey: Whether it has no colour to speak of.
+        gray: Whether it has no color to speak of.
         digest: Of the file's bytes: equal for copies.
         look: Of the decoded picture, a perceptual hash (see ``scan.look``): near for near duplicates.
     """
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     reason: str | None
     width: int = 0
     height: int = 0
-    grey: bool = False
+    gray: bool = False
     digest: bytes = b""
     look: bytes = b""
 
@@ -53,7 +53,7 @@ def conditions(max_pixels: int, min_side: int) -> str:
     return f"pillow {pillow}, max_pixels {max_pixels}, min_side {min_side}"
 
 
-class Register:
+class ScanCache:
     """The file that findings are kept in.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def kept(logs: Path, experiment: str = "*") -> list[Path]:
+def list_checkpoints(logs: Path, experiment: str = "*") -> list[Path]:
     """Checkpoints of the runs below ``logs``, the newest first: of each run its best, else its last.
 
     Args:

@@ -1,4 +1,4 @@
-"""What is made of measured seconds, by contestants whose clocks stand still."""
+"""What is made of measured seconds, by candidates whose clocks stand still."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from adain.evaluation.speed import contestants, machine, training
-from adain.evaluation.speed.contestants import PORT, measure
-from adain.evaluation.speed.floors import floor_seconds, stage_work
+from adain.evaluation.speed import candidates, machine, training
+from adain.evaluation.speed.candidates import PORT, measure
 from adain.evaluation.speed.machine import Rates
+from adain.evaluation.speed.roofline import floor_seconds, stage_work
 from adain.evaluation.speed.stages import STYLIZE, Setting
-from tests.helpers.contestants import Fixed
+from tests.helpers.candidates import Fixed
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def test_rows_say_pictures_per_second_shares_of_the_floor_and_times_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, port = Setting("ours", "stylize", 64, 4), Setting("port", "stylize", 64, 4)
     seconds = {ours.name: {STYLIZE[0]: 2.0, STYLIZE[1]: 0.5}, PORT: {STYLIZE[0]: 6.0}}
-    monkeypatch.setattr(contestants, "build", lambda setting, device: Fixed(seconds[setting.name]))
+    monkeypatch.setattr(candidates, "build", lambda setting, device: Fixed(seconds[setting.name]))
     rates = Rates(matmul=1e9, convolution=2e9, bandwidth=1e9)
     rows = measure([ours, port], {4: rates}, 2, 0, CPU)
     assert [(row["contestant"], row["stage"]) for row in rows] == [
