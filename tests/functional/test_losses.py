@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from adain.functional.losses import content_loss, gram_loss, identity_loss, style_loss, total_variation, weighted_total
-from adain.functional.transfer import Statistics, gram
+from adain.functional.losses import (
+    content_loss,
+    gram,
+    gram_loss,
+    identity_loss,
+    style_loss,
+    total_variation,
+    weighted_total,
+)
+from adain.functional.statistics import Statistics
 
 
 def random_statistics() -> Statistics:

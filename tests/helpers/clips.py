@@ -13,7 +13,7 @@ import av
 import numpy as np
 import torch
 
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 190, 40), (30, 40, 210)
 COEFFICIENTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114)}  # ITU-R BT.709 and BT.601: of red and blue

@@ -12,7 +12,7 @@ from PIL import Image
 
 from adain.data.image_io import to_mask, unit
 from adain.data.picture import to_picture, to_tensor, to_unit
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.stylizer import Stylizer
 from adain.nn.decoder import Decoder, Trained
 from adain.nn.encoder import Encoder

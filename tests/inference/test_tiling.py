@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adain.functional.transfer import channel_statistics
+from adain.functional.statistics import channel_statistics
 from adain.inference.tiling import HALO, Moments, boxes, cells_of_masks, whole
 
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional import transfer as functional
 from adain.functional.losses import weighted_total
-from adain.functional.transfer import channel_statistics, doubled_conv2d, padded_conv2d
-from adain.kernels import derivatives
+from adain.functional.statistics import channel_statistics
+from adain.kernels import derivatives, layers
 from adain.kernels.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, moments
+from adain.kernels.layers import doubled_conv2d, padded_conv2d
 from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
 
@@ -25,7 +25,7 @@ SIZES = ((2, 2), (2, 3), (5, 4))
 def plainly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Autograd derives each step by itself."""
     with monkeypatch.context() as patched:
-        patched.setattr(functional, "_on_plain_cpu", lambda _: False)
+        patched.setattr(layers, "_on_plain_cpu", lambda _: False)
         yield
 
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional.transfer import padded_conv2d
 from adain.kernels import winograd
+from adain.kernels.layers import padded_conv2d
 from adain.kernels.winograd import convolve_rows, pays
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from adain.functional.transfer import style_swap
+from adain.functional.patches import style_swap
 from adain.methods.adain import AdaINMethod
 from adain.methods.base import TrainedMethod
 from adain.methods.gatys import Gatys

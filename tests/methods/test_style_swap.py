@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.functional.losses import style_loss
-from adain.functional.transfer import channel_statistics, style_swap
+from adain.functional.patches import style_swap
+from adain.functional.statistics import channel_statistics
 from adain.methods.style_swap import StyleSwap
 from adain.nn.encoder import Encoder
 from adain.runtime.errors import UserError

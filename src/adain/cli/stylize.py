@@ -21,7 +21,7 @@ from adain.runtime.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from adain.functional.transfer import Statistics
+    from adain.functional.statistics import Statistics
     from adain.inference.stylizer import Stylizer
     from adain.inference.systems import MethodStylizer
 

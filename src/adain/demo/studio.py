@@ -17,7 +17,7 @@ from PIL import Image
 
 from adain.data.image_io import SMALLEST
 from adain.data.picture import PictureError, read_picture
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.request import check_request
 from adain.inference.stylizer import Stylizer
 from adain.runtime.errors import UserError

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.runtime.schema import StyleReduction
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix of each sample's channels, averaged over positions: ``G = F F' / (H W)``.
+
+    Args:
+        features: ``N x C x H x W``, any floating dtype.
+
+    Returns:
+        ``N x C x C`` in float32. The average, in place of the sum, lets pictures of different sizes be compared.
+
+    Source:
+        Gatys et al. 2016, equation 3, divided by ``M = H W``.
+    """
+    flat = features.float().flatten(2)
+    # the division first: a sum over a large feature map of VGG-19 loses digits, and under autocast overflows
+    with torch.autocast(flat.device.type, enabled=False):
+        return (flat / flat.shape[2]) @ flat.transpose(1, 2)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

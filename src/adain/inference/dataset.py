@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from adain.data.picture import PictureError, read_picture, to_picture, to_tensor, to_unit
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.manifest import Manifest, write_part
 from adain.inference.plan import Job, substitutes
 from adain.inference.stylizer import Stylizer

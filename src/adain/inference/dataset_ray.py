@@ -22,7 +22,7 @@ import pyarrow as pa
 from PIL import Image
 from tqdm.auto import tqdm
 
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.dataset import Made, Painter, Reader, Ready, Request, batches, encode
 from adain.inference.manifest import Manifest, write_part
 from adain.inference.plan import Job

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adain.data.image_io import Picture, to_mask, to_pixels, unit
 from adain.functional.color import Colors, colors, coral, keep_chroma
-from adain.functional.transfer import Statistics, own_statistics, regions, target
+from adain.functional.statistics import Statistics, own_statistics, regions, target
 from adain.inference.request import check_request
 from adain.inference.tiling import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
 from adain.nn.decoder import Trained, load_decoder

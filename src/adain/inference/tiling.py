@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional.transfer import EPS, Statistics, channel_statistics
+from adain.functional.statistics import EPS, Statistics, channel_statistics
 
 CELL = 8
 """Pixels, both ways, of one place at relu4_1."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.functional.losses import content_loss, identity_loss, style_loss, total_variation
-from adain.functional.transfer import Statistics, adain, channel_statistics, target
+from adain.functional.statistics import Statistics, adain, channel_statistics, target
 from adain.methods.base import Draw, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.least_squares import fit_again

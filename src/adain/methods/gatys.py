@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from adain.functional.losses import content_loss, gram_loss, style_loss, total_variation, weighted_total
-from adain.functional.transfer import Statistics, channel_statistics, gram
+from adain.functional.losses import content_loss, gram, gram_loss, style_loss, total_variation, weighted_total
+from adain.functional.statistics import Statistics, channel_statistics
 from adain.methods.base import check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.nn.encoder import BOTTLENECK, Encoder

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from adain.functional.losses import content_loss, style_loss, total_variation
-from adain.functional.transfer import channel_statistics, style_swap
+from adain.functional.patches import style_swap
+from adain.functional.statistics import channel_statistics
 from adain.methods.base import Draw, TrainedMethod
 from adain.methods.interface import CAPABILITIES, Capabilities
 from adain.methods.least_squares import fit_again

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
-from adain.functional.losses import content_loss, gram_loss, style_loss, total_variation
-from adain.functional.transfer import Statistics, channel_statistics, gram
+from adain.functional.losses import content_loss, gram, gram_loss, style_loss, total_variation
+from adain.functional.statistics import Statistics, channel_statistics
 from adain.methods.base import Draw, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.optimizers import OptimizerFactory

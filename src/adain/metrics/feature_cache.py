@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adain.functional.transfer import Statistics, channel_statistics, gram
+from adain.functional.losses import gram
+from adain.functional.statistics import Statistics, channel_statistics
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError
 

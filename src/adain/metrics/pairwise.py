@@ -11,7 +11,7 @@ from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from adain.functional.losses import content_loss, gram_loss, style_loss
-from adain.functional.transfer import Statistics, adain
+from adain.functional.statistics import Statistics, adain
 from adain.metrics.feature_cache import Features, check_pictures
 from adain.metrics.lpips import Lpips
 from adain.metrics.structure import cfsd, color_distance

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from adain.functional.transfer import Statistics, adain, channel_statistics
+from adain.functional.statistics import Statistics, adain, channel_statistics
 from adain.nn.decoder import Decoder
 from adain.nn.encoder import Encoder
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.functional.transfer import doubled_conv2d, padded_conv2d
+from adain.kernels.layers import doubled_conv2d, padded_conv2d
 from adain.nn.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import UserError

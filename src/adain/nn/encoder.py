@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.functional.transfer import max_pool, padded_conv2d
+from adain.kernels.layers import max_pool, padded_conv2d
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import UserError
 from adain.runtime.schema import EncoderName, current_name

@@ -11,7 +11,7 @@ import torch
 
 av = pytest.importorskip("av", reason="needs the extra video")
 
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.video.clip import stylize_video
 from tests.helpers.clips import Copy, audio_of, moving, write
 

@@ -11,7 +11,7 @@ av = pytest.importorskip("av", reason="needs the extra video")
 from pathlib import Path
 
 from adain.functional.color import colors
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.stylizer import Stylizer
 from adain.inference.video.clip import stylize_video
 from adain.inference.video.smoothing import Cuts, Recoloring, Smoother

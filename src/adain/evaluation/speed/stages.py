@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adain.evaluation.speed.clock import Stages
 from adain.functional.losses import content_loss, style_loss, weighted_total
-from adain.functional.transfer import adain, channel_statistics
+from adain.functional.statistics import adain, channel_statistics
 from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS

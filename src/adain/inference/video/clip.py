@@ -15,7 +15,7 @@ from torch import Tensor
 
 from adain.data.image_io import Picture
 from adain.data.picture import MAX_PIXELS
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 from adain.inference.request import check_request, check_side, check_video, is_live
 from adain.inference.stylizer import Style, Tile
 from adain.inference.video.joining import join

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.functional.color import Colors, colors
-from adain.functional.transfer import Statistics
+from adain.functional.statistics import Statistics
 
 CUT_DIFFERENCE = 0.1
 CUT_CORRELATION = 0.5

@@ -3,22 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
-from adain.functional.transfer import (
-    EPS,
-    Statistics,
-    adain,
-    channel_statistics,
-    doubled_conv2d,
-    gram,
-    max_pool,
-    mix,
-    own_statistics,
-    regions,
-    style_swap,
-    target,
-)
+from adain.functional.losses import gram
+from adain.functional.statistics import EPS, Statistics, adain, channel_statistics, mix, own_statistics, regions, target
 
 
 def test_statistics_are_the_population_ones_per_sample_and_channel() -> None:
@@ -97,63 +84,6 @@ def test_gram_of_half_precision_is_float32_even_under_autocast() -> None:
     torch.testing.assert_close(found, torch.full((1, 2, 2), 62500.0), rtol=1e-6, atol=0)
 
 
-def brute_swap(content: np.ndarray, style: np.ndarray, size: int, stride: int) -> np.ndarray:  # type: ignore[type-arg]
-    """Chen & Schmidt patch by patch: cosine of every pair, the best laid down, overlaps averaged."""
-    height, width = content.shape[1:]
-    bottom, right = ((stride - (side - size) % stride) % stride for side in (height, width))
-    content = np.pad(content, ((0, 0), (0, bottom), (0, right)), mode="edge")
-    total, count = np.zeros_like(content), np.zeros(content.shape[1:])
-    palette = [
-        style[:, y : y + size, x : x + size]
-        for y in range(0, style.shape[1] - size + 1, stride)
-        for x in range(0, style.shape[2] - size + 1, stride)
-    ]
-    for y in range(0, content.shape[1] - size + 1, stride):
-        for x in range(0, content.shape[2] - size + 1, stride):
-            patch = content[:, y : y + size, x : x + size]
-            cosines = [(patch * q).sum() / (np.linalg.norm(patch) * np.linalg.norm(q)) for q in palette]
-            total[:, y : y + size, x : x + size] += palette[int(np.argmax(cosines))]
-            count[y : y + size, x : x + size] += 1
-    return (total / count)[:, :height, :width]
-
-
-@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (3, 3), (2, 1), (1, 1)])
-@pytest.mark.parametrize("budget", [1, 2**20])
-def test_style_swap_against_brute_force(size: int, stride: int, budget: int) -> None:
-    """One style patch at a time or all at once; sides that the stride does not divide."""
-    random = torch.Generator().manual_seed(size * 10 + stride)
-    content = torch.rand(2, 5, 9, 8, generator=random) - 0.3
-    style = torch.rand(2, 5, 7, 10, generator=random) * torch.rand(1, 1, 7, 10, generator=random) * 4
-    found = style_swap(content, style, size, stride, budget)
-    for index in range(2):
-        wanted = brute_swap(content[index].double().numpy(), style[index].double().numpy(), size, stride)
-        np.testing.assert_allclose(found[index].numpy(), wanted, rtol=1e-5, atol=1e-6)
-
-
-def test_style_swap_is_the_transposed_convolution_of_the_choice() -> None:
-    """As the paper writes it: one convolution, arg max, one transposed convolution, overlaps averaged."""
-    random = torch.Generator().manual_seed(3)
-    content, style = torch.rand(1, 6, 10, 9, generator=random), torch.rand(1, 6, 8, 8, generator=random)
-    patches = F.unfold(style, 3)[0].T.reshape(-1, 6, 3, 3)
-    scores = F.conv2d(content, patches / patches.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
-    choice = F.one_hot(scores.argmax(1), len(patches)).permute(0, 3, 1, 2).float()
-    wanted = F.conv_transpose2d(choice, patches) / F.conv_transpose2d(torch.ones(1, 1, 8, 7), torch.ones(1, 1, 3, 3))
-    torch.testing.assert_close(style_swap(content, style), wanted)
-
-
-def test_swapping_a_picture_with_itself_changes_nothing() -> None:
-    content = torch.rand(1, 6, 10, 9)
-    torch.testing.assert_close(style_swap(content, content), content)
-
-
-def test_one_style_serves_a_batch_of_swaps() -> None:
-    content, style = torch.rand(3, 4, 6, 6), torch.rand(1, 4, 6, 6)
-    torch.testing.assert_close(style_swap(content, style), style_swap(content, style.expand(3, -1, -1, -1)))
-
-
-# --- several styles, regions ----------------------------------------------------------------------------------------
-
-
 def random_style(seed: int, samples: int = 1, channels: int = 4) -> Statistics:
     generator = torch.Generator().manual_seed(seed)
     shape = (samples, channels, 1, 1)
@@ -224,52 +154,3 @@ def test_the_contents_statistics_may_be_given() -> None:
     style = Statistics(torch.ones(1, 4, 1, 1), torch.full((1, 4, 1, 1), 2.0))
     torch.testing.assert_close(target(features, [style], own=[own]), wanted, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(target(features, [style], own=own_statistics(features)), target(features, [style]))
-
-
-@pytest.mark.parametrize(("height", "width"), [(1, 2), (5, 4)])
-def test_a_doubled_convolution_is_the_three_steps(height: int, width: int) -> None:
-    """Values and gradients, in float64 to rounding and in float32 to 1e-4."""
-    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
-        generator = torch.Generator().manual_seed(3)
-        tensors = [
-            torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
-            for shape in ((2, 3, height, width), (4, 3, 3, 3), (4,))
-        ]
-        x, weight, bias = tensors
-        large = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-        wanted = torch.nn.functional.conv2d(torch.nn.functional.pad(large, (1, 1, 1, 1), mode="reflect"), weight, bias)
-        found = doubled_conv2d(x, weight, bias)
-        torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
-        weights = torch.randn(wanted.shape, generator=generator, dtype=dtype)
-        for a, b in zip(
-            torch.autograd.grad((found * weights).sum(), tensors),
-            torch.autograd.grad((wanted * weights).sum(), tensors),
-            strict=True,
-        ):
-            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
-
-
-def test_fast_statistics_have_the_values_and_gradients_of_var_mean() -> None:
-    """Contiguous maps take another path than permuted ones; float32 within 1e-5, a large mean included."""
-    x = (torch.randn(2, 5, 33, 20) + 40).requires_grad_()
-    variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
-    wanted = (mean, (variance + EPS).sqrt())
-    for features in (x, x.contiguous(memory_format=torch.channels_last)):
-        found = channel_statistics(features)
-        torch.testing.assert_close(tuple(found), wanted, rtol=1e-5, atol=1e-5)
-        (a,) = torch.autograd.grad(found.std.sum() + found.mean.square().sum(), x, retain_graph=True)
-        (b,) = torch.autograd.grad(wanted[1].sum() + mean.square().sum(), x, retain_graph=True)
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(("height", "width"), [(8, 6), (7, 6), (8, 5)])
-@pytest.mark.parametrize("ceil_mode", [True, False])
-def test_pooling_is_torch_s_to_the_bit(height: int, width: int, ceil_mode: bool) -> None:
-    x = torch.randn(2, 3, height, width)
-    wanted = torch.nn.functional.max_pool2d(x, 2, ceil_mode=ceil_mode)
-    assert torch.equal(max_pool(x, ceil_mode), wanted)
-    learning = x.requires_grad_()
-    assert torch.equal(max_pool(learning, ceil_mode), wanted)
-    max_pool(learning, ceil_mode).sum().backward()
-    assert learning.grad is not None
-    assert learning.grad.sum().item() == wanted.numel()
