@@ -190,6 +190,30 @@ def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: ScanCac
     assert found[str(mixed / "cut.jpg")].reason is None
 
 
+TABLE_OF_0_1 = """create table pictures (
+    path text primary key, size integer, changed integer, conditions text, reason text,
+    width integer, height integer, grey integer, digest blob, look blob)"""
+
+
+def test_a_manifest_of_version_0_1_is_read_and_added_to(mixed: Path, tmp_path: Path, here: list[str]) -> None:
+    new, old = ScanCache(tmp_path / "new.sqlite"), tmp_path / "old.sqlite"
+    found, _ = scan(names(mixed), new, MAX_PIXELS, 16, 1)
+    with sqlite3.connect(old) as base:
+        base.execute(TABLE_OF_0_1)
+        base.executemany("insert into pictures values (?,?,?,?,?,?,?,?,?,?)", found.values())
+    base.close()
+    here.clear()
+    smooth(97, (96, 96)).convert("L").save(mixed / "new.jpg")
+    manifest = ScanCache(old)
+    again, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
+    assert here == ["new.jpg"]
+    assert again.pop(str(mixed / "new.jpg")).gray
+    assert again == found
+    assert len(bad_pictures(old, names(mixed), UNDER)) == 4
+    for kept in (new, manifest):
+        kept.close()
+
+
 def test_other_limits_are_another_question(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()

@@ -80,6 +80,15 @@ def test_figures_of_whole_sets_are_compared_where_the_pairs_are_the_same(tmp_pat
         assert "fid" not in compare_evaluations(one, other, 200, 0)["metrics"]
 
 
+def test_an_evaluation_of_version_0_1_is_compared_with_one_of_today(tmp_path: Path) -> None:
+    first = evaluation(tmp_path / "first", PAIRS, LOSS, SSIM, encoder="vgg19_normalised")
+    second = evaluation(tmp_path / "second", PAIRS, LOSS, SSIM, encoder="vgg19_normalized")
+    for folder, name in ((first, "colour_distance"), (second, "color_distance")):
+        rows = (folder / "rows-0.jsonl").read_text()
+        (folder / "rows-0.jsonl").write_text(rows.replace("style_loss_mean", name))
+    assert set(compare_evaluations(first, second, 10, 0)["metrics"]) == {"color_distance", "ssim"}
+
+
 @pytest.mark.parametrize(("key", "other"), [("size", 128), ("crop", True), ("encoder", "e2")])
 def test_figures_of_another_size_crop_or_encoder_are_refused(key: str, other: Any, tmp_path: Path) -> None:
     folders = [

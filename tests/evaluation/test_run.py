@@ -14,7 +14,7 @@ from torch import Tensor
 
 from adain.evaluation.pairs import Pair, cross
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
-from adain.evaluation.store import Store
+from adain.evaluation.store import EvaluationStore
 from adain.metrics.feature_cache import FeatureCache
 from adain.metrics.frechet import FrechetDistance
 from adain.metrics.lpips import Lpips
@@ -66,11 +66,11 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
 def evaluated(pairs: list[Pair], encoder: Encoder, tmp_path: Path) -> Callable[..., Any]:
     """Measures all pairs and gives the store, the panel and the gallery."""
 
-    def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[Store, MetricSuite, Gallery]:
+    def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[EvaluationStore, MetricSuite, Gallery]:
         figures: Any = {name: Level(which) for which, name in enumerate(("of output", "of content", "of style"))}
         panel = MetricSuite(FeatureCache(encoder), figures, {"frechet_vgg19": mean_colors})
-        store, gallery = Store(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
-        store.open({}, pairs)
+        store, gallery = EvaluationStore(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
+        store.open_pairs({}, pairs)
         measure(pairs, store, panel, gallery, lambda: system, alpha, batch_size)
         return store, panel, gallery
 

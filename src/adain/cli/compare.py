@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from adain.evaluation.pairs import Pair
     from adain.evaluation.paper.quality import Judge
-    from adain.evaluation.paper.store import Store
+    from adain.evaluation.paper.store import ComparisonStore
     from adain.nn.encoder import Encoder
 
 ABLATIONS = ("baseline", "concat", "bn_decoder", "in_decoder")
@@ -35,7 +35,7 @@ def compare(config: DictConfig) -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError(f"the figures are drawn with matplotlib, which is not installed: {install_command('compare')}")
     from adain.cli.quiet import quieten
-    from adain.evaluation.paper.store import Store
+    from adain.evaluation.paper.store import ComparisonStore
     from adain.evaluation.run import check_readable
     from adain.evaluation.store import alone
     from adain.runtime.device import find_device
@@ -52,7 +52,7 @@ def compare(config: DictConfig) -> None:
     work.check_trainings(folder)
     check_readable(request.pairs)
     with alone(folder):
-        work.store = Store(folder)
+        work.store = ComparisonStore(folder)
         work.store.open(work.settings)
         keep_freed_memory()
         print(f"comparison: {folder}")
@@ -76,7 +76,7 @@ class Work:
         store: Set before the first step.
     """
 
-    store: Store
+    store: ComparisonStore
 
     def __init__(self, config: DictConfig, request: Request, device: torch.device) -> None:
         from adain.evaluation.speed.machine import describe

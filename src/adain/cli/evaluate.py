@@ -181,7 +181,7 @@ def _evaluate(
     from adain.evaluation.page import write_page
     from adain.evaluation.results import means, summarize, table, write_results
     from adain.evaluation.run import Frame, Gallery, measure, set_figures
-    from adain.evaluation.store import Store, alone, digest
+    from adain.evaluation.store import EvaluationStore, alone, digest
     from adain.metrics.frechet import worth
     from adain.metrics.metric_suite import build_panel, features_of
     from adain.nn.encoder import Encoder
@@ -213,10 +213,10 @@ def _evaluate(
     folder = (
         Path(wanted).expanduser() if wanted else Path(config.logs) / "evaluate" / f"{label}_{config.size}_{identity}"
     )
-    store = Store(folder, rank)
+    store = EvaluationStore(folder, rank)
     with alone(folder) if rank == 0 else contextlib.nullcontext():
         if rank == 0:
-            store.open(settings, pairs)
+            store.open_pairs(settings, pairs)
         _wait(world)
         if rank == 0 and (done := len(store.rows())):
             print(f"{done} of {len(pairs)} pairs are there already")

@@ -16,6 +16,7 @@ from PIL import __version__ as pillow
 
 from adain.runtime.errors import UserError
 
+# Version 0.1 called a column grey: rows are read and written by their place.
 _TABLE = """create table if not exists pictures (
     path text primary key, size integer, changed integer, conditions text, reason text,
     width integer, height integer, gray integer, digest blob, look blob)"""

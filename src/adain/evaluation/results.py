@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adain.evaluation.store import Row, Store
+from adain.evaluation.store import EvaluationStore, Row
 from adain.metrics.paired import bootstrap_means, compare, design, interval
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
@@ -100,7 +100,7 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
     Raises:
         UserError: If one is no evaluation, they were made at other sizes, or they have no pair in common.
     """
-    stores = [Store(folder) for folder in (first, second)]
+    stores = [EvaluationStore(folder) for folder in (first, second)]
     settings = [store.settings for store in stores]
     for key in _SAME:
         values = [found.get(key) for found in settings]

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
 from adain.evaluation.pairs import Pair
-from adain.evaluation.store import Row, Store
+from adain.evaluation.store import EvaluationStore, Row
 from adain.metrics.feature_cache import Features, observe, stack
 from adain.metrics.frechet import FrechetDistance, artfid
 from adain.metrics.metric_suite import MetricSuite, features_of
@@ -120,7 +120,7 @@ class Gallery:
 
 def measure(
     pairs: list[Pair],
-    store: Store,
+    store: EvaluationStore,
     panel: MetricSuite,
     gallery: Gallery,
     system: Callable[[], System] | None,
@@ -170,7 +170,7 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
 
 @torch.inference_mode()
 def _measure_batch(
-    batch: list[int], pairs: list[Pair], store: Store, panel: MetricSuite, gallery: Gallery, maker: System | None,
+    batch: list[int], pairs: list[Pair], store: EvaluationStore, panel: MetricSuite, gallery: Gallery, maker: System | None,
     alpha: float, save_outputs: bool,
 ) -> None:  # fmt: skip
     chosen = [pairs[index] for index in batch]
@@ -219,7 +219,7 @@ def _thumb(picture: Image.Image) -> Image.Image:
 @torch.inference_mode()
 def set_figures(
     pairs: list[Pair],
-    store: Store,
+    store: EvaluationStore,
     panel: MetricSuite,
     gallery: Gallery,
     means: Mapping[str, float],

@@ -1,6 +1,6 @@
-"""The folder of an evaluation: its settings, and each pair's figures as soon as they are known.
+"""Folders of results: what they are of, and each row as soon as it is known.
 
-Rows are appended as JSON lines, one file a rank; a line cut short by a crash is dropped and its pair measured again.
+Rows are JSON lines, several files a folder. A line that a crash cut short is dropped, and its work done again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,27 +18,27 @@ import numpy.typing as npt
 from adain.evaluation.pairs import Pair
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock, replacing, write_whole
+from adain.runtime.schema import current_name
 
 Row = dict[str, Any]
+"""One line of the results. Values are plain."""
 
 
 def digest(value: Any) -> str:
-    """Eight hexadecimal digits that stand for a JSON value."""
+    """Return eight hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a file of JSON rows; one cut short by a crash is dropped."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
+def current_names(value: Any) -> Any:
+    """Return a JSON value with every name that version 0.1 wrote, key or text, in today's spelling."""
+    if isinstance(value, dict):
+        return {current_name(key): current_names(item) for key, item in value.items()}
+    return [current_names(item) for item in value] if isinstance(value, list) else current_name(value)
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Makes a folder of results and keeps a second process out of it.
+    """Make a folder of results and keep a second process out of it.
 
     Raises:
         UserError: If another process has it, or it cannot be written.
@@ -55,82 +55,118 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 class Store:
-    """One evaluation's folder.
+    """A folder of results that can be continued.
+
+    Args:
+        folder: It need not exist.
+    """
+
+    kind: ClassVar[str] = "a folder of results"
+    subfolders: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the folder holds.
+
+        Raises:
+            UserError: If it holds no settings, or cut ones.
+        """
+        path = self.folder / "settings.json"
+        try:
+            found: dict[str, Any] = current_names(json.loads(path.read_text(encoding="utf-8")))
+        except OSError:
+            raise UserError(f"{self.folder} does not hold {self.kind} (it has no settings.json): check it") from None
+        except ValueError:
+            raise UserError(f"{path} is cut short: remove it, or give another out=FOLDER") from None
+        return found
+
+    def open(self, settings: Mapping[str, Any]) -> None:
+        """Begin, or continue what is there.
+
+        Raises:
+            UserError: If the folder holds results of other settings, naming the first that differs, or cannot be
+                written. What it holds stays as it is.
+        """
+        path = self.folder / "settings.json"
+        if path.exists():
+            found = self.settings
+            if different := [key for key in settings if found.get(key) != settings[key]]:
+                key = different[0]
+                raise UserError(
+                    f"{self.folder} holds {self.kind} with {key}={_short(found.get(key))}, but {key}={_short(settings[key])} "
+                    "is asked for: give another out=FOLDER; what is there stays"
+                )
+            return
+        try:
+            for name in self.subfolders:
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(settings, indent=2) + "\n")
+        except OSError as error:
+            raise UserError(f"out={self.folder} cannot be written ({error.strerror}): give another folder") from None
+
+    def read_rows(self, name: str) -> list[Row]:
+        """Return every whole row of one file, in the order of their making; none if there is no such file."""
+        path = self.folder / f"{name}.jsonl"
+        rows = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            with contextlib.suppress(ValueError):
+                rows.append(current_names(json.loads(line)))
+        return rows
+
+
+class EvaluationStore(Store):
+    """One evaluation's folder: a file of rows for each rank, and the outputs' features.
 
     Args:
         folder: It need not exist.
         rank: Of this process: each appends to a file of its own.
     """
 
+    kind = "an evaluation"
+    subfolders = ("thumbs", "features")
+
     def __init__(self, folder: Path, rank: int = 0) -> None:
-        self.folder, self.rank = folder, rank
+        super().__init__(folder)
+        self.rank = rank
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the evaluation in the folder is of.
-
-        Raises:
-            UserError: If there is none.
-        """
-        try:
-            found: dict[str, Any] = json.loads((self.folder / "settings.json").read_text())
-        except (OSError, ValueError):
-            raise UserError(
-                f"{self.folder} is no folder of an evaluation (it has no settings.json): check it"
-            ) from None
-        return found
-
-    def open(self, settings: Mapping[str, Any], pairs: Sequence[Pair]) -> None:
-        """Begins or goes on.
-
-        Raises:
-            UserError: If the folder holds another evaluation, naming what differs; what it holds stays as it is.
-        """
-        wanted = {**settings, "pairs": digest([(p.content, p.style) for p in pairs]), "count": len(pairs)}
-        if (self.folder / "settings.json").exists():
-            found = self.settings
-            if different := [key for key in wanted if found.get(key) != wanted[key]]:
-                key = different[0]
-                raise UserError(
-                    f"{self.folder} holds an evaluation with {key}={found.get(key)}, but {key}={wanted[key]} is asked "
-                    "for: give another out=FOLDER; what is there stays"
-                )
-            return
-        try:
-            for name in ("thumbs", "features"):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / "settings.json", json.dumps(wanted, indent=2) + "\n")
-        except OSError as error:
-            raise UserError(f"out={self.folder} cannot be written ({error.strerror}): give another folder") from None
+    def open_pairs(self, settings: Mapping[str, Any], pairs: Sequence[Pair]) -> None:
+        """Begin, or continue; rows are known by their pair's place, so the pairs are settings too."""
+        self.open({**settings, "pairs": digest([(p.content, p.style) for p in pairs]), "count": len(pairs)})
 
     def rows(self) -> dict[int, Row]:
-        """Every whole row so far, by its pair's index, of all ranks."""
+        """Return every whole row so far, by its pair's index, of all ranks."""
         found: dict[int, Row] = {}
         for path in sorted(self.folder.glob("rows-*.jsonl")):
-            found.update((row["index"], row) for row in read_rows(path))
+            found.update((row["index"], row) for row in self.read_rows(path.stem))
         return dict(sorted(found.items()))
 
     def append(self, rows: Sequence[Row], features: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Keeps a batch: its features first, then its rows, which say that it is done."""
+        """Keep a batch: its features first, then its rows, which say that it is done."""
         if features:
             index = np.array([row["index"] for row in rows])
             target = self.folder / "features" / f"{index[0]:07d}.npz"
             with replacing(target) as part, part.open("wb") as file:
                 np.savez(file, allow_pickle=False, index=index, **features)
-        path = self.folder / f"rows-{self.rank}.jsonl"
-        with path.open("ab+") as file:
+        with (self.folder / f"rows-{self.rank}.jsonl").open("ab+") as file:
             if file.tell():
                 file.seek(-1, 2)
                 if file.read(1) != b"\n":
                     file.write(b"\n")  # the line before was cut short
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-            file.flush()
 
     def features(self, name: str) -> dict[int, npt.NDArray[np.float32]]:
-        """The outputs' features of one Frechet distance, by pair."""
+        """Return the outputs' features of one Frechet distance, by pair."""
         found: dict[int, npt.NDArray[np.float32]] = {}
         for path in sorted((self.folder / "features").glob("*.npz")):
             with np.load(path) as part:
                 if name in part:
                     found.update(zip(part["index"].tolist(), part[name], strict=True))
         return found
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -36,3 +36,19 @@ def test_rows_go_through_contents_and_styles_side_by_side(folders: Path) -> None
     assert [path.name for path in request.styles_of_networks] == ["s0.png"]
     for pair in request.pairs:
         assert (pair.content_path.parent.name, pair.style_path.parent.name) == ("content", "style")
+
+
+def test_settings_are_those_that_version_0_1_wrote(folders: Path) -> None:
+    """Its comparisons go on, in the same folder: the options of a system stood there without its name."""
+    given = [f"content={folders / 'content'}", f"style={folders / 'style'}"]
+    small = ["losses.contents=1", "losses.styles=1", "ablations.contents=1", "ablations.styles=1"]
+    settings = read_request(compose_config("compare", [*given, *small])).settings
+    assert settings["gatys"] == {
+        "measure": "gram", "optimizer": "lbfgs", "iterations": 60, "initial": "content", "scales": 1,
+        "content_weight": 1.0, "style_weight": None, "tv_weight": 0.0, "lr": 0.02,
+    }  # fmt: skip
+    assert settings["style_swap"] == {"patch_size": None, "stride": None}
+    assert set(settings) == {
+        "sizes", "repeats", "memory", "speed", "losses", "pictures", "ablations", "gatys", "style_swap", "steps",
+        "start_pictures", "start_patches", "training", "seed", "pictures_of", "checkpoints",
+    }  # fmt: skip

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from adain.evaluation.paper.store import Store
+from adain.evaluation.paper.store import ComparisonStore
 from adain.runtime.errors import UserError
 
 
 def test_rows_outlive_a_crash_and_a_cut_line_is_dropped(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a")
+    store = ComparisonStore(tmp_path / "a")
     store.open({"size": 64})
     store.append("losses", [{"method": "gatys", "x": 1.5}, {"method": "adain", "x": 2}])
     with (tmp_path / "a" / "losses.jsonl").open("a") as file:
         file.write('{"method": "sty')
-    again = Store(tmp_path / "a")
+    again = ComparisonStore(tmp_path / "a")
     again.open({"size": 64})
     assert [row["method"] for row in again.rows("losses")] == ["gatys", "adain"]
     again.append("losses", [{"method": "style_swap", "x": 3}])
@@ -24,12 +24,12 @@ def test_rows_outlive_a_crash_and_a_cut_line_is_dropped(tmp_path: Path) -> None:
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
-    Store(tmp_path).open({"size": 64, "rows": 3})
-    with pytest.raises(UserError, match="with rows=3, but 4 is given"):
-        Store(tmp_path).open({"size": 64, "rows": 4})
+    ComparisonStore(tmp_path).open({"size": 64, "rows": 3})
+    with pytest.raises(UserError, match="a comparison with rows=3, but rows=4 is asked for"):
+        ComparisonStore(tmp_path).open({"size": 64, "rows": 4})
 
 
 def test_a_figure_is_due_until_it_was_drawn_and_again_when_it_shows_something_else(tmp_path: Path) -> None:
-    store, figure = Store(tmp_path), tmp_path / "losses.png"
+    store, figure = ComparisonStore(tmp_path), tmp_path / "losses.png"
     assert [store.due(figure, [1]), store.due(figure, [1]), store.due(figure, [1, 2])] == [True, False, True]
     assert store.due(tmp_path / "training.png", [1, 2])

@@ -12,7 +12,7 @@ from adain.cli.compare import Work
 from adain.cli.preflight.compose import compose_config
 from adain.data.picture import read_picture
 from adain.evaluation.paper.request import read_request
-from adain.evaluation.paper.store import Store
+from adain.evaluation.paper.store import ComparisonStore
 from tests.helpers.pictures import draw_folders
 
 
@@ -47,7 +47,7 @@ def test_a_texture_network_is_asked_for_its_own_style_alone(tmp_path: Path, monk
     )
     monkeypatch.setattr(Painted, "asked", [])
     work = Work(config, read_request(config), torch.device("cpu"))
-    work.store = Store(tmp_path / "out")
+    work.store = ComparisonStore(tmp_path / "out")
     work.store.open({})
     work.losses("texture_network")
     work.pictures("texture_network")

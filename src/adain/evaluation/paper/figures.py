@@ -17,7 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullLocator
 from PIL import Image
 
-from adain.evaluation.paper.store import Row
+from adain.evaluation.store import Row
 from adain.runtime.files import write_whole
 
 COLORS = {

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
 
-from adain.evaluation.paper.store import Store
+from adain.evaluation.paper.store import ComparisonStore
 
 
-def log_comparison(config: DictConfig, store: Store, files: Sequence[Path]) -> None:
+def log_comparison(config: DictConfig, store: ComparisonStore, files: Sequence[Path]) -> None:
     """Medians and means to every logger; to W&B tables, pictures and an artifact of everything too.
 
     Args:

@@ -13,8 +13,9 @@ from tqdm.auto import tqdm
 
 from adain.data.picture import to_picture
 from adain.evaluation.pairs import Pair
-from adain.evaluation.paper.store import Part, Row, Store
+from adain.evaluation.paper.store import ComparisonStore, Part
 from adain.evaluation.run import Frame, Gallery
+from adain.evaluation.store import Row
 from adain.methods.gatys import Gatys
 from adain.methods.interface import Method
 from adain.metrics.metric_suite import build_panel
@@ -58,7 +59,7 @@ class Judge:
 
 
 def measure_pixels(
-    judge: Judge, pairs: Sequence[Pair], iterations: Sequence[int], measure: StyleMeasure, store: Store
+    judge: Judge, pairs: Sequence[Pair], iterations: Sequence[int], measure: StyleMeasure, store: ComparisonStore
 ) -> None:
     """Gatys' method over every pair, its losses kept before the first iteration and after each of some.
 
@@ -84,7 +85,7 @@ def measure_pixels(
 
 
 def measure_losses(
-    judge: Judge, name: str, method: Method[Any], pairs: Sequence[Pair], part: Part, store: Store
+    judge: Judge, name: str, method: Method[Any], pairs: Sequence[Pair], part: Part, store: ComparisonStore
 ) -> None:
     """Any system's losses over every pair that the store has not."""
     left = [p for p in pairs if not store.has(part, method=name, content=p.content, style=p.style)]
@@ -94,7 +95,7 @@ def measure_losses(
 
 
 def make_pictures(
-    judge: Judge, prefix: str, name: str, method: Method[Any], pairs: Sequence[tuple[int, Pair]], store: Store
+    judge: Judge, prefix: str, name: str, method: Method[Any], pairs: Sequence[tuple[int, Pair]], store: ComparisonStore
 ) -> None:
     """One output a pair, named ``<prefix>_<row>_<name>``; those that are there are left as they are."""
     left = [(row, pair) for row, pair in pairs if not store.output(f"{prefix}_{row}_{name}").exists()]

@@ -13,8 +13,9 @@ from adain.evaluation.pairs import Pair
 from adain.evaluation.paper.figures import COLORS, draw_losses, draw_pictures
 from adain.evaluation.paper.published import NAMES, SOURCE, STYLES
 from adain.evaluation.paper.quality import FIGURES, Judge
-from adain.evaluation.paper.store import Part, Row, Store
+from adain.evaluation.paper.store import ComparisonStore, Part
 from adain.evaluation.results import write_csv
+from adain.evaluation.store import Row
 from adain.runtime.files import write_whole
 from adain.training.curves import Curves, draw_curves
 
@@ -42,7 +43,7 @@ class Grid(NamedTuple):
 
 
 def write_report(
-    store: Store,
+    store: ComparisonStore,
     settings: Mapping[str, Any],
     systems: Mapping[str, str],
     grids: Sequence[Grid],
@@ -251,7 +252,7 @@ def between(rows: Sequence[Row]) -> str | None:
 # --- pictures -----------------------------------------------------------------------------------------------------------
 
 
-def _grid(store: Store, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
+def _grid(store: ComparisonStore, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
     names = [name for name in grid.names if any(_file(store, grid, i, name).exists() for i in range(len(grid.pairs)))]
     if not names:
         return None
@@ -272,7 +273,7 @@ def _grid(store: Store, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
     return path
 
 
-def _file(store: Store, grid: Grid, row: int, name: str) -> Path:
+def _file(store: ComparisonStore, grid: Grid, row: int, name: str) -> Path:
     return store.output(f"{grid.prefix}_{row}_{name}")
 
 
@@ -310,7 +311,7 @@ def _ablations(rows: Sequence[Row], settings: Mapping[str, Any], systems: Mappin
     return [*lines, ""]
 
 
-def _csv(store: Store, part: Part) -> list[Path]:
+def _csv(store: ComparisonStore, part: Part) -> list[Path]:
     rows = store.rows(part)
     if not rows:
         return []

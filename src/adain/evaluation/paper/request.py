@@ -158,6 +158,8 @@ def read_request(config: DictConfig) -> Request:
     _match_networks(request)
     kept = OmegaConf.to_container(config, resolve=True)
     assert isinstance(kept, dict)
+    for section in ("gatys", "style_swap"):
+        del kept[section]["name"]  # always the section's own; a folder of version 0.1 holds none
     request.settings = {str(key): value for key, value in kept.items() if key not in _NOT_OF_IT}
     request.settings["pictures_of"] = [
         [str(p.content_path.resolve()), str(p.style_path.resolve())] for p in dict.fromkeys(request.pairs)

@@ -10,12 +10,12 @@ import torch
 from tqdm.auto import tqdm
 
 from adain.evaluation.paper.published import SPEED
-from adain.evaluation.paper.store import Row
 from adain.evaluation.speed.candidates import build
 from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
 from adain.evaluation.speed.memory import peak_memory
 from adain.evaluation.speed.methods import ENCODE, KEPT
 from adain.evaluation.speed.stages import Setting
+from adain.evaluation.store import Row
 from adain.runtime.schema import MethodName
 
 
