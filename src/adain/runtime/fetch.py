@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from filelock import FileLock
+from adain.runtime.files import lock
 
 _CONNECT_SECONDS = 10.0
 _SETTLED_NS = 2_000_000_000  # a file written since may have changed again within the clock's tick
@@ -59,9 +59,9 @@ def cache_folder() -> Path:
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Holds the lock of a file in the cache, so that of several processes one fetches and the others find it."""
+    """Hold the lock of a file in the cache, so that of several processes one fetches and the others find it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f".{target.name}.lock")):
+    with lock(target.with_name(f".{target.name}.lock"), wait=True):
         yield
 
 

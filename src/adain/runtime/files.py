@@ -56,11 +56,19 @@ def check_writable(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[bool]:
-    """Holds a lock that the system gives back when the process ends, however it ends; False if another has it."""
+def lock(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Hold a lock that the system gives back when the process ends, however it ends.
+
+    Args:
+        path: The lock's own file; it stays.
+        wait: Until another process gives it back.
+
+    Yields:
+        Whether the lock is held: False if another process has it and ``wait`` is not set.
+    """
     held = FileLock(path)
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=-1 if wait else 0)
     except Timeout:
         yield False
         return

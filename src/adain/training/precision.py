@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from adain.runtime.files import write_whole
+from adain.runtime.files import lock, write_whole
 from adain.runtime.precision import fastest_precision
 
 
@@ -47,7 +46,7 @@ def sweep_precision(sweep: Path, device: str) -> str:
         device: ``cpu`` or ``cuda``.
     """
     path = sweep / "precision.json"
-    with FileLock(sweep / ".precision.lock"):
+    with lock(sweep / ".precision.lock", wait=True):
         decided: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
         if device not in decided:
             decided[device] = fastest_precision(torch.device(device))
