@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adain.inference.export import card, compare, write_onnx, write_safetensors
-from adain.nn.adain import StyleEncoder, Transfer
+from adain.inference.export import StyleGraph, TransferGraph, card, compare, write_onnx, write_safetensors
+from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Decoder, Trained, load_decoder
 from adain.nn.encoder import CONVOLUTIONS, Encoder
 from adain.runtime.errors import UserError
@@ -42,8 +42,8 @@ def test_the_output_has_the_contents_size(
 ) -> None:
     picture = torch.rand(1, 3, *size)
     with torch.inference_mode():
-        statistics = StyleEncoder(torchvision_encoder)(torch.rand(1, 3, 30, 20))
-        made = Transfer(torchvision_encoder, trained.decoder)(picture, *statistics, torch.tensor(1.0))
+        network = StyleTransfer(torchvision_encoder, trained.decoder)
+        made = network(picture, [network.encode_style(torch.rand(1, 3, 30, 20))])
     assert made.shape == picture.shape
 
 
@@ -54,8 +54,8 @@ def test_it_becomes_graphs_too(torchvision_encoder: Encoder, trained: Trained, t
     found = write_onnx(torchvision_encoder, trained, tmp_path)
     assert {difference.graph for difference in found} == {"style_encoder", "transfer"}
     paths = tmp_path / "style_encoder.onnx", tmp_path / "transfer.onnx"
-    other = Transfer(torchvision_encoder, Decoder([8, 12, 16]).eval()).eval()
-    wrong = compare(StyleEncoder(torchvision_encoder).eval(), other, *paths)
+    other = StyleTransfer(torchvision_encoder, Decoder([8, 12, 16]).eval())
+    wrong = compare(StyleGraph(other).eval(), TransferGraph(other).eval(), *paths)
     assert max(d.largest for d in wrong if d.graph == "transfer") > 1e-2
 
 

@@ -29,7 +29,6 @@ from adain.functional.statistics import Statistics
 from adain.inference.manifest import Manifest, write_part
 from adain.inference.plan import Job, substitutes
 from adain.inference.stylizer import Stylizer
-from adain.nn.adain import Transfer
 from adain.runtime.errors import UserError
 from adain.runtime.precision import arithmetic
 from adain.runtime.schema import Arithmetic
@@ -167,7 +166,6 @@ class Painter:
         self, decoder: str, alpha: float = 1.0, device: str | None = None, precision: Arithmetic = "32-true"
     ) -> None:
         self.stylizer = Stylizer.load(decoder, device, precision)
-        self.transfer = Transfer(self.stylizer.encoder, self.stylizer.decoder).eval()
         self.device, self.alpha = self.stylizer.device, alpha
 
     def encode(self, style: Style) -> Statistics:
@@ -185,10 +183,9 @@ class Painter:
             if len(contents) == 1:
                 return [self.stylizer.stylize(Image.fromarray(contents[0]), styles[0], self.alpha)]
             pixels = torch.stack([to_tensor(Image.fromarray(content)) for content in contents])
-            mean, std = (torch.cat([getattr(style, part) for style in styles]) for part in ("mean", "std"))
-            alpha = torch.tensor(self.alpha, device=self.device)
+            each = Statistics(*(torch.cat(parts) for parts in zip(*styles, strict=True)))
             with arithmetic(self.device, self.stylizer.precision):
-                made = self.transfer(to_unit(pixels.to(self.device)), mean, std, alpha).float()
+                made = self.stylizer.network(to_unit(pixels.to(self.device)), [each], self.alpha).float()
             return [to_picture(one) for one in made]
         except torch.OutOfMemoryError:
             height, width = contents[0].shape[:2]

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adain.nn.adain import StyleEncoder, Transfer
+from adain.functional.statistics import Statistics
+from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Trained
 from adain.nn.encoder import Encoder
 from adain.runtime.errors import UserError
@@ -32,6 +33,31 @@ _MODULES = {
     "vgg19_normalized": "the normalized VGG-19 of Gatys et al.",
     "vgg19_torchvision": "torchvision's VGG-19",
 }
+
+
+class StyleGraph(nn.Module):
+    """A style's statistics, as a graph gives them: two tensors of ``N x 512 x 1 x 1``."""
+
+    def __init__(self, network: StyleTransfer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor) -> Statistics:
+        """See ``StyleTransfer.encode_style``; H and W at least 16."""
+        return self.network.encode_style(picture)
+
+
+class TransferGraph(nn.Module):
+    """The forward pass with a style's statistics as two tensors: graphs take no lists."""
+
+    def __init__(self, network: StyleTransfer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor, mean: Tensor, std: Tensor, alpha: Tensor) -> Tensor:
+        """See ``StyleTransfer.forward``; H and W at least 16, alpha a single number."""
+        stylized: Tensor = self.network(picture, [Statistics(mean, std)], alpha)
+        return stylized
 
 
 class Difference(NamedTuple):
@@ -87,9 +113,10 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: floa
     with contextlib.ExitStack() as stack:  # both are renamed once both are right
         style_part = stack.enter_context(written(folder / "style_encoder.onnx"))
         transfer_part = stack.enter_context(written(folder / "transfer.onnx"))
-        style_encoder = StyleEncoder(encoder).eval()
+        network = StyleTransfer(encoder, trained.decoder)
+        style_encoder = StyleGraph(network).eval()
         _write_graph(style_encoder, style_part, {"picture": picture}, ["mean", "std"], {"picture": pixels})
-        transfer = Transfer(encoder, trained.decoder).eval()
+        transfer = TransferGraph(network).eval()
         inputs = {"picture": picture, "mean": mean, "std": std, "alpha": torch.tensor(1.0)}
         shapes = {"picture": pixels, "mean": channels, "std": channels, "alpha": None}
         _write_graph(transfer, transfer_part, inputs, ["stylized"], shapes)

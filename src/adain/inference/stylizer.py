@@ -11,9 +11,10 @@ from torch import Tensor
 
 from adain.data.image_io import Picture, to_mask, to_pixels, unit
 from adain.functional.color import Colors, colors, coral, keep_chroma
-from adain.functional.statistics import Statistics, own_statistics, regions, target
+from adain.functional.statistics import Statistics, own_statistics, regions
 from adain.inference.request import check_request
 from adain.inference.tiling import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
+from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Trained, load_decoder
 from adain.nn.encoder import Encoder
 from adain.runtime.device import find_device
@@ -41,8 +42,8 @@ _STORE_BYTES = 600_000_000  # features of tiles are kept up to here, and made tw
 class Stylizer:
     """Turns pictures into pictures with the style of others.
 
-    ``Stylizer.load().stylize(content, style, alpha=0.8)`` is the whole of it. Beneath stand three steps on tensors, for
-    those who want something between them: ``encode``, ``functional.target``, ``decode``.
+    ``Stylizer.load().stylize(content, style, alpha=0.8)`` is the whole of it. Around ``network`` it adds what pictures
+    need: files' kinds and modes, the device, reduced precision, tiles, masks and colors.
 
     Args:
         trained: A decoder and its encoder's name.
@@ -53,6 +54,7 @@ class Stylizer:
 
     Attributes:
         encoder, decoder: The networks, in evaluation mode on ``device``.
+        network: The forward pass that both make.
         device: Where they are.
         precision: As given.
 
@@ -72,6 +74,7 @@ class Stylizer:
         layout = memory_format(self.device, precision)
         self.decoder = trained.decoder.to(self.device).to(memory_format=layout).eval()
         self.encoder = Encoder.load(trained.encoder, encoder_weights).to(self.device).to(memory_format=layout)
+        self.network = StyleTransfer(self.encoder, self.decoder)
 
     @classmethod
     def load(
@@ -82,8 +85,6 @@ class Stylizer:
     ) -> Stylizer:
         """From ``"best"``, ``"shipped"``, ``"reference"``, a run's folder or a file: see ``decoder.load_decoder``."""
         return cls(load_decoder(decoder), device=device, precision=precision)
-
-    # --- three steps on tensors -------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
@@ -96,22 +97,7 @@ class Stylizer:
             ``N x 512 x ceil(H/8) x ceil(W/8)``, float32, on ``device``.
         """
         with arithmetic(self.device, self.precision):
-            return cast(Tensor, self.encoder(self.encoder.padded(pictures.to(self.device)))).float()
-
-    @torch.no_grad()
-    def decode(self, features: Tensor, height: int, width: int) -> Tensor:
-        """Pictures of features that may have gone through ``functional.target``.
-
-        Args:
-            features: ``N x 512 x h x w``.
-            height: Of the pictures that were encoded; what the encoder rounded up is cut off.
-            width: Likewise.
-
-        Returns:
-            ``N x 3 x height x width``, float32, clamped to [0, 1], on ``device``.
-        """
-        with arithmetic(self.device, self.precision):
-            return cast(Tensor, self.decoder(features.to(self.device)))[..., :height, :width].float().clamp(0, 1)
+            return self.network.encode(pictures.to(self.device)).float()
 
     @overload
     def encode_style(  # type: ignore[overload-overlap]  # a NamedTuple is a tuple
@@ -310,7 +296,7 @@ class Stylizer:
         kept: Tensor | None = None
         if len(tiles) == 1:
             kept = self._features(pixels, picture, picture)
-            own = own_statistics(kept, shares)
+            content_stats = own_statistics(kept, shares)
         else:
             size = picture.bottom * picture.right
             if len(pixels) * size * 2048 <= _STORE_BYTES:
@@ -327,23 +313,32 @@ class Stylizer:
                     box.right == picture.right
                 ):  # holes between tiles of different sizes add up: a row is as far as they may
                     give_back_freed_memory()
-            own = [Statistics(*(part.to(self.device) for part in moment.statistics())) for moment in moments]
+            content_stats = [Statistics(*(p.to(self.device) for p in moment.statistics())) for moment in moments]
         if smooth is not None:
-            own = smooth(own)
+            content_stats = smooth(content_stats)
         for box in tiles:
             window = box.grown(picture)
             features = self._features(pixels, window, picture) if kept is None else window.of(kept)
-            aim = target(features, styles, weights, None if shares is None else window.of(shares), alpha, own)
-            del features
             content = unit(box.of_pixels(pixels), self.device)
-            made = box.of_pixels(self.decode(aim, *window.of_pixels(pixels).shape[-2:]), window)
+            with arithmetic(self.device, self.precision):
+                made = self.network.render(
+                    features,
+                    window.of_pixels(pixels).shape[-2:],
+                    styles,
+                    alpha,
+                    weights,
+                    None if shares is None else window.of(shares),
+                    content_stats,
+                )
+            del features
+            made = box.of_pixels(made.float(), window)
             if luminance:
                 made = keep_chroma(made, content)
             if covers is not None:
                 cover = regions(box.of_pixels(covers).to(self.device), weights).sum(1, keepdim=True)
                 made = torch.lerp(content, made, cover)
             box.of_pixels(output).copy_(made if output.is_floating_point() else made.mul(255).round_())
-            del aim, content, made
+            del content, made
             if len(tiles) > 1 and box.right == picture.right:
                 give_back_freed_memory()
 

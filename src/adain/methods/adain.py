@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.functional.losses import content_loss, identity_loss, style_loss, total_variation
-from adain.functional.statistics import Statistics, adain, channel_statistics, target
+from adain.functional.statistics import Statistics, adain, channel_statistics
 from adain.methods.base import Draw, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.least_squares import fit_again
 from adain.methods.optimizers import OptimizerFactory
+from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import WIDTHS, Decoder, load_decoder
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError
@@ -64,6 +65,7 @@ class AdaINMethod(TrainedMethod):
     """
 
     method: MethodName = "adain"
+    network: StyleTransfer
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class AdaINMethod(TrainedMethod):
         check_words(transfer=(transfer, Transfer), norm=(norm, Norm), style_reduction=(style_reduction, StyleReduction))
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.decoder = Decoder(widths, copies=2 if transfer == "concat" else 1, norm=norm)
+        object.__setattr__(self, "network", StyleTransfer(self.encoder, self.decoder))  # no submodule: saved once
         self.weights = {
             "content": content_weight,
             "style": style_weight,
@@ -104,17 +107,18 @@ class AdaINMethod(TrainedMethod):
 
     @torch.inference_mode()
     def encode_style(self, style: Tensor) -> Statistics | StyleFeatures:
-        """All that is kept of a style: its statistics at relu4_1, or for ``concat`` its features.
+        """Return all that is kept of a style: its statistics at relu4_1, or for ``concat`` its features.
 
         Args:
             style: ``N x 3 x H x W``, RGB in [0, 1].
         """
-        features = self.encoder(self.encoder.padded(style))
-        return StyleFeatures(features) if self.hparams["transfer"] == "concat" else channel_statistics(features)
+        if self.hparams["transfer"] == "concat":
+            return StyleFeatures(self.network.encode(style))
+        return self.network.encode_style(style)
 
     @torch.inference_mode()
     def stylize(self, content: Tensor, style: Tensor | Statistics | StyleFeatures, alpha: float = 1.0) -> Tensor:
-        """Pictures with the content of one and the style of another.
+        """Return pictures with the content of one and the style of another.
 
         Args:
             content: ``N x 3 x H x W``, RGB in [0, 1], H and W at least 9.
@@ -127,14 +131,10 @@ class AdaINMethod(TrainedMethod):
         if alpha != 1:
             require("adain", "alpha", self.capabilities)
         encoded = self.encode_style(style) if isinstance(style, Tensor) else style
-        own = self.encoder(self.encoder.padded(content))
-        if isinstance(encoded, StyleFeatures):
-            features = side_by_side(own, encoded.features)
-        else:
-            features = target(own, [encoded], alpha=alpha)
-        output: Tensor = self.decoder(features)
-        # the encoder rounds sizes up to a multiple of 8
-        return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
+        if isinstance(encoded, Statistics):
+            return self.network(content, [encoded], alpha)  # type: ignore[no-any-return]
+        features = side_by_side(self.network.encode(content), encoded.features)
+        return self.network.decode(features, content.shape[-2:])
 
     def initialize(self, draw: Draw) -> None:
         """Gives the decoder its start, as ``init`` says.
