@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# What stands after the goal reaches Hydra whole, each word in the shell's quotes; upper-case variables are ours.
+# Every override reaches Hydra as you typed it, quoted for the shell; upper-case variables are ours.
 OVERRIDES = $(foreach key,$(.VARIABLES),$(if $(filter command line,$(origin $(key))),$(if $(filter $(UPPER),$(key)),,$(call quoted,$(key)))))
 quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
@@ -17,7 +17,7 @@ STRAY := $(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS))
 ASKED := $(if $(filter help,$(MAKECMDGOALS)),$(filter-out help,$(MAKECMDGOALS)))
 
 ifneq ($(STRAY),)
-# A word that is no command ends it here, not after the commands before it have run.
+# An unknown command ends make here, before the commands ahead of it have run.
 KNOWN := $(firstword $(foreach group,experiment model data,$(if $(wildcard conf/$(group)/$(firstword $(STRAY)).yaml),$(group)=$(firstword $(STRAY)))))
 .PHONY: $(MAKECMDGOALS)
 $(MAKECMDGOALS):
@@ -33,17 +33,17 @@ help: $(READY)
 		else awk -F ':.*## ' -v c=$$command '$$1 == c && NF > 1 {printf "make %s : %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)); fi; done
 else
 
-help: ## this list; make help train: the keys of train, their values and what they do
+help: ## print this list; make help train: the keys of train, their values, and what they do
 	@echo "make COMMAND [key=value ...]        e.g. make train model.style_weight=20 optimizer.lr=3e-4"
-	@echo "make help COMMAND                   the keys of a command"
+	@echo "make help COMMAND                   list the keys of a command"
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) $(EXTRAS:%=.venv/.extra-%) ## set up .venv, the weights and the sample pictures; EXTRAS="ray video" adds optional packages
+setup: $(READY) $(EXTRAS:%=.venv/.extra-%) ## set up .venv, the weights, and the sample pictures; EXTRAS="ray video" adds optional packages
 
-# Bytecode is compiled once here: where Python may not write it (a read-only or shared folder, PYTHONDONTWRITEBYTECODE, often set in
-# containers), every command would compile torch's and Lightning's sources anew, half of the time to the first step.
-# The lock names no index: pip's own configuration says which one is asked, and uv is told the same.
+# Compile bytecode once here. Where Python may not write it later (a read-only or shared folder, or PYTHONDONTWRITEBYTECODE, common in
+# containers), every command would compile torch's and Lightning's sources again, which is half of the time to the first step.
+# The lock names no index: uv gets the one that pip is configured with.
 INSTALL = index=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true); \
 	index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}; \
 	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; else unset UV_DEFAULT_INDEX; fi; \
@@ -60,81 +60,81 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m adain.cli.prepare >&2
 	@touch $@
 
-# Optional packages, pinned like the rest, when a command first needs them.
+# Optional packages, pinned like the rest, are installed when a command first needs them.
 .venv/.extra-%: $(READY)
 	@echo "setting up the optional packages of $*" >&2
 	@$(INSTALL) --extra $*
 	@touch $@
 
-# What the typed keys need of them. A folder's videos are not seen from here: the command then says what to type.
+# Which of them the typed keys need. make cannot see videos inside a folder: the command then says what to type.
 VIDEOS := %.mp4 %.m4v %.mov %.mkv %.webm %.avi camera:0
 NEEDS = $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$(experiment)),$(if $(data),,hub)) \
 	$(filter ray joblib,$(engine) $(hydra/launcher)) $(if $(filter submitit_slurm,$(hydra/launcher)),slurm) \
 	$(if $(filter $(VIDEOS),$(content))$(filter video,$(bench)),video))
 EXTRA = $(NEEDS:%=.venv/.extra-%)
 
-train: $(READY) $(EXTRA) ## train a decoder: 5 minutes on a laptop by default; experiment=paper is the published recipe
+train: $(READY) $(EXTRA) ## train a decoder, by default in 5 minutes on a laptop; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.cli.train $(OVERRIDES)
 
-sweep: .venv/.extra-sweep $(EXTRA) ## train for every combination: KEY=A,B [KEY=C,D] or sweep=style_weight|learning_rate|seeds|optuna; resume=latest
+sweep: .venv/.extra-sweep $(EXTRA) ## train once for every combination: KEY=A,B [KEY=C,D], or sweep=style_weight|learning_rate|seeds|strategy|optuna; resume=latest
 	@$(BIN)/python -m adain.cli.sweep $(OVERRIDES)
 
-report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## a sweep's ranked table and page: sweep=latest|PATH; a run's losses as a picture: run=latest|PATH
+report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## rank a sweep's runs and write its page: sweep=latest|PATH; draw a run's losses: run=latest|PATH
 	@$(BIN)/python -m adain.cli.report $(OVERRIDES)
 
-stylize: $(READY) $(EXTRA) ## content=PATH style=PATH [alpha=0..1] [styles=[a,b] weights=[.7,.3]] [preserve_color=coral]; make help stylize for all keys
+stylize: $(READY) $(EXTRA) ## stylize pictures, folders, and videos: content=PATH style=PATH [alpha=0..1] ['styles=[a,b]' 'weights=[.7,.3]'] [preserve_color=coral]
 	@$(BIN)/python -m adain.cli.stylize $(OVERRIDES)
 
-stylize-dataset: $(READY) $(EXTRA) ## content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]: a whole data set, resumable
+stylize-dataset: $(READY) $(EXTRA) ## stylize a whole data set, resumable: content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]
 	@$(BIN)/python -m adain.cli.stylize_dataset $(OVERRIDES)
 
-export: .venv/.extra-export ## [decoder=latest|shipped|reference|PATH] [out=DIR]: safetensors and ONNX, checked against PyTorch
+export: .venv/.extra-export ## write safetensors and ONNX, checked against PyTorch: [decoder=latest|shipped|reference|PATH] [out=DIR]
 	@$(BIN)/python -m adain.cli.export $(OVERRIDES)
 
-evaluate: $(READY) $(EXTRA) ## figures of a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
+evaluate: $(READY) $(EXTRA) ## measure a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.cli.evaluate $(OVERRIDES)
 
-compare: .venv/.extra-compare ## the paper's table and figures over all four systems, half an hour or more on two cores; resumable
+compare: .venv/.extra-compare ## reproduce the paper's table and figures for all four systems: half an hour or more on two cores; resumable
 	@$(BIN)/python -m adain.cli.compare $(OVERRIDES)
 
-bench: .venv/.extra-sweep $(EXTRA) ## speed and memory by stage, beside the machine's limits [reference=PATH] [profile=true]
+bench: .venv/.extra-sweep $(EXTRA) ## measure speed and memory by stage, beside the machine's limits: [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.cli.bench $(OVERRIDES)
 
-doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: pictures, weights, disk, devices, loader against model
+doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: check pictures, weights, disk, devices, and whether loading keeps up
 	@$(BIN)/python -m adain.cli.doctor $(OVERRIDES)
 
-gallery: .venv/.extra-video ## the pictures of docs/gallery.md anew: its own commands
+gallery: .venv/.extra-video ## make the pictures of docs/gallery.md again, with the page's own commands
 	@command -v ffmpeg >/dev/null || { echo "error: the page's video is made with the program ffmpeg: install it" >&2; exit 1; }
 	@samples="$${ADAIN_CACHE:-$$HOME/.cache/adain}/sample"; export PHOTOS="$$samples/content" PAINTINGS="$$samples/style"; \
 		sed -n 's/^make stylize/$(subst /,\/,$(MAKE)) --no-print-directory stylize/p; /^ffmpeg /p' docs/gallery.md | sh -e
 
-demo: .venv/.extra-demo ## a web page to paint photographs: [port=7860] [decoder=...] [side=1024]
+demo: .venv/.extra-demo ## open a web page to stylize photographs: [port=7860] [decoder=...] [side=1024]
 	@$(BIN)/python -m adain.cli.demo $(OVERRIDES)
 
-watch: $(READY) ## the terminal dashboard over the local W&B runs
+watch: $(READY) ## show the local W&B runs in the terminal: [run=PATH]
 	@$(BIN)/python -m adain.cli.watch $(OVERRIDES)
 
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 QUICK = -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test: $(READY) ## the tests, in six minutes on two cores, without the slow ones; ARGS='-k word' picks
+test: $(READY) ## run the tests without the slow ones, about five minutes on two cores; ARGS='-k word' picks
 	@$(PYTEST) $(QUICK) $(ARGS)
 
-test-slow: $(READY) ## the slow tests, which start servers, queues and several processes: a quarter of an hour; CI runs them nightly
+test-slow: $(READY) ## run the slow tests, which start servers, queues, and several processes: a quarter of an hour; CI runs them nightly
 	@$(PYTEST) -m slow $(ARGS)
 
-coverage: $(READY) ## the tests with coverage of src/: half as long again
+coverage: $(READY) ## run the tests and measure their coverage of src/: half as long again
 	@$(PYTEST) $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
 
-lint: $(READY) ## ruff, mypy, and import-linter: imports point down
+lint: $(READY) ## run ruff, mypy, and import-linter (imports point down only)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-check: lint test ## everything CI runs on a push
+check: lint test ## run everything CI runs on a push: lint and test
 
-lock: ## write requirements.lock anew from pyproject.toml
+lock: ## write requirements.lock again from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --all-extras pyproject.toml --output-file requirements.lock
 
