@@ -33,7 +33,7 @@ def test_values_are_those_of_the_recipe_that_is_typed() -> None:
     assert paper["trainer.max_steps"].startswith("160000")
     assert paper["experiment"].startswith("paper ")
     assert "quickstart" in paper["experiment"]
-    assert paper["data.buffer"].endswith("rows shuffled among each other")
+    assert paper["data.buffer"].endswith("rows in the shuffle buffer")
     assert paper["optimizer.scale_lr"].endswith("(docs/scaling.md)")  # from the file that muon's stands on
     assert paper["seed"] == "1"
 
