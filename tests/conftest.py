@@ -28,13 +28,17 @@ SKIPS_IN_CI = {
 
 @pytest.fixture(scope="session", autouse=True)
 def closed() -> Iterator[None]:
-    """Nothing outside counts, nor for child processes: no network, one cache whatever HOME is, no W&B login."""
+    """Nothing outside counts, nor for child processes: no network, one cache whatever HOME is, no W&B login.
+
+    Nor does the processor: in this process ``trainer.precision=auto`` is float32 where a test says nothing else.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADAIN_CACHE", str(cache_folder()))
         patch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'helpers' / 'closed'}{os.pathsep}{ROOT}", prepend=os.pathsep)
         patch.setenv("NETRC", os.devnull)
         for name in ("WANDB_API_KEY", "WANDB_MODE"):
             patch.delenv(name, raising=False)
+        patch.setattr("adain.training.precision.fastest_precision", lambda device: "32-true")
         import_module("tests.helpers.closed.sitecustomize")
         yield
 
