@@ -145,7 +145,7 @@ def assert_refused_untouched(cwd: Path, folder: Path, words: tuple[str, ...], *s
         (("seed=6",), ("seed=5", "seed=6", "model.init=")),
         (("model.widths=[16,32,64]",), ("model.widths=[32,64,128]", "model.widths=[16,32,64]", "model.init=")),
         (("model.style_weight=3",), ("model.style_weight=10", "model.style_weight=3")),
-        (("optimizer.lr=5e-5",), ("optimizer.lr=0.0008", "optimizer.lr=5e-05")),
+        (("optimizer.lr=1e-4",), ("optimizer.lr=5e-05", "optimizer.lr=0.0001")),
         (("optimizer=adam",), ("optimizer=muon", "optimizer=adam")),
         (("optimizer.betas=[0,0.9]",), ("optimizer.betas=[0,0.9]",)),
         (("data.crop=64", "data.resize=64"), ("data.resize=40, data.crop=32", "data.resize=64, data.crop=64")),
