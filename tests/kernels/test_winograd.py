@@ -61,5 +61,15 @@ def test_it_is_left_alone_where_it_does_not_pay() -> None:
     assert not pays(x[:, :3], weight[:, :3])  # a picture
     assert not pays(x.bfloat16(), weight.bfloat16())  # 64 channels are too few in 16 bits
     assert not pays(x.double(), weight.double())  # gradient checks want the definition
-    wide = _given(1, 32, 33, 128, 128)
-    assert pays(wide[0].bfloat16(), wide[1].bfloat16())
+
+
+@pytest.mark.parametrize(("name", "in_bfloat16"), [("amx", False), ("avx512_bf16", True), ("avx2", True)])
+def test_bfloat16_goes_by_rows_but_where_amx_is_faster(
+    name: str, in_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "instruction_set", lambda: name)
+    winograd._fewest_channels.cache_clear()
+    x, weight, _ = _given(1, 32, 33, 128, 128)
+    assert pays(x, weight)
+    assert pays(x.bfloat16(), weight.bfloat16()) is in_bfloat16
+    winograd._fewest_channels.cache_clear()

@@ -7,27 +7,41 @@ would be 4/9 of the products, but the sums then take longer than what is saved, 
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from adain.runtime.precision import instruction_set
 
 _FEWEST_POSITIONS = 900  # below, the weights' own sums take as long as what is saved
 _PIECE = 2**21  # numbers of the larger feature map that are worked on at a time: larger ones leave the cache
 
 
 def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether ``convolve_rows`` was measured to be faster than torch's convolution on a CPU, for such maps and weights.
+    """Return whether ``convolve_rows`` is faster than torch's convolution on this CPU, for such maps and weights.
+
+    Measured by ``make bench bench=stages``: from 64 channels on in float32 and from 128 on in bfloat16, but not on
+    processors with AMX, whose matrix units run oneDNN's bfloat16 convolutions several times faster than any by rows.
 
     Args:
         x: ``N x C x H x W``.
         weight: ``O x C x 3 x 3``.
     """
-    fewest = {torch.float32: 64, torch.bfloat16: 128}.get(x.dtype)
+    fewest = _fewest_channels(x.dtype)
     return (
         fewest is not None
         and min(weight.shape[:2]) >= fewest
         and x.shape[0] * x.shape[2] * x.shape[3] >= _FEWEST_POSITIONS
     )
+
+
+@cache
+def _fewest_channels(dtype: torch.dtype) -> int | None:
+    if dtype == torch.bfloat16:
+        return None if instruction_set() == "amx" else 128
+    return 64 if dtype == torch.float32 else None
 
 
 def convolve_rows(padded: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool = False) -> Tensor:
