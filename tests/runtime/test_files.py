@@ -1,4 +1,4 @@
-"""Files that appear whole, and places that one process works in."""
+"""Atomic writes and locks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from adain.runtime.files import existing, lock, replacing, write_whole
 
 
-def test_the_old_content_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_the_old_content_stays_until_the_new_content_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_whole(path, "old")
     with replacing(path) as part:
-        assert part.suffix == ".json"  # libraries go by it
+        assert part.suffix == ".json"  # libraries choose the format by it
         part.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -25,7 +25,7 @@ def fill(part: Path) -> None:
     part.touch(exist_ok=False)
 
 
-def test_a_failure_leaves_neither_a_part_nor_a_loss(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     write_whole(path, b"\x00old")
     with pytest.raises(FileExistsError), replacing(path) as part:
@@ -34,15 +34,15 @@ def test_a_failure_leaves_neither_a_part_nor_a_loss(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
-def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+def test_only_one_holds_a_lock(tmp_path: Path) -> None:
     with lock(tmp_path / "l") as first, lock(tmp_path / "l") as second:
         assert (first, second) == (True, False)
     with lock(tmp_path / "l") as again:
         assert again
 
 
-def test_the_nearest_folder_that_is_there(tmp_path: Path) -> None:
-    """A link that leads nowhere is there: a folder cannot be made in its place."""
+def test_the_nearest_existing_folder_is_found(tmp_path: Path) -> None:
+    """A dangling link counts as existing: no folder can be created in its place."""
     (tmp_path / "broken").symlink_to(tmp_path / "gone")
     assert existing(tmp_path / "a" / "b") == existing(tmp_path) == tmp_path
     assert existing(tmp_path / "broken" / "a") == tmp_path / "broken"

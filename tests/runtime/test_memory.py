@@ -1,4 +1,4 @@
-"""How much memory there is, under a container's limit."""
+"""Available memory under a container's limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adain.runtime import memory
 
 
 @pytest.mark.parametrize(("limit", "used", "statistics", "name"), memory._LIMITS)
-def test_cached_files_are_free_under_a_containers_limit(
+def test_cached_files_count_as_available_under_a_container_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, used: str, statistics: str, name: str
 ) -> None:
     monkeypatch.setattr(memory, "_CGROUPS", tmp_path)

@@ -1,4 +1,4 @@
-"""Which arithmetic is chosen: by what the processor or the card is, never by how busy it is."""
+"""The precision is chosen by the kind of processor or GPU, never by how busy it is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRESENT = {  # a processor of each kind, by what torch says of it: AMX, AVX-512 
 
 @pytest.fixture
 def processor(monkeypatch: pytest.MonkeyPatch) -> object:
-    """Makes torch describe a processor of the named kind."""
+    """Make torch report a processor of the named kind."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
 
     def pretend(name: str) -> None:
@@ -48,7 +48,7 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> object:
         ("other", "32-true"),
     ],
 )
-def test_a_cpu_is_asked_for_its_instructions(name: str, chosen: str, processor: object) -> None:
+def test_the_instruction_set_of_a_cpu_decides(name: str, chosen: str, processor: object) -> None:
     processor(name)  # type: ignore[operator]
     assert instruction_set() == name
     assert fastest_precision(CPU) == chosen
@@ -66,7 +66,7 @@ def test_a_cpu_is_asked_for_its_instructions(name: str, chosen: str, processor: 
         ("SSE41", "other"),
     ],
 )
-def test_what_onednn_may_not_use_does_not_count(
+def test_a_onednn_limit_lowers_the_instruction_set(
     limit: str, found: str, processor: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor("amx")  # type: ignore[operator]
@@ -80,18 +80,18 @@ def test_a_limit_adds_nothing(processor: object, monkeypatch: pytest.MonkeyPatch
     assert instruction_set() == "avx2"
 
 
-def test_every_set_has_an_answer() -> None:
+def test_every_instruction_set_has_an_answer() -> None:
     assert set(BF16_PAYS) == set(get_args(InstructionSet))
 
 
 def test_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine gave another answer than a quiet one."""
+    """A timed choice would differ between a busy machine and a quiet one."""
     assert not hasattr(precision, "time")
     assert fastest_precision(CPU) == ("bf16-mixed" if BF16_PAYS[instruction_set()] else "32-true")
 
 
 @pytest.mark.parametrize(("supported", "chosen"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_a_gpu_is_asked_for_its_capability(supported: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_capability_of_a_gpu_decides(supported: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
     def is_bf16_supported(including_emulation: bool = True) -> bool:
@@ -103,5 +103,5 @@ def test_a_gpu_is_asked_for_its_capability(supported: bool, chosen: str, monkeyp
     assert asked == [False]
 
 
-def test_other_devices_are_not_measured() -> None:
+def test_other_devices_stay_in_float32() -> None:
     assert fastest_precision(torch.device("mps")) == "32-true"

@@ -1,4 +1,4 @@
-"""torch.compile with a way back: where the compiler fails, one warning and the plain function."""
+"""torch.compile with a fallback: if compilation fails, warn once and run the plain function."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ R = TypeVar("R")
 def compiled(
     function: Callable[P, R], training_only: bool = False, backend: str = "inductor", mode: str | None = None
 ) -> Callable[P, R]:
-    """A function through torch.compile, in one graph, from its first call on.
+    """Return a function that runs through torch.compile, in one graph, from its first call on.
 
     Args:
-        function: Pure in its tensors: it is called again, plainly, if compiling it fails.
-        training_only: Leaves calls without gradients plain: validation has other sizes, each compiled for itself.
-        backend: torch.compile's.
-        mode: The same.
+        function: Must have no side effects: it is called again, uncompiled, if compilation fails.
+        training_only: Run calls without gradients uncompiled: validation sizes differ, and each would compile anew.
+        backend: Passed to torch.compile.
+        mode: Passed to torch.compile.
 
     Returns:
-        The same function. If compiling fails (no C++ toolchain, no Triton, a machine it does not know), it warns once
-        and stays plain. An error of the function itself is raised as ever.
+        A function with the same signature. If compilation fails (no C++ toolchain, no Triton, an unsupported machine),
+        it warns once and runs uncompiled from then on. Errors of ``function`` itself are raised as usual.
     """
     fast: Callable[P, R] | None = torch.compile(function, fullgraph=True, backend=backend, mode=mode)
 
@@ -36,14 +36,14 @@ def compiled(
         if fast is None or (training_only and not torch.is_grad_enabled()):
             return function(*args, **kwargs)
         try:
-            # the backward graph too is compiled within this call, so that its failure is met here
+            # compile the backward graph in this call too, so that its failure is caught here
             with torch._functorch.config.patch(force_non_lazy_backward_lowering=True):
                 return fast(*args, **kwargs)
         except Exception as error:
             result = function(*args, **kwargs)  # raises if the fault is not the compiler's
             fast = None
             warnings.warn(
-                f"compile=true has no effect: torch.compile failed ({_reason(error)}); going on without it",
+                f"compile=true has no effect: torch.compile failed ({_reason(error)}); continuing without it",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""The device that a word means."""
+"""Turn a device name into a device that works."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from adain.runtime.errors import UserError
 
 
 def find_device(wanted: str | torch.device | None) -> torch.device:
-    """A device that works.
+    """Return the named device, after checking that it works.
 
     Args:
-        wanted: ``cpu``, ``cuda``, ``cuda:1`` or another of torch's; None or ``auto``: a GPU if there is one.
+        wanted: ``cpu``, ``cuda``, ``cuda:1`` or another torch device; None or ``auto`` picks a GPU if there is one.
 
     Raises:
-        UserError: If there is no such device, or none here.
+        UserError: If the name is not a device, or this machine does not have it.
     """
     name = "auto" if wanted is None else str(wanted).lower()
     try:
@@ -23,7 +23,7 @@ def find_device(wanted: str | torch.device | None) -> torch.device:
         raise UserError(f"device={wanted} is not allowed: give auto, cpu, cuda or cuda:1") from None
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):  # one for each way in which a device can be missing
-        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UserError(f"device={wanted} is not there: give {' or '.join(there)}, or leave it out") from None
+    except (RuntimeError, AssertionError, NotImplementedError):  # torch raises each of these for a missing device
+        available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise UserError(f"device={wanted} is not there: give {' or '.join(available)}, or leave it out") from None
     return device

@@ -1,15 +1,15 @@
-"""The one error a user's mistake may raise."""
+"""The error that reports a user's mistake."""
 
 from __future__ import annotations
 
 
 class UserError(ValueError):
-    """Something the user gave cannot be used.
+    """Report that something the user gave cannot be used.
 
-    The message is one sentence that says what was given, what is allowed and what to do. The commands print it
-    without a traceback; the library raises it like any ValueError.
+    The message is one sentence: what was given, what is allowed, and what to do. Commands print it without a
+    traceback; to Python callers it is a ValueError.
     """
 
     def __init__(self, message: str = "") -> None:
-        # torch's loader raises a worker's error again with its traceback as the message: only the sentence is kept
+        # torch's DataLoader re-raises a worker's error with the traceback as its message: keep only the sentence
         super().__init__(message.rpartition(f"{__name__}.UserError: ")[2].strip())

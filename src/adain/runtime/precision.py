@@ -1,4 +1,4 @@
-"""Which arithmetic is fast here: decided by what the device is, so the same machine always gives the same answer."""
+"""Choose the fastest precision by the kind of device, so that the same machine always gives the same answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adain.runtime.errors import UserError
 from adain.runtime.schema import Arithmetic
 
 InstructionSet = Literal["amx", "avx512_bf16", "avx512", "avx2", "other"]
-"""What oneDNN, which runs torch's convolutions on a CPU, can use; ``other`` includes every processor that is not x86."""
+"""What oneDNN, which runs torch's CPU convolutions, can use; ``other`` includes every processor that is not x86."""
 
 BF16_PAYS: dict[InstructionSet, bool] = {
     "amx": True,  # a training step at 256 px is 3.3 times faster
@@ -24,7 +24,7 @@ BF16_PAYS: dict[InstructionSet, bool] = {
 
 
 def instruction_set() -> InstructionSet:
-    """Return the best instruction set of this CPU that oneDNN may use: ``ONEDNN_MAX_CPU_ISA`` lowers it."""
+    """Return the best instruction set that oneDNN may use on this CPU. ``ONEDNN_MAX_CPU_ISA`` can lower it."""
     cpu = torch.cpu
     present = {
         "amx": cpu._is_amx_tile_supported(),
@@ -39,7 +39,7 @@ def instruction_set() -> InstructionSet:
 
 
 def _limit(value: str) -> InstructionSet:
-    """Return the set that a value of ``ONEDNN_MAX_CPU_ISA`` stands for; no limit if it is none of oneDNN's."""
+    """Return the instruction set that a value of ``ONEDNN_MAX_CPU_ISA`` allows. Unknown values set no limit."""
     value = value.upper()
     if value.startswith(("SSE", "AVX2")) or value == "AVX":
         return "avx2" if value.startswith("AVX2") else "other"
@@ -51,9 +51,9 @@ def _limit(value: str) -> InstructionSet:
 
 
 def fastest_precision(device: torch.device) -> Arithmetic:
-    """Return ``bf16-mixed`` where it is faster than ``32-true``, in Lightning's words.
+    """Return ``bf16-mixed`` where it is faster than ``32-true`` (Lightning's names).
 
-    A GPU is asked for its capability, a CPU for its instruction set; see ``BF16_PAYS``.
+    A GPU's capability decides, or a CPU's instruction set; see ``BF16_PAYS``.
     """
     if device.type == "cuda":
         pays = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -63,18 +63,18 @@ def fastest_precision(device: torch.device) -> Arithmetic:
 
 
 def memory_format(device: torch.device, precision: str) -> torch.memory_format:
-    """How feature maps are laid out: channels last on a CPU, and for the matrix units of 16-bit arithmetic.
+    """Return the layout of feature maps: channels last on a CPU, and for 16-bit matrix units.
 
-    ``winograd`` wants it on a CPU in any precision; see docs/decisions.md.
+    ``winograd`` is faster with it on a CPU in any precision; see docs/decisions.md.
     """
     return torch.channels_last if device.type == "cpu" or "16" in precision else torch.contiguous_format
 
 
 def arithmetic(device: torch.device, precision: Arithmetic) -> torch.autocast:
-    """The context in which networks without gradients run.
+    """Return the autocast context for inference.
 
     Raises:
-        UserError: If the word is unknown.
+        UserError: If the precision is unknown.
     """
     if precision not in get_args(Arithmetic):
         raise UserError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")

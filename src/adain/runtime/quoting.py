@@ -1,4 +1,4 @@
-"""Text in Hydra's grammar of overrides."""
+"""Quote file names for Hydra's override grammar."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _PARTS = re.compile(r"\[[^\]]*\]|'[^']*'|\"[^\"]*\"|[^,]+")
 
 
 def quote(value: str) -> str:
-    """A text in Hydra's quotes, taken as it is: ``${`` is no interpolation.
+    """Return a text in Hydra's quotes that is read back literally: ``${`` starts no interpolation.
 
-    Hydra takes a backslash for itself only before a quote, OmegaConf only before ``${``.
+    Hydra treats a backslash as an escape only before a quote, OmegaConf only before ``${``.
     """
     value = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + r"\${", value)
     return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"
 
 
 def unquoted(value: str) -> str:
-    """A file name as it was before ``quote``, or as it was typed."""
+    """Return the file name that ``quote`` was given; an unquoted one is returned unchanged."""
     if not _QUOTES.fullmatch(value):
         return value
     text = OverridesParser.create().parse_override(f"key={value}").value()
@@ -32,14 +32,15 @@ def unquoted(value: str) -> str:
 
 
 def quoted(argument: str, paths: tuple[str, ...], many: bool = False) -> str:
-    """An override as Hydra is to read it: file names are quoted, whatever is in them; other values stay as they are.
+    """Return an override in which file names are quoted, so that Hydra reads any character literally.
 
-    ``null`` and whole quotes stay. A list stays one, each name in it quoted; a file that is called like a list is a file.
+    Other keys' values, ``null`` and values that are already quoted stay as they are. Each name of a list is quoted,
+    unless a file of that very name (brackets included) exists.
 
     Args:
         argument: ``key=value``, as typed.
         paths: The keys whose values are file names.
-        many: Whether commas separate values of a multirun, and ``choice(...)`` is Hydra's.
+        many: Whether this is a multirun: commas separate values, and ``choice(...)`` is left to Hydra.
     """
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in paths:
@@ -61,11 +62,11 @@ def _value(key: str, value: str) -> str:
 
 
 def _names(key: str, value: str) -> list[str] | None:
-    """The names of a list, or None where it is not one: Hydra then says what is wrong with it."""
+    """Return the names of a list, or None if it is not one; Hydra then reports what is wrong with it."""
     words = [word.strip() for word in value[1:-1].split(",")]
     try:
         given = OverridesParser.create().parse_override(f"{key}={value}").value()
-    except HydraException:  # ~, ( and ' within a word are not in its grammar; without quoted words, commas separate
+    except HydraException:  # its grammar has no ~, ( or ' inside a word; split at commas unless words are quoted
         given = None if any(word[:1] in ("'", '"', "[", "") for word in words) else words
     if not isinstance(given, list) or not all(isinstance(name, str | int | QuotedString) for name in given):
         return None

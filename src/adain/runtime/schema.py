@@ -1,7 +1,7 @@
-"""The words and numbers a user may type, once: signatures are annotated with them, and the command line checks against those.
+"""The types of all values a user may type, each defined once. Signatures use them as annotations; the command line checks them.
 
-Nothing heavy is imported here, so a mistake is answered before torch is loaded. A key below a ``_target_`` has the type of
-that argument in the target's signature; other keys have theirs in ``KEYS``.
+Nothing heavy is imported here, so mistakes are reported before torch is loaded. A key below a ``_target_`` has the type
+of that argument in the target's signature; all other keys are listed in ``KEYS``.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Annotated, Any, Literal, TypedDict, get_args
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 RENAMED = {"method": "model", "optim": "optimizer"}
-"""Configuration groups of version 0.1, and what they are called now."""
+"""Configuration groups of version 0.1 and their new names."""
 OLD_NAMES = {"vgg19_normalised": "vgg19_normalized", "colour_distance": "color_distance"}
-"""Names that files of version 0.1 hold, and what they are called now."""
+"""Names in files of version 0.1 and their new spelling."""
 EncoderName = Literal["vgg19_normalized", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
 Optimizer = Literal["adam", "muon"]
 PreserveColor = Literal["none", "coral", "luminance"]
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-"""Files in a folder that are taken for pictures."""
+"""Suffixes of picture files."""
 VIDEO_EXTENSIONS = frozenset(
     {
         ".mp4",
@@ -42,12 +42,12 @@ VIDEO_EXTENSIONS = frozenset(
         ".y4m",
     }
 )
-"""Files that are taken for videos. Not ``.ts``, which more often is a program than a recording."""
+"""Suffixes of video files. Not ``.ts``, which is more often TypeScript than a recording."""
 VIDEO_RESULTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-"""Files that a stylized video may become."""
+"""Suffixes that a stylized video may have."""
 MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]
 READY_DECODERS = ("shipped", "reference")
-"""Those that come without training; each word is always the same weights."""
+"""Decoders that need no training; each name always means the same weights."""
 Transfer = Literal["adain", "concat"]
 Norm = Literal["none", "batch", "instance"]
 StyleMeasure = Literal["gram", "statistics"]
@@ -58,31 +58,31 @@ MetricName = Literal[
     "ssim", "cfsd", "color_distance", "frechet_vgg19", "fid", "artfid",
 ]  # fmt: skip
 SET_METRICS: tuple[MetricName, ...] = ("frechet_vgg19", "fid", "artfid")
-"""One figure for all pairs together."""
+"""Metrics that give one value for all pairs together."""
 PAIR_METRICS: tuple[MetricName, ...] = tuple(name for name in get_args(MetricName) if name not in SET_METRICS)
-"""One figure a pair."""
+"""Metrics that give one value per pair."""
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
-"""Of all metrics; the classes say so too, but need torch to be asked."""
+"""The metrics of which more is better. Their classes say so too, but reading those imports torch."""
 BenchKind = Literal["all", "train", "stages", "stylize", "load", "video"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
-"""``auto`` is ours (see ``precision``), the rest those of Lightning's that keep the weights in float32: see its test."""
+"""``auto`` is ours (see ``precision``); the rest are Lightning's settings that keep the weights in float32."""
 Arithmetic = Literal["32-true", "bf16-mixed"]
-"""What stylizing can be done in, in Lightning's words."""
+"""Precisions for inference, by Lightning's names."""
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
-"""Lightning's."""
+"""Lightning's accelerators."""
 LearningRateScaling = Literal["none", "linear", "sqrt"]
 
 
 @dataclass(frozen=True)
 class OrPath:
-    """Marks a text that is one of these words, or else a file or folder that exists."""
+    """Mark a text that must be one of these words or an existing file or folder."""
 
     words: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class IsFile:
-    """Marks a text that names a file that exists."""
+    """Mark a text that must name an existing file."""
 
 
 Count = Annotated[int, Ge(1)]
@@ -104,7 +104,7 @@ DecoderInit = Annotated[str, OrPath(("random", "least_squares", *READY_DECODERS)
 InverseInit = Annotated[str, OrPath(("random", "least_squares"))]
 PictureFile = Annotated[str, IsFile()]
 Paths = str | list[str]
-"""A file or folder, or several."""
+"""One file or folder, or several."""
 Metric = Literal[
     "val/loss", "val/content", "val/style", "val/style_relu1_1", "val/style_relu2_1", "val/style_relu3_1",
     "val/style_relu4_1", "val/tv", "val/identity",
@@ -117,7 +117,7 @@ MaxPixels = Annotated[int, Ge(256)]
 
 
 class Pairs(TypedDict):
-    """What every kind of data has: arguments of ``StyleTransferDataModule``."""
+    """The keys that every ``data`` choice shares: arguments of ``StyleTransferDataModule``."""
 
     batch_size: Count
     resize: Side
@@ -303,7 +303,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "logs": str,
     },
 }  # fmt: skip
-"""Types of the keys that stand below no ``_target_``, by command."""
+"""Types of the keys outside any ``_target_``, by command."""
 MODELS: dict[str, dict[str, Any]] = {
     "adain": {},
     "gatys": {
@@ -340,9 +340,9 @@ TARGETS: dict[str, dict[str, Any]] = {
         "default_root_dir": str,
     },
 }
-"""Types of the arguments of other packages' targets that we turn, where ours are narrower than theirs."""
+"""Types of the arguments we set on other packages' targets, where ours are narrower than their own."""
 
 
 def current_name(name: Any) -> Any:
-    """Return a name that a file of version 0.1 may hold in today's spelling; anything else as it is."""
+    """Return the current spelling of a name from a file of version 0.1; anything else is returned unchanged."""
     return OLD_NAMES.get(name, name) if isinstance(name, str) else name
