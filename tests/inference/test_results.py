@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.inference.found import find_pictures
+from adain.inference.inputs import find_pictures
 from adain.inference.results import save, send
 from tests.helpers.pictures import edged
 
@@ -24,6 +24,6 @@ def test_the_quality_of_a_picture_is_the_one_asked_for_in_a_file_and_in_a_pipe(t
 
 
 def test_results_of_cameras_and_pipes_are_called_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adain.inference.found.check_live", lambda word: None)
+    monkeypatch.setattr("adain.inference.inputs.check_live", lambda word: None)
     names = [str(found.name) for word in ("-", "camera:0", "/dev/video2") for found in find_pictures("content", word)]
     assert names == ["pipe", "camera0", "camera2"]

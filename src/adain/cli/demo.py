@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.demo.server import free_port, is_loopback, work_folder
-from adain.inference.decoders import choose_decoder
+from adain.inference.models import choose_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from adain.cli.app import run
-from adain.inference.decoders import choose_decoder
-from adain.inference.method_request import checkpoint_of_method
+from adain.inference.models import checkpoint_of_model, choose_decoder
 from adain.methods.interface import CAPABILITIES, known_method
 from adain.runtime.errors import UserError
 from adain.runtime.schema import READY_DECODERS, MetricName
@@ -140,7 +139,7 @@ def _checkpoint(wanted: str, config: DictConfig) -> str:
     """
     logs = Path(config.logs)
     if config.model.name != "adain":
-        return str(checkpoint_of_method(config.model.name, wanted, logs))
+        return str(checkpoint_of_model(config.model.name, wanted, logs))
     chosen = choose_decoder(wanted, logs)
     if chosen in READY_DECODERS:
         return chosen

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from adain.cli.app import run
-from adain.inference.decoders import choose_decoder
+from adain.inference.models import choose_decoder
 from adain.runtime.errors import UserError
 
 _EXAMPLE = Path(__file__).parents[1] / "inference" / "run_onnx.py"

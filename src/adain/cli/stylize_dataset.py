@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from adain.cli.app import run
-from adain.inference.decoders import choose_decoder
+from adain.inference.models import choose_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 

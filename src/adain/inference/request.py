@@ -1,15 +1,78 @@
-"""What can be known of a request to stylize before any picture is opened. Nothing heavy is imported for it."""
+"""A request to stylize, and the checks that need no picture. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from adain.runtime.errors import UserError
-from adain.runtime.schema import VIDEO_RESULTS, PreserveColor
+from adain.runtime.schema import VIDEO_RESULTS, Arithmetic, PreserveColor
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizeRequest:
+    """What ``make stylize`` is asked for, as typed. ``conf/inference/stylize.yaml`` explains each key."""
+
+    content: Any
+    style: Any
+    styles: Any
+    weights: Any
+    masks: Any
+    pairing: str
+    decoder: str | None
+    alpha: float
+    extrapolate: bool
+    preserve_color: str | bool
+    grid: str | None
+    cell: int
+    out: str | None
+    format: str | None
+    quality: int
+    overwrite: bool
+    tile: str | int | bool | None
+    side: int | None
+    max_pixels: int
+    temporal: float
+    seconds: float | None
+    crf: int
+    batch_size: int | None
+    device: str | None
+    precision: Arithmetic
+    logs: str
+    model: Mapping[str, Any]
+
+    @property
+    def model_name(self) -> str:
+        """``adain``, or another of the paper's systems."""
+        return str(self.model["name"])
+
+    @property
+    def color(self) -> PreserveColor:
+        """``preserve_color`` as ``Stylizer`` takes it, unless it is unknown."""
+        word = str(self.preserve_color).lower()
+        return {"true": "coral", "false": "none"}.get(word, word)  # type: ignore[return-value]
+
+    @property
+    def tile_side(self) -> int | Literal["auto"] | None:
+        """``tile`` as ``Stylizer`` takes it.
+
+        Raises:
+            UserError: If it is neither ``auto``, ``none`` nor a number of at least 64.
+        """
+        word = "none" if self.tile is None or self.tile is False or self.tile == 0 else str(self.tile).lower()
+        if word == "auto":
+            return "auto"
+        if word == "none":
+            return None
+        if not word.isdigit() or int(word) < 64:
+            raise UserError(
+                f"tile={self.tile} cannot be used: give auto, none, or the side of a tile of 64 pixels or more"
+            )
+        return int(word)
 
 
 def check_request(
@@ -20,7 +83,7 @@ def check_request(
     preserve_color: str,
     extrapolate: bool,
 ) -> None:
-    """What can be known of a request before any picture is opened.
+    """Check the numbers of a request.
 
     Raises:
         UserError: If a number is out of its range, or there is not one weight and one mask a style.
@@ -42,17 +105,17 @@ def check_request(
 
 
 def is_live(content: str) -> bool:
-    """Whether a content is read as it comes and cannot be read twice: ``-``, ``camera:0`` or ``/dev/video0``."""
+    """Return whether a content is read as it comes and cannot be read twice: ``-``, ``camera:0`` or ``/dev/video0``."""
     return re.fullmatch(r"-|camera:\d+|/dev/video\d+", content) is not None
 
 
 def camera_number(content: str) -> str:
-    """Of ``camera:N`` or ``/dev/videoN``, N."""
+    """Return N of ``camera:N`` or ``/dev/videoN``."""
     return content.removeprefix("camera:").removeprefix("/dev/video")
 
 
 def check_live(content: str) -> None:
-    """Whether a live content is there; others pass.
+    """Check that a live content is there; others pass.
 
     Raises:
         UserError: If there is no such camera, or nothing is piped in.
@@ -71,7 +134,7 @@ def check_live(content: str) -> None:
 
 
 def check_video(out: str | None, temporal: float, seconds: float | None, crf: int) -> None:
-    """What can be known of a video's options before it is opened. ``out`` is the result's name, None of a stream.
+    """Check a video's options. ``out`` is the result's name, None of a stream.
 
     Raises:
         UserError: If one is out of its range.
@@ -87,7 +150,7 @@ def check_video(out: str | None, temporal: float, seconds: float | None, crf: in
 
 
 def check_side(side: object) -> None:
-    """Whether contents can be reduced to it.
+    """Check the shorter side that contents are reduced to.
 
     Raises:
         UserError: If it is neither None nor a whole number of at least 16.

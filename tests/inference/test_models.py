@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.inference.decoders import choose_decoder
+from adain.inference.models import choose_decoder
 
 
 @pytest.fixture

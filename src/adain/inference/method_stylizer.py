@@ -1,4 +1,4 @@
-"""``make stylize`` with the other systems and with ablations: pictures through ``methods.load``."""
+"""Pictures by the other models and by AdaIN's ablations, through ``methods.load``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from PIL import Image
 
 from adain.data.image_io import to_pixels, unit
 from adain.functional.color import colors, coral, keep_chroma
-from adain.inference.decoders import choose_decoder
-from adain.inference.method_request import checkpoint_of_method
+from adain.inference.models import checkpoint_of_model, choose_decoder
+from adain.inference.request import StylizeRequest
 from adain.inference.stylizer import Stylizer
 from adain.methods.interface import Method, require
 from adain.nn.decoder import checkpoint_of
@@ -23,47 +22,50 @@ from adain.runtime.errors import UserError
 from adain.runtime.schema import PreserveColor
 
 
-def load_stylizer(config: DictConfig) -> tuple[Stylizer | MethodStylizer, str]:
-    """What makes the pictures, and how it is called in the lines printed.
+def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, str]:
+    """Return what makes the pictures, and its name for the lines printed.
 
     Raises:
         UserError: If a checkpoint is missing or of another system, or an ablation is asked for what it cannot do.
     """
-    if config.model.name == "adain":
-        decoder = choose_decoder(str(config.decoder), Path(config.logs))
+    if request.model_name == "adain":
+        decoder = choose_decoder(str(request.decoder), Path(request.logs))
         try:
-            return Stylizer.load(decoder, config.device, config.precision), f"decoder {decoder}"
+            return Stylizer.load(decoder, request.device, request.precision), f"decoder {decoder}"
         except UserError:
             if (ablation := _ablation(decoder)) is None:
                 raise
         from adain.methods.load import load_method  # brings Lightning, which the plain decoder does not need
 
-        stylizer = MethodStylizer(load_method("adain", ablation, find_device(config.device)))
-        for wanted, ability in (
-            (config.alpha != 1 or config.grid == "alpha", "alpha"),
-            (config.styles is not None or config.grid == "corners", "mixing"),
-            (config.masks is not None, "masks"),
+        stylizer = MethodStylizer(load_method("adain", ablation, find_device(request.device)))
+        for asked, ability in (
+            (request.alpha != 1 or request.grid == "alpha", "alpha"),
+            (request.styles is not None or request.grid == "corners", "mixing"),
+            (request.masks is not None, "masks"),
         ):
-            if wanted:
+            if asked:
                 require("adain", ability, stylizer.method.capabilities)  # type: ignore[arg-type]
         for key, plain in (("tile", ("auto", "none")), ("precision", ("32-true",))):
-            if str(config[key]).lower() not in plain:
+            value = getattr(request, key)
+            if str(value).lower() not in plain:
                 raise UserError(
-                    f"{key}={config[key]} is for the plain decoder, but decoder={decoder} is an ablation, which takes each "
+                    f"{key}={value} is for the plain decoder, but decoder={decoder} is an ablation, which takes each "
                     f"picture whole and in float32: leave {key} out"
                 )
-        if config.styles is not None or config.masks is not None or config.grid == "corners":
+        if request.styles is not None or request.masks is not None or request.grid == "corners":
             raise UserError(f"decoder={decoder} is an ablation, which takes one style: give style=PATH without masks")
         return stylizer, f"ablation {decoder}"
     from adain.methods.load import load_method
 
     checkpoint = None
-    if config.model.name != "gatys":
-        checkpoint = checkpoint_of_method(config.model.name, str(config.decoder), Path(config.logs))
-    called = f"model {config.model.name}" + (
-        f", {checkpoint}" if checkpoint else f", {config.model.iterations} iterations"
+    if request.model_name != "gatys":
+        checkpoint = checkpoint_of_model(request.model_name, str(request.decoder), Path(request.logs))
+    called = f"model {request.model['name']}" + (
+        f", {checkpoint}" if checkpoint else f", {request.model['iterations']} iterations"
     )
-    return MethodStylizer(load_method(checkpoint=checkpoint, device=find_device(config.device), **config.model)), called
+    return MethodStylizer(
+        load_method(checkpoint=checkpoint, device=find_device(request.device), **request.model)
+    ), called
 
 
 def _ablation(decoder: str) -> Path | None:
@@ -79,7 +81,7 @@ def _ablation(decoder: str) -> Path | None:
 
 
 class MethodStylizer:
-    """A system with the face of ``Stylizer`` that ``make stylize`` needs: one content, one style, the whole picture.
+    """A model with the interface of ``Stylizer`` that ``make stylize`` needs: one content, one style, the whole picture.
 
     Args:
         method: Ready for use.

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from adain.functional.color import colors, coral, keep_chroma
-from adain.inference.systems import MethodStylizer
+from adain.inference.method_stylizer import MethodStylizer
 from tests.helpers.networks import saved
 from tests.helpers.pictures import draw_folders
 from tests.helpers.runners import run_here

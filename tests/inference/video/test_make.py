@@ -10,14 +10,15 @@ import pytest
 
 pytest.importorskip("av", reason="needs the extra `video`")
 
-from omegaconf import DictConfig
 from PIL import Image
 
+from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
-from adain.inference.found import Found
-from adain.inference.results import Job
+from adain.inference.inputs import Found
+from adain.inference.jobs import Job
+from adain.inference.request import StylizeRequest
 from adain.inference.video.clip import Report
-from adain.inference.video_request import make_video, told
+from adain.inference.video.request import describe, make_video
 
 
 def interrupted_after(frames: int, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,11 +30,11 @@ def interrupted_after(frames: int, content: str, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("adain.inference.video.clip.stylize_video", stylize_video)
     monkeypatch.setattr("adain.inference.dataset.weights_digest", lambda decoder: "digest")
-    config: DictConfig = compose_config("stylize", ["content=a.mp4", "style=b.jpg"])
+    request = StylizeRequest(**plain_values(compose_config("stylize", ["content=a.mp4", "style=b.jpg"])))
     stylizer: Any = SimpleNamespace(decoder=None)
     job = Job(Found(Path(content), Path("a.mp4"), None, True), (), Path("out.mp4"))
     with pytest.raises(KeyboardInterrupt):
-        make_video(job, config, stylizer, [], None, "none", "auto")
+        make_video(job, request, stylizer, [], None)
 
 
 @pytest.mark.parametrize(("frames", "kept"), [(100, 96), (47, 0), (48, 48)])
@@ -55,9 +56,9 @@ def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypat
     monkeypatch.setattr("adain.inference.dataset.weights_digest", lambda decoder: "digest")
     words = [
         "content=a.mp4", "styles=[x.png,y.png]", "weights=[2,1]", "temporal=0.3", "side=64", "seconds=2.5", "crf=30",
-        "batch_size=4", "max_pixels=999", "extrapolate=true",
+        "batch_size=4", "max_pixels=999", "extrapolate=true", "preserve_color=luminance", "tile=128",
     ]  # fmt: skip
-    config: DictConfig = compose_config("stylize", words)
+    request = StylizeRequest(**plain_values(compose_config("stylize", words)))
     styles = [tmp_path / "x.png", tmp_path / "y.png"]
     job = Job(
         Found(tmp_path / "a.mp4", Path("a.mp4"), None, True), tuple(Found(s, Path(s.name)) for s in styles), Path()
@@ -66,7 +67,7 @@ def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypat
     for texts, masks in (("xy", [white, white]), ("xz", [white, white]), ("xy", [white, gray]), ("xy", [white, white])):
         for style, text in zip(styles, texts, strict=True):
             style.write_text(text)
-        make_video(job, config, SimpleNamespace(decoder=None), [], masks, "luminance", 128)  # type: ignore[arg-type]
+        make_video(job, request, SimpleNamespace(decoder=None), [], masks)  # type: ignore[arg-type]
     wanted = {
         "weights": [2.0, 1.0], "temporal": 0.3, "side": 64, "seconds": 2.5, "crf": 30, "batch_size": 4, "max_pixels": 999,
         "extrapolate": True, "preserve_color": "luminance", "tile": 128,
@@ -80,7 +81,7 @@ def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypat
 def test_the_speed_is_that_of_the_frames_made_now() -> None:
     """An earlier run's take no time."""
     report = Report(100, 48, 2.0, 64, 48, 0.01, (0.03, 0.02), 2, ["a note"])
-    first, flicker, note = told(Path("a.mp4"), report, "decoder shipped").splitlines()
+    first, flicker, note = describe(Path("a.mp4"), report, "decoder shipped").splitlines()
     assert (
         first == "a.mp4  (64 x 48, 100 frames, 48 of them by an earlier run, 26.0 frames per second, decoder shipped)"
     )

@@ -1,4 +1,4 @@
-"""The video part of ``make stylize``."""
+"""What ``make stylize`` does with a video: check it, make it, describe it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from omegaconf import DictConfig
-
-from adain.inference.found import Found
-from adain.inference.request import check_video, is_live
-from adain.inference.results import PIPE, Job
+from adain.inference.inputs import Found
+from adain.inference.request import StylizeRequest, check_video, is_live
+from adain.inference.results import PIPE
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from adain.inference.jobs import Job
     from adain.inference.stylizer import Stylizer
     from adain.inference.video.clip import Report
 
@@ -29,8 +28,8 @@ _SHOWN = 5
 """Frames of ``grid=frames``."""
 
 
-def of_videos(contents: Sequence[Found]) -> Sequence[Found]:
-    """The contents, if ``grid=frames`` can be made of them.
+def check_frames(contents: Sequence[Found]) -> None:
+    """Check that ``grid=frames`` can be made of contents.
 
     Raises:
         UserError: If one is no video, or cannot be read twice.
@@ -40,29 +39,28 @@ def of_videos(contents: Sequence[Found]) -> Sequence[Found]:
             raise UserError(
                 f"grid=frames is of a video's file, but content={found.path} is none: give one, or another grid"
             )
-    return contents
 
 
-def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
-    """What can be known of videos before torch is imported; of a single one, whether it can be read.
+def check_videos(request: StylizeRequest, jobs: Sequence[Job]) -> None:
+    """Check what videos are asked for, before torch is imported; of a single one, that it can be read.
 
     Raises:
         UserError: At the first mistake.
     """
-    shown = config.grid == "frames"
+    shown = request.grid == "frames"
     videos = [job for job in jobs if job.content.video or shown]
     if not videos:
         return
-    if config.grid is not None and not shown:
+    if request.grid is not None and not shown:
         raise UserError(
-            f"grid={config.grid} is of pictures, but content holds a video: leave it out, or give grid=frames"
+            f"grid={request.grid} is of pictures, but content holds a video: leave it out, or give grid=frames"
         )
-    if config.model.name != "adain":
-        raise UserError(f"model={config.model.name} makes pictures, but content holds a video: leave it out")
+    if request.model_name != "adain":
+        raise UserError(f"model={request.model['name']} makes pictures, but content holds a video: leave it out")
     if find_spec("av") is None:
         raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
     for job in videos:
-        check_video(None if shown or job.out == PIPE else job.out.name, config.temporal, config.seconds, config.crf)
+        check_video(None if shown or job.out == PIPE else job.out.name, request.temporal, request.seconds, request.crf)
     contents = {job.content.path for job in videos}
     live = [path for path in contents if is_live(str(path))]
     if live and len(jobs) > 1:
@@ -70,30 +68,26 @@ def check_videos(config: DictConfig, jobs: Sequence[Job]) -> None:
     if len(contents) == 1 and not live:
         from adain.inference.video.source import Source
 
-        Source(str(contents.pop()), None, None, config.max_pixels).close()
+        Source(str(contents.pop()), None, None, request.max_pixels).close()
 
 
 def make_video(
     job: Job,
-    config: DictConfig,
+    request: StylizeRequest,
     stylizer: Stylizer,
     styles: Any,
     masks: Any,
-    preserve: Any,
-    tile: Any,
     *,
     sink: BinaryIO | None = None,
 ) -> Report:
-    """Makes a result under a progress bar.
+    """Make a video under a progress bar.
 
     Args:
         job: Which.
-        config: The whole configuration.
+        request: What is asked.
         stylizer: Makes it.
         styles: Pictures, or statistics of them.
         masks: Pictures, or None.
-        preserve: ``preserve_color`` as ``Stylizer`` takes it.
-        tile: Likewise.
         sink: Where it goes to in place of its file.
 
     Returns:
@@ -110,7 +104,7 @@ def make_video(
 
     settings: dict[str, Any] = {
         "decoder": weights_digest(stylizer.decoder),
-        "precision": config.precision,
+        "precision": request.precision,
         "styles": [_digest(found.path) for found in job.styles],
     }
     settings["masks"] = [hashlib.sha256(mask.tobytes()).hexdigest() for mask in masks or ()]
@@ -129,18 +123,18 @@ def make_video(
                 content,
                 sink or job.out,
                 styles,
-                config.alpha,
-                weights=None if config.weights is None else [float(weight) for weight in config.weights],
+                request.alpha,
+                weights=None if request.weights is None else [float(weight) for weight in request.weights],
                 masks=masks,
-                preserve_color=preserve,
-                extrapolate=config.extrapolate,
-                tile=tile,
-                temporal=config.temporal,
-                side=config.side,
-                seconds=config.seconds,
-                crf=config.crf,
-                batch_size=config.batch_size,
-                max_pixels=config.max_pixels,
+                preserve_color=request.color,
+                extrapolate=request.extrapolate,
+                tile=request.tile_side,
+                temporal=request.temporal,
+                side=request.side,
+                seconds=request.seconds,
+                crf=request.crf,
+                batch_size=request.batch_size,
+                max_pixels=request.max_pixels,
                 settings=settings,
                 progress=progress,
             )
@@ -160,21 +154,21 @@ def _say_kept(done: int, total: float | None) -> None:
     print(f"{kept} frames{of} are kept: the same command goes on after them", file=sys.stderr)
 
 
-def show_frames(job: Job, config: DictConfig, *how: Any) -> Image.Image:
-    """A video's frames above the same in its style, as ``make_video`` makes them; ``how`` is what that takes too."""
+def make_frame_grid(job: Job, request: StylizeRequest, stylizer: Stylizer, styles: Any, masks: Any) -> Image.Image:
+    """Return a video's frames above the same in its style. Arguments: see ``make_video``."""
     from adain.inference.grids import frame_grid
 
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.mkv"
         with made.open("wb") as sink:
-            count = make_video(job, config, *how, sink=sink).frames
-        wanted = sorted({round(index * (count - 1) / (_SHOWN - 1)) for index in range(_SHOWN)})
-        before, seconds = _picked(job.content.path, wanted, config)
-        after, _ = _picked(made, wanted, config)
+            count = make_video(job, request, stylizer, styles, masks, sink=sink).frames
+        numbers = sorted({round(index * (count - 1) / (_SHOWN - 1)) for index in range(_SHOWN)})
+        before, seconds = _picked(job.content.path, numbers, request)
+        after, _ = _picked(made, numbers, request)
     return frame_grid(before, after, seconds)
 
 
-def _picked(path: Path, wanted: Sequence[int], config: DictConfig) -> tuple[list[Image.Image], list[float]]:
+def _picked(path: Path, numbers: Sequence[int], request: StylizeRequest) -> tuple[list[Image.Image], list[float]]:
     """Some of a video's frames, reduced to a cell, and their times."""
     from PIL import Image
 
@@ -183,19 +177,19 @@ def _picked(path: Path, wanted: Sequence[int], config: DictConfig) -> tuple[list
     source, pictures, seconds = Source(str(path)), [], []
     try:
         for number, frame in enumerate(source.frames(None, ahead=4)):
-            if number in wanted:
+            if number in numbers:
                 pictures.append(Image.fromarray(frame.pixels))
-                pictures[-1].thumbnail((config.cell, config.cell))
+                pictures[-1].thumbnail((request.cell, request.cell))
                 seconds.append(float(frame.pts * source.form.time_base))
-            if number == wanted[-1]:
+            if number == numbers[-1]:
                 break
     finally:
         source.close()
     return pictures, seconds
 
 
-def told(out: Path, report: Report, decoder: str) -> str:
-    """What is printed of a video; ``decoder`` is how it is called."""
+def describe(out: Path, report: Report, decoder: str) -> str:
+    """Return what is printed of a video; ``decoder`` is how it is called."""
     made = report.frames - report.resumed
     before = f", {report.resumed} of them by an earlier run" if report.resumed else ""
     speed = f", {made / report.seconds:.1f} frames per second" if made else ""

@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
 
 def words_of(key: str, value: Any) -> list[str]:
-    """One word or a list of them, as a list.
+    """Return one word, or a list of them, as a list.
 
     Raises:
         UserError: If there is none, or one that is none.
@@ -43,7 +43,7 @@ def words_of(key: str, value: Any) -> list[str]:
 
 
 def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Found]:
-    """Every picture that a key's value names, in a fixed order, each once; of contents every video too.
+    """Return every picture that a key's value names, in a fixed order, each once; of contents every video too.
 
     Args:
         key: For messages. Videos are found for ``content`` alone.

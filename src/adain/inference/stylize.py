@@ -1,0 +1,243 @@
+"""What ``make stylize`` does: plans the results of a request and makes them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from adain.inference.inputs import Found
+from adain.inference.jobs import Job, plan_jobs
+from adain.inference.request import StylizeRequest
+from adain.inference.results import PIPE, save, send, take_standard_output
+from adain.inference.video.request import check_videos, describe, make_frame_grid, make_video
+from adain.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from adain.functional.statistics import Statistics
+    from adain.inference.method_stylizer import MethodStylizer
+    from adain.inference.stylizer import Stylizer
+
+
+def stylize_files(request: StylizeRequest) -> None:
+    """Make every result that is asked for, and print where it is. Unreadable inputs are skipped and listed at the end.
+
+    Raises:
+        UserError: If something cannot be used or written, or an input was unreadable.
+    """
+    sink = take_standard_output() if request.out == str(PIPE) else None
+    jobs, masks = plan_jobs(request)
+    if not request.overwrite and sink is None:
+        there = [job for job in jobs if job.out.exists()]
+        jobs = [job for job in jobs if not job.out.exists()]
+        if there:
+            print(f"{len(there)} results are there already and stay (overwrite=false)")
+        if not jobs:
+            return
+    check_videos(request, jobs)
+
+    from tqdm.auto import tqdm  # torch is imported from here on
+
+    from adain.inference.method_stylizer import load_stylizer
+    from adain.runtime.memory import keep_freed_memory
+
+    keep_freed_memory()
+    maker = ResultMaker(request, masks)
+    maker.stylizer, decoder = load_stylizer(request)
+    unusable: dict[str, None] = {}
+    done = 0
+    with tqdm(jobs, unit="result", desc="stylizing", disable=None if len(jobs) > 1 else True, leave=False) as bar:
+        for job in bar:
+            try:
+                if job.content.video:
+                    tqdm.write(maker.video(job, decoder, sink))
+                    done += 1
+                    continue
+                result = maker.result(job)
+            except UnreadableInput as reason:
+                unusable[str(reason)] = None
+                continue
+            if sink is None:
+                save(result, job.out, maker.profile, request.quality)
+            else:
+                send(result, request.format, sink, maker.profile, request.quality)
+            done += 1
+            detail = f"  ({result.width} x {result.height}, {decoder})" if len(jobs) == 1 else ""
+            tqdm.write(f"{job.out}{detail}")
+    if len(jobs) > 1:
+        print(f"{done} of {len(jobs)} results made  ({decoder})")
+    if unusable:
+        listed = "; ".join(list(unusable)[:5]) + ("; and more" if len(unusable) > 5 else "")
+        rest = "" if len(jobs) == 1 else f"; the {done} results without them are done"
+        another = "another" if any(job.content.video for job in jobs) else "another picture"
+        raise UserError(f"{listed}: give {another}{rest}")
+
+
+class UnreadableInput(ValueError):
+    """An input that cannot be decoded. The message names it and says why."""
+
+
+class ResultMaker:
+    """Makes results one by one. Inputs that serve several are read once.
+
+    Args:
+        request: What is asked.
+        masks: One a style, or None.
+
+    Attributes:
+        stylizer: Set before the first result; pictures that every result needs are read before it.
+        profile: The color profile of the last result's content, if it had one.
+    """
+
+    stylizer: Stylizer | MethodStylizer
+
+    def __init__(self, request: StylizeRequest, masks: list[Found] | None) -> None:
+        self.request = request
+        self.profile: bytes | None = None
+        self._content: tuple[Path, Image.Image] | None = None
+        self._encoded: dict[Path, Statistics] = {}
+        self._sizes_said: set[tuple[int, int]] = set()
+        self.weights = None if request.weights is None else [float(weight) for weight in request.weights]
+        self.masks = None if masks is None else [self._mask(found) for found in masks]
+
+    def result(self, job: Job) -> Image.Image:
+        """Return the picture of a job.
+
+        Raises:
+            UnreadableInput: If an input of it cannot be decoded.
+            UserError: If it does not fit into memory.
+        """
+        import torch
+
+        if self.request.grid == "frames":
+            shown: Image.Image = self._of_video(make_frame_grid, job)
+            return shown
+        if self._content is None or self._content[0] != job.content.path:
+            self._content = job.content.path, self._reduced(self._read("content", job.content.path, keep_alpha=True))
+        content = self._content[1]
+        self.profile = content.info.get("icc_profile")
+        try:
+            if self.request.grid is not None:
+                return self._grid(content, job)
+            self._say_sizes(content)
+            return self.stylizer.stylize(
+                content,
+                alpha=self.request.alpha,
+                styles=[self._style(found) for found in job.styles],
+                weights=self.weights,
+                masks=self.masks,
+                preserve_color=self.request.color,
+                extrapolate=self.request.extrapolate,
+                tile=self.request.tile_side,
+            )
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            raise UserError(
+                f"content={job.content.path} ({content.width} x {content.height}) does not fit into memory: "
+                "give smaller tiles, such as tile=256"
+            ) from None
+
+    def video(self, job: Job, decoder: str, sink: BinaryIO | None = None) -> str:
+        """Make the video of a job, in its place or into ``sink``.
+
+        Returns:
+            What is to be printed of it.
+
+        Raises:
+            UnreadableInput: If an input of it cannot be decoded.
+        """
+        report = self._of_video(partial(make_video, sink=sink), job)
+        return describe(job.out, report, decoder)
+
+    def _of_video(self, make: Callable[..., Any], job: Job) -> Any:
+        from adain.inference.stylizer import Stylizer
+        from adain.inference.video.source import SourceError
+
+        if not isinstance(self.stylizer, Stylizer):
+            raise UserError(
+                f"content={job.content.path} is a video, which an ablation cannot make: give another decoder"
+            )
+        styles = [self._style(found) for found in job.styles]
+        try:
+            return make(job, self.request, self.stylizer, styles, self.masks)
+        except SourceError as error:
+            raise UnreadableInput(f"content={job.content.path} cannot be used ({error.reason})") from None
+
+    def _grid(self, content: Image.Image, job: Job) -> Image.Image:
+        from tqdm.auto import tqdm
+
+        from adain.inference.grids import alpha_grid, corner_grid, pictures_of, style_grid
+
+        small = content.convert("RGB")
+        small.thumbnail((self.request.cell, self.request.cell))
+        pictures = [self._read("style", found.path) for found in job.styles]
+        encoded: Any = pictures if self.request.color == "coral" else [self._style(found) for found in job.styles]
+
+        bar = tqdm(
+            total=pictures_of(str(self.request.grid), len(job.styles)), unit="picture", desc="stylizing", leave=False
+        )
+
+        def stylized(styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,)) -> Image.Image:
+            made = self.stylizer.stylize(
+                small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.request.color, extrapolate=True
+            )
+            bar.update()
+            return made
+
+        alpha = self.request.alpha
+        named = [(picture, found.path.stem) for picture, found in zip(pictures, job.styles, strict=True)]
+        with bar:
+            if self.request.grid == "alpha":
+                return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
+            if self.request.grid == "styles":
+                return style_grid(small, named, lambda index: stylized([encoded[index]], alpha))
+            return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
+
+    def _reduced(self, content: Image.Image) -> Image.Image:
+        from adain.data.picture import resize_short_side
+
+        if self.request.side is None or min(content.size) <= self.request.side:
+            return content
+        profile = content.info.get("icc_profile")
+        reduced = resize_short_side(content, self.request.side)
+        if profile is not None:
+            reduced.info["icc_profile"] = profile
+        return reduced
+
+    def _style(self, found: Found) -> Image.Image | Statistics:
+        if self.request.color == "coral":  # the style's own colors change with the content
+            return self._read("style", found.path)
+        if found.path not in self._encoded:
+            self._encoded[found.path] = self.stylizer.encode_style(self._read("style", found.path))
+        return self._encoded[found.path]
+
+    def _mask(self, found: Found) -> Image.Image:
+        from adain.data.image_io import on_black
+
+        try:
+            mask = on_black(self._read("masks", found.path, keep_alpha=True, min_side=1))
+        except UnreadableInput as error:
+            raise UserError(f"{error}: give another picture") from None
+        if mask.getextrema()[1] == 0:
+            raise UserError(f"masks={found.path} covers nothing: make some of it white, or leave it and its style out")
+        return mask
+
+    def _say_sizes(self, content: Image.Image) -> None:
+        """Print that masks are resized, once for each size."""
+        for mask in self.masks or ():
+            if mask.size != content.size and (mask.size not in self._sizes_said):
+                self._sizes_said.add(mask.size)
+                print(f"masks of {mask.width} x {mask.height} are resized to the content")
+
+    def _read(self, key: str, path: Path, keep_alpha: bool = False, min_side: int = 16) -> Image.Image:
+        from adain.data.picture import PictureError, TooLarge, read_picture
+
+        try:
+            return read_picture(path, None, self.request.max_pixels, min_side, keep_alpha)
+        except PictureError as error:
+            raised = ", which may be raised" if isinstance(error, TooLarge) else ""
+            raise UnreadableInput(f"{key}={path} cannot be used ({error}{raised})") from None
