@@ -1,4 +1,4 @@
-"""Colors taken over or kept."""
+"""Color transfer against the authors' formula and its properties."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def colored(seed: int, height: int = 20, width: int = 24) -> torch.Tensor:
 
 
 def svd_root(matrix: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """The square root as the PyTorch ports take it."""
+    """Return the matrix square root as the PyTorch ports compute it."""
     left, values, right = np.linalg.svd(matrix)
     return left @ np.diag(np.sqrt(values)) @ right
 
 
-def test_coral_is_the_authors_formula() -> None:
+def test_coral_matches_the_authors_formula() -> None:
     style, content = colored(1), colored(2, 15, 11)
     s, c = (picture[0].flatten(1).double().numpy() for picture in (style, content))
 
@@ -40,7 +40,7 @@ def test_coral_gives_the_contents_mean_and_covariance() -> None:
     torch.testing.assert_close(found.covariance, wanted.covariance, rtol=1e-2, atol=1e-5)
 
 
-def test_coral_of_gray_and_of_one_color_is_finite() -> None:
+def test_coral_of_gray_and_of_a_single_color_is_finite() -> None:
     gray, flat = colored(5)[:, :1].expand(-1, 3, -1, -1), torch.full((1, 3, 8, 8), 0.4)
     for style in (gray, flat):
         for content in (gray, flat, colored(6)):

@@ -46,14 +46,14 @@ def test_sum_is_channels_times_mean() -> None:
     assert style_loss(a, b, "sum").item() == pytest.approx(64 * style_loss(a, b, "mean").item(), rel=1e-5)
 
 
-def test_mean_and_deviation_count_separately() -> None:
+def test_mean_and_standard_deviation_add_up_separately() -> None:
     a = Statistics(torch.zeros(1, 4, 1, 1), torch.ones(1, 4, 1, 1))
     assert style_loss(a, Statistics(a.mean + 2, a.std), "mean").item() == pytest.approx(4)
     assert style_loss(a, Statistics(a.mean, a.std + 3), "mean").item() == pytest.approx(9)
     assert style_loss(Statistics(a.std, a.mean), a, "mean").item() == pytest.approx(2)
 
 
-def test_gram_loss_is_equation_4_of_gatys_for_pictures_of_one_size() -> None:
+def test_gram_loss_is_equation_4_of_gatys_for_equal_sizes() -> None:
     """``E = sum_ij (G - A)^2 / (4 N^2 M^2)`` with G and A summed over M positions."""
     x, y = (np.random.default_rng(seed).normal(size=(2, 5, 4, 6)) for seed in (0, 1))
     wanted = 0.0
@@ -74,7 +74,7 @@ def test_identity_loss_is_the_pixel_error() -> None:
     assert identity_loss(torch.full((1, 3, 4, 4), 0.5), torch.zeros(1, 3, 4, 4)).item() == pytest.approx(0.25)
 
 
-def test_weights_go_by_full_name_and_then_by_family() -> None:
+def test_weights_are_looked_up_by_full_name_then_by_prefix() -> None:
     terms = {"content": torch.tensor(2.0), "style/relu1_1": torch.tensor(3.0), "style/relu4_1": torch.tensor(5.0)}
     assert weighted_total(terms, {"content": 1, "style": 10}).item() == pytest.approx(82)
     assert weighted_total(terms, {"content": 1, "style": 10, "style/relu4_1": 0}).item() == pytest.approx(32)

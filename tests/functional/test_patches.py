@@ -1,4 +1,4 @@
-"""Style swap against a search by hand."""
+"""Style swap against a brute-force search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adain.functional.patches import style_swap
 
 
 def brute_swap(content: np.ndarray, style: np.ndarray, size: int, stride: int) -> np.ndarray:  # type: ignore[type-arg]
-    """Chen & Schmidt patch by patch: cosine of every pair, the best laid down, overlaps averaged."""
+    """Do what Chen & Schmidt describe, patch by patch: compare all pairs, place the best, average overlaps."""
     height, width = content.shape[1:]
     bottom, right = ((stride - (side - size) % stride) % stride for side in (height, width))
     content = np.pad(content, ((0, 0), (0, bottom), (0, right)), mode="edge")
@@ -33,7 +33,7 @@ def brute_swap(content: np.ndarray, style: np.ndarray, size: int, stride: int) -
 @pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (3, 3), (2, 1), (1, 1)])
 @pytest.mark.parametrize("budget", [1, 2**20])
 def test_style_swap_against_brute_force(size: int, stride: int, budget: int) -> None:
-    """One style patch at a time or all at once; sides that the stride does not divide."""
+    """Cover chunks of one patch and of all patches, and sides that the stride does not divide."""
     random = torch.Generator().manual_seed(size * 10 + stride)
     content = torch.rand(2, 5, 9, 8, generator=random) - 0.3
     style = torch.rand(2, 5, 7, 10, generator=random) * torch.rand(1, 1, 7, 10, generator=random) * 4
@@ -43,8 +43,8 @@ def test_style_swap_against_brute_force(size: int, stride: int, budget: int) -> 
         np.testing.assert_allclose(found[index].numpy(), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_style_swap_is_the_transposed_convolution_of_the_choice() -> None:
-    """As the paper writes it: one convolution, arg max, one transposed convolution, overlaps averaged."""
+def test_style_swap_is_a_transposed_convolution_of_the_one_hot_choice() -> None:
+    """The paper's form: one convolution, arg max, one transposed convolution, overlaps averaged."""
     random = torch.Generator().manual_seed(3)
     content, style = torch.rand(1, 6, 10, 9, generator=random), torch.rand(1, 6, 8, 8, generator=random)
     patches = F.unfold(style, 3)[0].T.reshape(-1, 6, 3, 3)
@@ -59,7 +59,7 @@ def test_swapping_a_picture_with_itself_changes_nothing() -> None:
     torch.testing.assert_close(style_swap(content, content), content)
 
 
-def test_one_style_serves_a_batch_of_swaps() -> None:
+def test_one_style_broadcasts_over_a_batch() -> None:
     content, style = torch.rand(3, 4, 6, 6), torch.rand(1, 4, 6, 6)
     torch.testing.assert_close(style_swap(content, style), style_swap(content, style.expand(3, -1, -1, -1)))
 

@@ -5,10 +5,19 @@ import pytest
 import torch
 
 from adain.functional.losses import gram
-from adain.functional.statistics import EPS, Statistics, adain, channel_statistics, mix, own_statistics, regions, target
+from adain.functional.statistics import (
+    EPS,
+    Statistics,
+    adain,
+    channel_statistics,
+    content_statistics,
+    mix,
+    regions,
+    target,
+)
 
 
-def test_statistics_are_the_population_ones_per_sample_and_channel() -> None:
+def test_statistics_are_population_statistics_per_sample_and_channel() -> None:
     features = torch.randn(3, 5, 4, 6) * 3 + 1
     mean, std = channel_statistics(features)
     array = features.numpy().astype(np.float64).reshape(3, 5, -1)
@@ -16,8 +25,8 @@ def test_statistics_are_the_population_ones_per_sample_and_channel() -> None:
     np.testing.assert_allclose(std.numpy().reshape(3, 5), np.sqrt(array.var(-1) + EPS), rtol=1e-5)
 
 
-def test_statistics_are_the_same_where_the_kernels_of_the_cpu_do_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU, in a compiler and in an exporter; a small map shows that the variance is not the unbiased one."""
+def test_statistics_are_the_same_without_the_cpu_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPUs, compilers and exporters take this path; a small map shows that the variance is not the unbiased one."""
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     features = torch.randn(3, 5, 2, 3) * 3 + 1
     array = features.numpy().astype(np.float64).reshape(3, 5, -1)
@@ -36,7 +45,7 @@ def test_statistics_of_half_precision_are_float32_and_do_not_overflow() -> None:
 
 
 def test_adain_gives_the_content_the_styles_statistics() -> None:
-    """Swapping mean and std, or content and style, fails here."""
+    """Swapping mean and std, or content and style, would fail here."""
     content, style = torch.randn(2, 4, 16, 16) * 2 + 5, torch.randn(2, 4, 8, 12) * 0.5 - 1
     wanted = channel_statistics(style)
     found = channel_statistics(adain(content, wanted))
@@ -53,7 +62,7 @@ def test_adain_is_the_papers_formula() -> None:
     np.testing.assert_allclose(adain(content, channel_statistics(style)).numpy(), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_one_style_serves_a_batch_and_the_dtype_stays() -> None:
+def test_one_style_broadcasts_over_a_batch_and_the_dtype_is_kept() -> None:
     style = Statistics(torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1))
     out = adain(torch.randn(4, 3, 8, 8, dtype=torch.bfloat16), style)
     assert out.shape == (4, 3, 8, 8)
@@ -101,7 +110,7 @@ def test_mixing_without_weights_is_the_mean() -> None:
     torch.testing.assert_close(mix([one, other]).std, (one.std + other.std) / 2)
 
 
-def test_statistics_of_a_region_are_those_of_its_places_alone() -> None:
+def test_statistics_of_a_region_use_only_its_positions() -> None:
     features, inside = torch.randn(1, 4, 7, 9), torch.rand(7, 9) > 0.6
     chosen = features[0, :, inside].double().numpy()
     mean, std = channel_statistics(features, region=inside.float()[None, None])
@@ -110,7 +119,7 @@ def test_statistics_of_a_region_are_those_of_its_places_alone() -> None:
 
 
 def test_each_region_is_stylized_by_itself_as_in_the_authors_code() -> None:
-    """The places of a mask are cut out, normalized by their own statistics, and put back."""
+    """The authors cut out a mask's positions, normalize them by their own statistics, and put them back."""
     features, left = torch.randn(1, 4, 8, 10), torch.zeros(8, 10, dtype=torch.bool)
     left[:, :4] = True
     styles = [random_style(1), random_style(2)]
@@ -121,7 +130,7 @@ def test_each_region_is_stylized_by_itself_as_in_the_authors_code() -> None:
     torch.testing.assert_close(target(features, styles, shares=shares), wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_a_place_that_no_mask_covers_keeps_its_features() -> None:
+def test_a_position_that_no_mask_covers_keeps_its_features() -> None:
     features, mask = torch.randn(1, 4, 6, 6), torch.zeros(1, 1, 6, 6)
     mask[..., :3] = 1
     found = target(features, [random_style(1)], shares=regions(mask))
@@ -136,21 +145,22 @@ def test_overlapping_masks_share_by_weight_and_cover_once() -> None:
     torch.testing.assert_close(regions(masks, [1, 3])[0, :, 0, 1], torch.tensor([0.4, 0.6]))
 
 
-def test_a_style_of_weight_nothing_covers_nothing() -> None:
+def test_a_style_with_zero_weight_covers_nothing() -> None:
     shares = regions(torch.ones(1, 2, 1, 2) * torch.tensor([1.0, 0.0]).view(1, 1, 1, 2), [0.0, 1.0])
     torch.testing.assert_close(shares[0, :, 0], torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.7])
-def test_alpha_goes_along_the_line_from_content_to_style(alpha: float) -> None:
+def test_alpha_interpolates_from_content_to_style(alpha: float) -> None:
     features, style = torch.randn(1, 4, 6, 6), random_style(4)
     wanted = (1 - alpha) * features + alpha * adain(features, style)
     torch.testing.assert_close(target(features, [style], alpha=alpha), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_the_contents_statistics_may_be_given() -> None:
-    features, own = torch.randn(1, 4, 8, 8), random_style(5)
-    wanted = (features - own.mean) / own.std * 2 + 1
+def test_the_content_statistics_can_be_given() -> None:
+    features, stats = torch.randn(1, 4, 8, 8), random_style(5)
+    expected = (features - stats.mean) / stats.std * 2 + 1
     style = Statistics(torch.ones(1, 4, 1, 1), torch.full((1, 4, 1, 1), 2.0))
-    torch.testing.assert_close(target(features, [style], own=[own]), wanted, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(target(features, [style], own=own_statistics(features)), target(features, [style]))
+    torch.testing.assert_close(target(features, [style], content_stats=[stats]), expected, rtol=1e-4, atol=1e-4)
+    same = target(features, [style], content_stats=content_statistics(features))
+    torch.testing.assert_close(same, target(features, [style]))

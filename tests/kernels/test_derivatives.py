@@ -1,4 +1,4 @@
-"""The derivatives written by hand: against finite differences, and against autograd's own of the plain steps."""
+"""The hand-written derivatives against finite differences and against autograd of the plain steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZES = ((2, 2), (2, 3), (5, 4))
 
 @contextmanager
 def plainly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Autograd derives each step by itself."""
+    """Compute the separate steps, each derived by autograd."""
     with monkeypatch.context() as patched:
         patched.setattr(layers, "_on_plain_cpu", lambda _: False)
         yield
@@ -53,7 +53,7 @@ def test_doubled_convolution_against_finite_differences(size: tuple[int, int]) -
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_the_kernels_derivative_by_phases(size: tuple[int, int], layout: torch.memory_format) -> None:
-    """What 16 bits take, held to the library's in float64."""
+    """The path for 16 bits gives torch's gradient in float64."""
     padded = torch.randn(2, 3, size[0] + 2, size[1] + 2, dtype=torch.float64)
     gradient = torch.randn(2, 4, 2 * size[0], 2 * size[1], dtype=torch.float64).to(memory_format=layout)
     kernel = torch.randn(3, 4, 4, 4, dtype=torch.float64)
@@ -66,7 +66,7 @@ def test_the_kernels_derivative_by_phases(size: tuple[int, int], layout: torch.m
 def test_moments_are_those_of_the_same_numbers_in_float64(
     layout: torch.memory_format, dtype: torch.dtype, tolerance: float
 ) -> None:
-    """Also where the mean is large against the deviation, which one pass over sums of squares does not survive."""
+    """Include means that are large against the deviation, where a single pass over sums of squares fails."""
     features = (20 + torch.randn(3, 5, 61, 67)).to(dtype).to(memory_format=layout)
     variance, mean = torch.var_mean(features.double(), dim=(2, 3), correction=0, keepdim=True)
     found = moments(features)
@@ -91,8 +91,8 @@ def test_the_derivative_of_statistics(dtype: torch.dtype, tolerance: float, monk
     assert (found - expected).abs().max() <= tolerance * expected.abs().max()
 
 
-def test_a_convolution_keeps_its_input_only_where_its_weights_learn() -> None:
-    """The memory that the derivative by hand is there for."""
+def test_a_convolution_keeps_its_input_only_if_its_weights_learn() -> None:
+    """Saving this memory is the purpose of the hand-written derivative."""
     x = torch.rand(1, 2, 4, 4, requires_grad=True)
     weight = torch.rand(2, 2, 3, 3)
     kept: list[Tensor] = []
@@ -110,7 +110,7 @@ def test_a_convolution_keeps_its_input_only_where_its_weights_learn() -> None:
         assert any(tensor is x for tensor in kept)
 
 
-def test_neither_is_used_where_nothing_learns() -> None:
+def test_neither_is_used_without_gradients() -> None:
     x, weight = torch.rand(1, 2, 4, 4), torch.rand(2, 2, 3, 3)
     assert padded_conv2d(x, weight, None).grad_fn is None
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_neither_is_used_where_nothing_learns() -> None:
 def test_a_whole_step_gives_the_same_losses_and_gradients(
     layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In float32 as near as the plain step is to itself in another memory layout; in bf16 as its rounding lets it."""
+    """Float32 differs no more than the plain step does between memory layouts; bf16 no more than its rounding."""
     torch.manual_seed(0)
     method = AdaINMethod(init="random").to(memory_format=layout)
     method.decoder.load_state_dict(load_decoder("shipped").decoder.state_dict())  # a random one's pictures are flat
@@ -147,7 +147,7 @@ def test_a_whole_step_gives_the_same_losses_and_gradients(
     assert (rounded_gradient - plain_gradient).norm() <= 1.2 * rounding
 
 
-def test_statistics_keep_the_features_alone() -> None:
+def test_statistics_keep_only_the_features() -> None:
     features = torch.rand(1, 2, 4, 4, requires_grad=True)
     kept: list[Tensor] = []
 
@@ -160,14 +160,14 @@ def test_statistics_keep_the_features_alone() -> None:
     assert [tensor.numel() for tensor in kept] == [32, 2, 2]
 
 
-def test_they_say_that_they_cannot_be_derived_twice() -> None:
+def test_second_derivatives_are_refused() -> None:
     x = torch.rand(1, 2, 4, 4, requires_grad=True)
     (once,) = torch.autograd.grad(padded_conv2d(x, torch.rand(2, 2, 3, 3), None).square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         once.sum().backward()
 
 
-def test_reflection_padding_is_the_librarys() -> None:
+def test_reflection_padding_matches_torch() -> None:
     x = torch.rand(1, 2, 5, 4, requires_grad=True)
     weight = torch.rand(3, 2, 3, 3)
     expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight)

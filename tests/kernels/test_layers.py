@@ -1,4 +1,4 @@
-"""The layers of all networks against torch's own."""
+"""The layers of all networks against torch's own operations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from adain.kernels.layers import doubled_conv2d, max_pool
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 2), (5, 4)])
-def test_a_doubled_convolution_is_the_three_steps(height: int, width: int) -> None:
-    """Values and gradients, in float64 to rounding and in float32 to 1e-4."""
+def test_a_doubled_convolution_equals_the_separate_steps(height: int, width: int) -> None:
+    """Values and gradients agree to rounding in float64 and to 1e-4 in float32."""
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
         generator = torch.Generator().manual_seed(3)
         tensors = [
@@ -33,7 +33,7 @@ def test_a_doubled_convolution_is_the_three_steps(height: int, width: int) -> No
 
 
 def test_fast_statistics_have_the_values_and_gradients_of_var_mean() -> None:
-    """Contiguous maps take another path than permuted ones; float32 within 1e-5, a large mean included."""
+    """Contiguous and permuted maps take different paths; float32 agrees to 1e-5, even with a large mean."""
     x = (torch.randn(2, 5, 33, 20) + 40).requires_grad_()
     variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
     wanted = (mean, (variance + EPS).sqrt())
@@ -47,7 +47,7 @@ def test_fast_statistics_have_the_values_and_gradients_of_var_mean() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(8, 6), (7, 6), (8, 5)])
 @pytest.mark.parametrize("ceil_mode", [True, False])
-def test_pooling_is_torch_s_to_the_bit(height: int, width: int, ceil_mode: bool) -> None:
+def test_pooling_matches_torch_bit_for_bit(height: int, width: int, ceil_mode: bool) -> None:
     x = torch.randn(2, 3, height, width)
     wanted = torch.nn.functional.max_pool2d(x, 2, ceil_mode=ceil_mode)
     assert torch.equal(max_pool(x, ceil_mode), wanted)

@@ -1,4 +1,4 @@
-"""Two thirds of the multiplications, and the same numbers."""
+"""Winograd's convolution gives the same numbers as the definition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _given(batch: int, height: int, width: int, inside: int = 64, outside: int =
 
 @pytest.mark.parametrize("size", [(1, 30, 31), (2, 31, 30), (3, 3, 40), (1, 4, 2), (1, 101, 7)])
 @pytest.mark.parametrize("piece", [2**21, 5000])
-def test_rows_give_what_the_definition_gives(
+def test_convolution_by_rows_matches_the_definition(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int, int], piece: int
 ) -> None:
     monkeypatch.setattr(winograd, "_PIECE", piece)  # small pieces: every border between two of them is crossed
@@ -47,7 +47,7 @@ def test_bfloat16_rounds_about_twice_as_often() -> None:
 
 
 @pytest.mark.parametrize("padding", ["reflect", "constant"])
-def test_layers_take_it_where_it_pays(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
+def test_layers_use_it_where_it_pays(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
     x, weight, bias = _given(1, 32, 33)
     assert pays(x, weight)
     fast = padded_conv2d(x, weight, bias, padding, rectify=True)
@@ -55,7 +55,7 @@ def test_layers_take_it_where_it_pays(monkeypatch: pytest.MonkeyPatch, padding: 
     torch.testing.assert_close(fast, padded_conv2d(x, weight, bias, padding, rectify=True), atol=3e-6, rtol=1e-5)
 
 
-def test_it_is_left_alone_where_it_does_not_pay() -> None:
+def test_layers_avoid_it_where_it_does_not_pay() -> None:
     x, weight, _ = _given(1, 32, 33)
     assert not pays(x[..., :8, :8], weight)  # few positions
     assert not pays(x[:, :3], weight[:, :3])  # a picture

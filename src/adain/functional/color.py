@@ -1,4 +1,4 @@
-"""Colors of pictures as pure tensor functions: taking a content's colors over to a style, or keeping them."""
+"""Color transfer as pure tensor functions: give the style the content's colors, or keep the content's chroma."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Colors(NamedTuple):
 
     Attributes:
         mean: ``N x 3``.
-        covariance: ``N x 3 x 3``, of the population.
+        covariance: ``N x 3 x 3``, the population covariance.
     """
 
     mean: Tensor
@@ -21,7 +21,7 @@ class Colors(NamedTuple):
 
 
 def colors(picture: Tensor) -> Colors:
-    """A picture's mean color and color covariance, in float64, without a float64 copy of it.
+    """Return the mean color and color covariance in float64, without a float64 copy of the whole picture.
 
     Args:
         picture: ``N x 3 x H x W`` in [0, 1], or uint8.
@@ -37,35 +37,36 @@ def colors(picture: Tensor) -> Colors:
     return Colors(mean / scale, products / pixels / scale**2)
 
 
-def coral(style: Tensor, content: Colors, own: Colors | None = None, ridge: float = 1e-5) -> Tensor:
-    """A style picture with the content's colors: correlation alignment.
+def coral(style: Tensor, content: Colors, style_colors: Colors | None = None, ridge: float = 1e-5) -> Tensor:
+    """Return the style picture with the content's colors, by correlation alignment.
 
-    The style's pixels, normalized per color, are whitened by the inverse symmetric root of their correlation matrix
-    and colored by the symmetric root of the content's, then given the content's deviation and mean.
+    The style's pixels are normalized per color channel, whitened by the inverse symmetric root of their correlation
+    matrix, colored by the symmetric root of the content's, and given the content's standard deviation and mean.
 
     Args:
         style: ``N x 3 x H x W`` in [0, 1].
-        content: What ``colors`` says of the content, ``N`` or 1 samples.
-        own: What it says of the style, if ``style`` is a tile of it.
-        ridge: Added to the diagonal of both correlation matrices, so that a gray or one-colored picture has a root.
+        content: ``colors`` of the content, ``N`` or 1 samples.
+        style_colors: ``colors`` of the whole style picture if ``style`` is a tile of it.
+        ridge: Added to the diagonal of both correlation matrices, so that a gray or single-color picture has a root.
 
     Returns:
-        ``N x 3 x H x W`` in the dtype of ``style``, not clamped: single pixels may leave [0, 1].
+        ``N x 3 x H x W`` in the dtype of ``style``, not clamped: some pixels may leave [0, 1].
 
     Source:
         The authors' code, ``lib/utils.lua: coral`` (after Sun, Feng & Saenko 2016); it adds 1 to the diagonal before
         dividing by the number of pixels.
     """
-    own = colors(style) if own is None else own
-    (own_std, own_root), (std, root) = _correlation_root(own, ridge), _correlation_root(content, ridge)
-    matrix = std.unsqueeze(2) * (root @ torch.linalg.inv(own_root)) / own_std.unsqueeze(1)
-    shift = content.mean.unsqueeze(2) - matrix @ own.mean.unsqueeze(2)
+    style_colors = colors(style) if style_colors is None else style_colors
+    style_std, style_root = _correlation_root(style_colors, ridge)
+    std, root = _correlation_root(content, ridge)
+    matrix = std.unsqueeze(2) * (root @ torch.linalg.inv(style_root)) / style_std.unsqueeze(1)
+    shift = content.mean.unsqueeze(2) - matrix @ style_colors.mean.unsqueeze(2)
     moved: Tensor = matrix.float() @ style.flatten(2).float() + shift.float()
     return moved.view(-1, *style.shape[1:]).to(style.dtype)
 
 
 def _correlation_root(given: Colors, ridge: float) -> tuple[Tensor, Tensor]:
-    """Deviations, ``N x 3``, and the symmetric square root of the correlation matrix."""
+    """Return the standard deviations, ``N x 3``, and the symmetric square root of the correlation matrix."""
     std = given.covariance.diagonal(dim1=1, dim2=2).clamp_min(1e-10).sqrt()
     correlation = given.covariance / (std.unsqueeze(1) * std.unsqueeze(2))
     values, vectors = torch.linalg.eigh(correlation + ridge * torch.eye(3).to(correlation))
@@ -73,14 +74,14 @@ def _correlation_root(given: Colors, ridge: float) -> tuple[Tensor, Tensor]:
 
 
 def keep_chroma(output: Tensor, content: Tensor) -> Tensor:
-    """The luminance of one picture with the colors of another.
+    """Return the luminance of one picture with the colors of another.
 
-    Where a color does not fit into [0, 1] at the new luminance it is made paler, which keeps hue and luminance;
-    clipping would change both.
+    A color that does not fit into [0, 1] at the new luminance is desaturated, which keeps hue and luminance; clipping
+    would change both.
 
     Args:
         output: ``N x 3 x H x W`` in [0, 1]: gives the luminance (Rec. 601).
-        content: Of the same shape: gives the chroma, the difference of each pixel from its own gray.
+        content: The same shape: gives the chroma, the difference of each pixel from its gray value.
 
     Returns:
         ``N x 3 x H x W`` in [0, 1].

@@ -13,29 +13,29 @@ from adain.runtime.schema import StyleReduction
 
 
 def gram(features: Tensor) -> Tensor:
-    """Gram matrix of each sample's channels, averaged over positions: ``G = F F' / (H W)``.
+    """Return the Gram matrix of each sample's channels, averaged over positions: ``G = F F' / (H W)``.
 
     Args:
         features: ``N x C x H x W``, any floating dtype.
 
     Returns:
-        ``N x C x C`` in float32. The average, in place of the sum, lets pictures of different sizes be compared.
+        ``N x C x C`` in float32. Averaging instead of summing makes pictures of different sizes comparable.
 
     Source:
         Gatys et al. 2016, equation 3, divided by ``M = H W``.
     """
     flat = features.float().flatten(2)
-    # the division first: a sum over a large feature map of VGG-19 loses digits, and under autocast overflows
+    # divide first: a sum over a large VGG-19 feature map loses digits, and overflows under autocast
     with torch.autocast(flat.device.type, enabled=False):
         return (flat / flat.shape[2]) @ flat.transpose(1, 2)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error between the output's deepest features and the AdaIN target.
+    """Return the mean squared error between the output's deepest features and the AdaIN target.
 
     Args:
         features: ``N x C x H x W``, the encoder's features of the output picture.
-        target: The same shape, the AdaIN output that the decoder was given.
+        target: The same shape: the AdaIN features that the decoder decoded.
 
     Returns:
         Scalar in float32, averaged over ``N C H W``.
@@ -47,7 +47,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def style_loss(output: Statistics, style: Statistics, reduction: StyleReduction) -> Tensor:
-    """Squared distance between two sets of channel statistics at one layer.
+    """Return the squared distance between two sets of channel statistics at one layer.
 
     Args:
         output: Statistics of the output picture's features.
@@ -68,39 +68,39 @@ def style_loss(output: Statistics, style: Statistics, reduction: StyleReduction)
 
 
 def gram_loss(output: Tensor, style: Tensor) -> Tensor:
-    """Squared distance between two Gram matrices at one layer: ``sum (G - A)^2 / (4 C^2)``, averaged over samples.
+    """Return the squared distance of two Gram matrices at one layer, ``sum (G - A)^2 / (4 C^2)``, averaged over samples.
 
     Args:
-        output: ``N x C x C``, ``functional.gram`` of the output picture's features.
-        style: ``N`` or 1 ``x C x C``, of the style picture's.
+        output: ``N x C x C``, ``gram`` of the output picture's features.
+        style: ``N`` or ``1 x C x C``, ``gram`` of the style picture's features.
 
     Returns:
         Scalar in float32.
 
     Source:
-        Gatys et al. 2016, equation 4, where both pictures have M positions; ours differ, so M is in ``gram``.
+        Gatys et al. 2016, equation 4. There both pictures have M positions; ours may differ, so ``gram`` divides by M.
     """
     return (output - style).square().mean() / 4
 
 
 def total_variation(picture: Tensor) -> Tensor:
-    """Mean squared difference between neighboring pixels, vertically plus horizontally.
+    """Return the mean squared difference between neighboring pixels, vertical plus horizontal.
 
     Args:
         picture: ``N x 3 x H x W``, RGB in [0, 1].
 
     Returns:
-        Scalar in float32. 0 for a flat picture.
+        Scalar in float32, 0 for a uniform picture.
     """
     x = picture.float()
     return (x[..., 1:, :] - x[..., :-1, :]).square().mean() + (x[..., 1:] - x[..., :-1]).square().mean()
 
 
 def identity_loss(reconstruction: Tensor, picture: Tensor) -> Tensor:
-    """Mean squared pixel error of a picture decoded from its own, untransformed features.
+    """Return the mean squared pixel error of a picture decoded from its own features.
 
     Args:
-        reconstruction: ``N x 3 x H x W``, the decoder's picture of ``f(picture)``.
+        reconstruction: ``N x 3 x H x W``, the decoder's output for ``f(picture)``.
         picture: The same shape, RGB in [0, 1].
 
     Returns:
@@ -113,12 +113,15 @@ def identity_loss(reconstruction: Tensor, picture: Tensor) -> Tensor:
 
 
 def weighted_total(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """Weighted sum of named terms.
+    """Return the weighted sum of named loss terms.
 
     Args:
-        terms: Scalars by name. A name such as ``style/relu1_1`` takes the weight of its full name if there is one,
-            else of the part before the slash.
-        weights: Weight by name. Every term must find one.
+        terms: Scalars by name. A name such as ``style/relu1_1`` uses the weight of its full name if there is one, else
+            that of the part before the slash.
+        weights: Weights by name. Every term needs one.
+
+    Raises:
+        KeyError: If a term has no weight.
 
     Returns:
         Scalar: the loss to minimize.

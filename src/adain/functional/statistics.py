@@ -1,7 +1,7 @@
-"""Adaptive instance normalization: statistics of features, mixed, in regions, put in the place of others.
+"""Adaptive instance normalization: channel statistics of features, their mixing, and their use per region.
 
-Feature maps are ``N x C x H x W``. Every statistic is computed in float32 whatever the input's precision: a
-variance summed over a feature map overflows float16 and loses its small channels in bfloat16.
+Feature maps are ``N x C x H x W``. Every statistic is computed in float32 whatever the input's precision: a variance
+summed over a feature map overflows float16, and bfloat16 loses its small channels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EPS = 1e-5
 
 
 class Statistics(NamedTuple):
-    """Channel statistics of a feature map: all that AdaIN knows of a style at one layer.
+    """Channel statistics of a feature map: all that AdaIN uses of a style.
 
     Attributes:
         mean: ``N x C x 1 x 1``, float32.
@@ -31,18 +31,18 @@ class Statistics(NamedTuple):
 
 
 def channel_statistics(features: Tensor, eps: float = EPS, region: Tensor | None = None) -> Statistics:
-    """Mean and standard deviation of each sample's channels over height and width.
+    """Return the mean and standard deviation of each sample's channels over height and width.
 
     Args:
         features: ``N x C x H x W``, any floating dtype.
         eps: Added to the population variance, ``sigma^2 = mean((x - mu)^2) + eps``.
-        region: ``N`` or ``1 x 1 x H x W``, at least 0: how much each place counts. Everywhere the same if None.
+        region: ``N`` or ``1 x 1 x H x W``, at least 0: the weight of each position. All count equally if None.
 
     Returns:
-        Statistics in float32. Of a region that is empty: mean 0, deviation ``sqrt(eps)``.
+        Statistics in float32. An empty region has mean 0 and standard deviation ``sqrt(eps)``.
 
     Source:
-        Huang & Belongie 2017, equations 5 and 6: the population variance, not the unbiased one. Of a region: section
+        Huang & Belongie 2017, equations 5 and 6, with the population variance, not the unbiased one. Regions: section
         7.3, spatial control.
     """
     if region is not None:
@@ -54,16 +54,16 @@ def channel_statistics(features: Tensor, eps: float = EPS, region: Tensor | None
     return Statistics(*mean_std(features, eps))
 
 
-def adain(content: Tensor, style: Statistics, own: Statistics | None = None) -> Tensor:
-    """Adaptive instance normalization: the content's features with the style's channel statistics.
+def adain(content: Tensor, style: Statistics, content_stats: Statistics | None = None) -> Tensor:
+    """Return the content features with the style's channel statistics: adaptive instance normalization.
 
     ``AdaIN(x, y) = sigma(y) (x - mu(x)) / sigma(x) + mu(y)``
 
     Args:
         content: ``N x C x H x W`` features.
-        style: Statistics of the style's features, ``N`` or 1 samples.
-        own: ``mu(x)`` and ``sigma(x)`` in place of those of ``content``: of the whole picture where ``content`` is a
-            tile of it, or smoothed over the frames of a video.
+        style: Statistics of the style features, ``N`` or 1 samples.
+        content_stats: ``mu(x)`` and ``sigma(x)``, if they are not those of ``content``: those of the whole picture where
+            ``content`` is a tile, or smoothed over the frames of a video.
 
     Returns:
         ``N x C x H x W`` in the dtype of ``content``.
@@ -71,25 +71,25 @@ def adain(content: Tensor, style: Statistics, own: Statistics | None = None) -> 
     Source:
         Huang & Belongie 2017, equation 8.
     """
-    own = channel_statistics(content) if own is None else own
-    scale = style.std / own.std
-    return (content * scale + (style.mean - own.mean * scale)).to(content.dtype)
+    content_stats = channel_statistics(content) if content_stats is None else content_stats
+    scale = style.std / content_stats.std
+    return (content * scale + (style.mean - content_stats.mean * scale)).to(content.dtype)
 
 
 def mix(styles: Sequence[Statistics], weights: Sequence[float] | None = None) -> Statistics:
-    """Several styles as one: the weighted mean of their statistics.
+    """Return the weighted mean of several styles' statistics.
 
-    AdaIN is linear in the style's statistics, so AdaIN with this *is* the weighted mean of the AdaIN outputs.
+    AdaIN is linear in the style's statistics, so AdaIN with this mean *is* the weighted mean of the AdaIN outputs.
 
     Args:
-        styles: One or more.
-        weights: One a style, of any sum but 0: they are divided by it. Equal if None.
+        styles: Statistics of one or more styles.
+        weights: One per style; they are divided by their sum, which must not be 0. Equal if None.
 
     Source:
         Huang & Belongie 2017, section 7.3, style interpolation, equation 15.
     """
-    given = [1.0] * len(styles) if weights is None else [float(weight) for weight in weights]
-    shares = [weight / sum(given) for weight in given]
+    factors = [1.0] * len(styles) if weights is None else [float(weight) for weight in weights]
+    shares = [factor / sum(factors) for factor in factors]
     return Statistics(
         sum((style.mean * share for style, share in zip(styles, shares, strict=True)), torch.zeros(())),
         sum((style.std * share for style, share in zip(styles, shares, strict=True)), torch.zeros(())),
@@ -97,14 +97,15 @@ def mix(styles: Sequence[Statistics], weights: Sequence[float] | None = None) ->
 
 
 def regions(masks: Tensor, weights: Sequence[float] | None = None) -> Tensor:
-    """Masks that may overlap, as the shares that styles have in each place.
+    """Return each style's share of every position, from masks that may overlap.
 
     Args:
-        masks: ``N x K x H x W`` in [0, 1], one channel a style.
-        weights: One a style. Where masks overlap, style k has a share in proportion to ``weight_k mask_k``.
+        masks: ``N x K x H x W`` in [0, 1], one channel per style.
+        weights: One per style; equal if None. Where masks overlap, the share of style k is proportional to
+            ``weight_k mask_k``.
 
     Returns:
-        ``N x K x H x W``. The sum over K is how much of a place is covered: ``min(1, sum of masks)``.
+        ``N x K x H x W``. The sum over K is the coverage of a position, ``min(1, sum of masks)``.
     """
     weighted = masks.float()
     if weights is not None:
@@ -114,12 +115,12 @@ def regions(masks: Tensor, weights: Sequence[float] | None = None) -> Tensor:
     return weighted / weighted.sum(1, keepdim=True).clamp_min(1e-12) * covered
 
 
-def own_statistics(features: Tensor, shares: Tensor | None = None) -> list[Statistics]:
-    """The content's statistics that ``target`` needs: of the whole, or one of each region.
+def content_statistics(features: Tensor, shares: Tensor | None = None) -> list[Statistics]:
+    """Return the content's statistics that ``target`` needs: one for the whole picture, or one per region.
 
     Args:
-        features: ``N x C x H x W``.
-        shares: ``N`` or ``1 x K x H x W``, what ``regions`` makes of masks.
+        features: Content features, ``N x C x H x W``.
+        shares: ``N`` or ``1 x K x H x W``, from ``regions``.
     """
     if shares is None:
         return [channel_statistics(features)]
@@ -132,18 +133,18 @@ def target(
     weights: Sequence[float] | None = None,
     shares: Tensor | None = None,
     alpha: float | Tensor = 1.0,
-    own: Sequence[Statistics] | None = None,
+    content_stats: Sequence[Statistics] | None = None,
 ) -> Tensor:
-    """What the decoder is given: the content's features with the statistics of one or several styles.
+    """Return the features to decode: the content's features with the statistics of one or several styles.
 
     Args:
-        features: The content's, ``N x C x H x W``.
-        styles: K styles' statistics, each of ``N`` or 1 samples.
-        weights: One a style, for mixing; ignored where ``shares`` are given, which have them in already.
-        shares: ``N`` or ``1 x K x H x W``, what ``regions`` makes of masks: each style acts in its region alone, on
-            the statistics of that region. A place that no region covers keeps its features.
+        features: Content features, ``N x C x H x W``.
+        styles: Statistics of K styles, each of ``N`` or 1 samples.
+        weights: One per style, for mixing; ignored if ``shares`` are given, which include them.
+        shares: ``N`` or ``1 x K x H x W``, from ``regions``: each style acts on its region alone, with that region's
+            content statistics. Positions that no region covers keep their features.
         alpha: 0 keeps the features, 1 is the full style; beyond 1 exaggerates.
-        own: What ``own_statistics(features, shares)`` gives, if it is known or is to be others.
+        content_stats: Used in place of ``content_statistics(features, shares)``.
 
     Returns:
         ``N x C x H x W`` in the dtype of ``features``.
@@ -151,13 +152,13 @@ def target(
     Source:
         Huang & Belongie 2017, sections 7.2 and 7.3.
     """
-    own = own_statistics(features, shares) if own is None else own
+    content_stats = content_statistics(features, shares) if content_stats is None else content_stats
     if shares is None:
-        styled = adain(features, mix(styles, weights) if len(styles) > 1 else styles[0], own[0])
+        styled = adain(features, mix(styles, weights) if len(styles) > 1 else styles[0], content_stats[0])
     else:
         covered = shares.sum(1, keepdim=True)
         styled = torch.where(covered > 1e-6, 0, features)
-        for share, style, of_region in zip(torch.split(shares, 1, dim=1), styles, own, strict=True):
-            styled = styled + adain(features, style, of_region) * (share / covered.clamp_min(1e-6))
+        for share, style, region_stats in zip(torch.split(shares, 1, dim=1), styles, content_stats, strict=True):
+            styled = styled + adain(features, style, region_stats) * (share / covered.clamp_min(1e-6))
         styled = styled.to(features.dtype)
     return torch.lerp(features, styled, alpha)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adain.data.image_io import Picture, to_mask, to_pixels, unit
 from adain.functional.color import Colors, colors, coral, keep_chroma
-from adain.functional.statistics import Statistics, own_statistics, regions
+from adain.functional.statistics import Statistics, content_statistics, regions
 from adain.inference.request import check_request
 from adain.inference.tiling import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
 from adain.nn.adain import StyleTransfer
@@ -195,7 +195,7 @@ class Stylizer:
             extrapolate: Lets alpha go beyond 1, which exaggerates the style.
             tile: See ``Tile``. Tiles of at least 64 pixels, rounded to a multiple of 8. The result is the same to 1e-3.
             smooth: Changes the content's statistics before they are replaced by the style's, as ``video`` does from frame
-                to frame. It is given what ``functional.own_statistics`` makes of the contents, in their order, in one
+                to frame. It is given what ``functional.content_statistics`` makes of the contents, in their order, in one
                 call or in several.
 
         Returns:
@@ -296,7 +296,7 @@ class Stylizer:
         kept: Tensor | None = None
         if len(tiles) == 1:
             kept = self._features(pixels, picture, picture)
-            content_stats = own_statistics(kept, shares)
+            content_stats = content_statistics(kept, shares)
         else:
             size = picture.bottom * picture.right
             if len(pixels) * size * 2048 <= _STORE_BYTES:

@@ -1,1 +1,1 @@
-"""Fast forms of plain operations, chosen here and tested against the plain ones."""
+"""Fast versions of plain torch operations, selected by device and tested against the plain ones."""

@@ -1,6 +1,6 @@
-"""The steps of a network that a training step's time and memory go to, with derivatives written by hand.
+"""Hand-written derivatives of the operations that dominate a training step's time and memory.
 
-For torch's own CPU kernels, where they were measured; ``functional`` decides. They cannot be derived twice.
+They were measured with torch's CPU kernels; ``layers`` decides where to use them. They have no second derivatives.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from adain.kernels.winograd import convolve_rows, pays
 
 
 class PaddedConvolution(torch.autograd.Function):
-    """Padding by one pixel, a 3x3 convolution, and ReLU where asked for, all three in one.
+    """Pad by one pixel, convolve 3x3 and, if asked, apply ReLU, as one operation.
 
-    Derived one by one, autograd keeps the padded copy of every input beside the input itself, also where the weights are
-    frozen and nothing will ask for it. Here the input alone is kept, which is the output of the layer before, and only
-    where the weights learn; the padded copy is made again.
+    Autograd of the separate steps keeps a padded copy of every input beside the input itself, even where the weights are
+    frozen and nothing needs it. This keeps only the input (the previous layer's output), and only where the weights
+    learn; the backward pass pads it again.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, mode: str, rectify: bool) -> Tensor:
-        """``N x C x H x W`` to ``N x O x H x W``; x and weight of one dtype."""
+        """Map ``N x C x H x W`` to ``N x O x H x W``; x and weight share a dtype."""
         output = convolve_on_cpu(x, weight, bias, mode, rectify)
         ctx.size, ctx.mode, ctx.has_bias = x.shape, mode, bias is not None
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight, output if rectify else None)
@@ -34,7 +34,7 @@ class PaddedConvolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        """What the parts' own derivatives would give."""
+        """Return the same gradients as autograd of the separate steps."""
         x, weight, output = ctx.saved_tensors
         if output is not None:
             gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
@@ -42,8 +42,7 @@ class PaddedConvolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_x = _of_input(gradient, weight, ctx.size, ctx.mode)
         if ctx.needs_input_grad[1]:
-            given = F.pad(x, (1, 1, 1, 1), mode=ctx.mode)
-            of_weight = _of_weight(gradient, given, weight)
+            of_weight = _of_weight(gradient, F.pad(x, (1, 1, 1, 1), mode=ctx.mode), weight)
         if ctx.has_bias and ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
         return of_x, of_weight, of_bias, None, None
@@ -51,40 +50,40 @@ class PaddedConvolution(torch.autograd.Function):
 
 def _of_input(gradient: Tensor, weight: Tensor, size: torch.Size, mode: str) -> Tensor:
     around = 0 if mode == "reflect" else 1
-    if pays(gradient, weight):  # it is a convolution of the output's derivative, with the weights turned around
-        turned = weight.transpose(0, 1).flip(2, 3)
-        found = convolve_rows(F.pad(gradient, [2 - around] * 4), turned, None)
+    if pays(gradient, weight):  # the gradient is a convolution too, with flipped weights
+        flipped = weight.transpose(0, 1).flip(2, 3)
+        of_padded = convolve_rows(F.pad(gradient, [2 - around] * 4), flipped, None)
     else:
         batch, channels, height, width = size
         padded = gradient.new_empty(1).expand(batch, channels, height + 2 - 2 * around, width + 2 - 2 * around)
-        found = torch.ops.aten.convolution_backward(
+        of_padded = torch.ops.aten.convolution_backward(
             gradient, padded, weight, None, [1, 1], [around] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
-        )[0]  # of what the convolution was given, its size alone is looked at
-    return found if around else _fold(found, 2)
+        )[0]  # only the size of `padded` is read, so one expanded number is enough
+    return of_padded if around else _fold(of_padded, 2)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, mode: str, rectify: bool) -> Tensor:
-    """Padding, convolution and ReLU, plainly."""
+    """Pad, convolve and, if asked, apply ReLU with torch's own operations."""
     if mode == "reflect":
         output = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
     else:
         output = F.conv2d(x, weight, bias, padding=1)
-    return F.relu_(output) if rectify else output  # a convolution does not need its output again, backward either
+    return F.relu_(output) if rectify else output  # in place: a convolution's backward does not need its output
 
 
 def convolve_on_cpu(x: Tensor, weight: Tensor, bias: Tensor | None, mode: str, rectify: bool) -> Tensor:
-    """The same by rows where that is faster."""
+    """Do the same as ``convolve``, by rows (``winograd``) where that is faster."""
     if not pays(x, weight):
         return convolve(x, weight, bias, mode, rectify)
     return convolve_rows(F.pad(x, (1, 1, 1, 1), mode=mode), weight, bias, rectify)
 
 
 def _fold(padded: Tensor, source: int) -> Tensor:
-    """The derivative of padding by one: each border goes to the row or column it is a copy of. Written in place.
+    """Return the gradient of padding by one: add each border to the row or column it copies. Writes to ``padded``.
 
     Args:
         padded: ``N x C x H+2 x W+2``.
-        source: Which row of it the first row is a copy of, and so on around: 2 for reflection, 1 for repetition.
+        source: The row that the first row copies, likewise on all sides: 2 for reflection, 1 for replication.
     """
     padded[..., source, :] += padded[..., 0, :]
     padded[..., -1 - source, :] += padded[..., -1, :]
@@ -94,16 +93,16 @@ def _fold(padded: Tensor, source: int) -> Tensor:
 
 
 class DoubledConvolution(torch.autograd.Function):
-    """What ``functional.doubled_conv2d`` does, given its 4x4 kernel.
+    """Compute ``layers.doubled_conv2d`` from its 4x4 kernel.
 
-    A transposed convolution's own derivative is two to five times slower than its arithmetic: the bias's is computed by way
-    of the weights', and in 16 bits the weights' is slow by itself. It is taken apart here into those of four ordinary
-    convolutions, one for each place among the four pixels that an input pixel became.
+    torch's derivative of a transposed convolution is two to five times slower than its arithmetic: it computes the
+    bias gradient by way of the weight gradient, which is slow in 16 bits. Here it is split into those of four ordinary
+    convolutions, one per position among the four output pixels of an input pixel.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-        """``N x C x h x w`` and ``C x O x 4 x 4`` to ``N x O x 2h x 2w``."""
+        """Map ``N x C x h x w`` and ``C x O x 4 x 4`` to ``N x O x 2h x 2w``."""
         ctx.has_bias = bias is not None
         ctx.save_for_backward(x, kernel)
         return convolve_doubled(x, kernel, bias)
@@ -111,7 +110,7 @@ class DoubledConvolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """What the parts' own derivatives would give."""
+        """Return the same gradients as autograd of the separate steps."""
         x, kernel = ctx.saved_tensors
         of_x = of_kernel = of_bias = None
         if ctx.needs_input_grad[0]:
@@ -128,12 +127,12 @@ class DoubledConvolution(torch.autograd.Function):
 
 
 def convolve_doubled(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """Padding and transposed convolution, plainly."""
+    """Pad and apply the transposed convolution with torch's own operations."""
     return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias, stride=2, padding=3)
 
 
 def _by_phases(padded: Tensor, kernel: Tensor, gradient: Tensor) -> Tensor:
-    """The kernel's derivative: every second row and column of the output saw the same 2x2 of the kernel's 4x4."""
+    """Return the kernel's gradient. Every second row and column of the output uses the same 2x2 part of the 4x4 kernel."""
     height, width = padded.shape[2] - 1, padded.shape[3] - 1
     layout = (
         torch.channels_last if gradient.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
@@ -142,33 +141,32 @@ def _by_phases(padded: Tensor, kernel: Tensor, gradient: Tensor) -> Tensor:
     small = kernel[..., :2, :2].transpose(0, 1).contiguous(memory_format=layout)
     for row in (0, 1):
         for column in (0, 1):
-            seen = padded[..., row : row + height, column : column + width].contiguous(memory_format=layout)
-            part = gradient[..., row::2, column::2].contiguous(memory_format=layout)
-            found = _of_weight(part, seen, small)
-            of_kernel[..., 1 - row :: 2, 1 - column :: 2] = found.transpose(0, 1).flip(2, 3)
+            window = padded[..., row : row + height, column : column + width].contiguous(memory_format=layout)
+            phase = gradient[..., row::2, column::2].contiguous(memory_format=layout)
+            of_part = _of_weight(phase, window, small)
+            of_kernel[..., 1 - row :: 2, 1 - column :: 2] = of_part.transpose(0, 1).flip(2, 3)
     return of_kernel
 
 
-def _of_weight(gradient: Tensor, given: Tensor, weight: Tensor, stride: int = 1, around: int = 0) -> Tensor:
-    """The weights' derivative of a convolution, or with a stride of a transposed one."""
-    found: Tensor = torch.ops.aten.convolution_backward(
-        gradient, given, weight, [gradient.shape[1]], [stride] * 2, [around] * 2, [1, 1], stride > 1, [0, 0], 1,
+def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """Return the weight gradient of a convolution, or of a transposed one if ``stride`` is above 1."""
+    of_weight: Tensor = torch.ops.aten.convolution_backward(
+        gradient, x, weight, [gradient.shape[1]], [stride] * 2, [padding] * 2, [1, 1], stride > 1, [0, 0], 1,
         [False, True, False],
     )[1]  # fmt: skip
-    return found
+    return of_weight
 
 
 class ChannelMoments(torch.autograd.Function):
-    """Mean and standard deviation over height and width, from features of any precision, in float32.
+    """Compute mean and standard deviation over height and width, in float32 from features of any precision.
 
-    Derived step by step, both passes and their backward pass go over float32 copies of the feature map, some ten times.
-    The derivative is ``a x + b`` with one a and one b for each channel, so the features, which the next layer keeps
-    anyway, are enough.
+    Autograd of the separate steps reads and writes float32 copies of the feature map some ten times. The gradient is
+    ``a x + b`` with one a and one b per channel, so the features are enough, and the next layer keeps them anyway.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-        """``N x C x H x W`` to two of ``N x C x 1 x 1``."""
+        """Map ``N x C x H x W`` to mean and standard deviation, ``N x C x 1 x 1`` each."""
         mean, variance = moments(features)
         deviation = (variance + eps).sqrt()
         ctx.save_for_backward(features, mean, deviation)
@@ -177,20 +175,26 @@ class ChannelMoments(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_mean: Tensor, of_deviation: Tensor) -> tuple[Tensor, None]:
-        """``(of_mean + of_deviation (x - mean) / deviation) / (H W)``."""
+        """Return ``(of_mean + of_deviation (x - mean) / deviation) / (H W)``."""
         features, mean, deviation = ctx.saved_tensors
         positions = features.shape[2] * features.shape[3]
         slope = of_deviation / (deviation * positions)
         offset = of_mean / positions - mean * slope
-        # in the features' precision, which is that of the gradients: in float32 it would take the longest of all steps
+        # in the features' own precision, as the gradients are: in float32 this would be the slowest step of all
         return features.mul(slope.to(features.dtype)).add_(offset.to(features.dtype)), None
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and population variance of each sample's channels, ``N x C x 1 x 1`` in float32, on a CPU.
+    """Return the mean and population variance of each sample's channels on a CPU.
 
-    ``torch.var_mean`` is a scalar loop there, twenty times slower than reading the memory. Channels-first float32 has a
-    vectorized way in two passes; any other layout and precision has batch normalization's kernel, a sample at a time.
+    ``torch.var_mean`` is a scalar loop on a CPU, twenty times slower than reading the memory. Channels-first float32
+    takes two vectorized passes; any other layout or precision uses batch normalization's kernel, one sample at a time.
+
+    Args:
+        features: ``N x C x H x W``.
+
+    Returns:
+        Two tensors of ``N x C x 1 x 1``, float32.
     """
     if features.is_contiguous() and features.dtype in (torch.float32, torch.float64):
         flat = features.float().flatten(2)
@@ -198,7 +202,7 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
         centered = flat - mean
         variance = torch.linalg.vecdot(centered, centered)[..., None] / flat.shape[2]
         return mean[..., None], variance[..., None]
-    running = features.new_zeros(features.shape[1], dtype=torch.float32)  # its dtype is that of the results
-    found = [torch.batch_norm_update_stats(sample[None], running, running.clone(), 0.0) for sample in features]
-    mean, variance = (torch.stack(list(part))[..., None, None] for part in zip(*found, strict=True))
+    running = features.new_zeros(features.shape[1], dtype=torch.float32)  # sets the dtype of the results
+    per_sample = [torch.batch_norm_update_stats(sample[None], running, running.clone(), 0.0) for sample in features]
+    mean, variance = (torch.stack(list(part))[..., None, None] for part in zip(*per_sample, strict=True))
     return mean, variance

@@ -1,7 +1,7 @@
-"""The convolutions, pooling and statistics that all networks use, each the fastest way where it runs.
+"""The convolutions, pooling and statistics that all networks use, each by the fastest way for its device.
 
-On a CPU these are ours: by rows (``winograd``), with derivatives by hand (``derivatives``). A compiler or an exporter has
-better ones than these, and elsewhere torch's are used.
+On a CPU these are ours: by rows (``winograd``), with hand-written derivatives (``derivatives``). Other devices,
+compilers and exporters get torch's own operations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from adain.kernels.derivatives import (
 
 
 def _on_plain_cpu(features: Tensor) -> bool:
-    """Whether torch's own CPU kernels run: a compiler or an exporter has better ones."""
+    """Return whether torch's CPU kernels will run. Compilers and exporters bring better ones."""
     return not torch.compiler.is_compiling() and features.device.type == "cpu"
 
 
@@ -36,12 +36,15 @@ def _on_cpu(
     bias: Tensor | None,
     *options: str | bool,
 ) -> Tensor:
-    """A convolution with its derivative by hand, or plainly where nothing learns; autocast, which looks into neither, done."""
+    """Run a convolution with its hand-written derivative, or plainly if nothing needs a gradient.
+
+    Autocast does not look inside either, so the casts are done here.
+    """
     learning = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     if torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    with torch.autocast("cpu", enabled=False):  # it would pad in float32
+    with torch.autocast("cpu", enabled=False):  # autocast would pad in float32
         output: Tensor = (derived.apply if learning else plain)(x, weight, bias, *options)
     return output
 
@@ -49,17 +52,17 @@ def _on_cpu(
 def padded_conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, padding: str = "reflect", rectify: bool = False
 ) -> Tensor:
-    """A 3x3 convolution that keeps the size, and ReLU behind it where asked for.
+    """Convolve 3x3 with padding that keeps the size and, if asked, apply ReLU.
 
     Args:
         x: ``N x C x H x W``, H and W at least 2.
         weight: ``O x C x 3 x 3``.
         bias: ``O``, or None.
-        padding: ``"reflect"`` or ``"constant"``, zeros.
-        rectify: Whether negative outputs become 0.
+        padding: ``"reflect"``, or ``"constant"`` for zeros.
+        rectify: Whether to apply ReLU to the output.
 
     Returns:
-        ``N x O x H x W``; under autocast in its dtype.
+        ``N x O x H x W``, in autocast's dtype if autocast is on.
     """
     if not _on_plain_cpu(x):
         return convolve(x, weight, bias, padding, rectify)
@@ -67,22 +70,22 @@ def padded_conv2d(
 
 
 def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool = False) -> Tensor:
-    """Nearest x2 up-sampling, reflection padding by 1 and a 3x3 convolution, as one transposed convolution; and ReLU.
+    """Up-sample x2 (nearest), pad by reflection and convolve 3x3 as one transposed convolution; then ReLU if asked.
 
-    Among four equal neighbors a 3x3 window meets only 2 x 2 different pixels, so sums of its weights do the same in
-    4/9 of the operations, and the enlarged feature map is never made. Reflection by one pixel of what was doubled
-    repeats its border, so the small map is padded with its own border.
+    In an up-sampled map a 3x3 window covers only 2 x 2 different pixels. Summing the weights that meet the same pixel
+    takes 4/9 of the operations and never creates the large map. Reflecting an up-sampled map by one pixel repeats its
+    border, so the small map is padded by replication.
 
     Args:
         x: ``N x C x h x w``.
         weight: ``O x C x 3 x 3``.
         bias: ``O``, or None.
-        rectify: Whether negative outputs become 0.
+        rectify: Whether to apply ReLU to the output.
 
     Returns:
-        ``N x O x 2h x 2w``: equal to the three steps up to rounding.
+        ``N x O x 2h x 2w``, equal to the separate steps up to rounding.
     """
-    # Row m of the 4 x 4 kernel holds the rows of the 3 x 3 one that reach an output from a pixel doubled m - 1 away.
+    # Row m of the 4 x 4 kernel sums the rows of the 3 x 3 kernel that connect an input pixel to its m-th output row.
     rows = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
     kernel = torch.einsum("mk,nl,oikl->iomn", rows, rows, weight)
     if _on_plain_cpu(x):
@@ -93,17 +96,17 @@ def doubled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool
 
 
 def max_pool(x: Tensor, ceil_mode: bool) -> Tensor:
-    """2x2 max-pooling with stride 2.
+    """Max-pool 2x2 with stride 2.
 
-    On a CPU, where no gradient is wanted and both sides are even, it is the maximum of strided views, several times
-    faster than torch's kernel, which also finds and keeps 64-bit indices. With a gradient torch's is the faster one.
+    Without a gradient, and with even sides, a CPU takes the maximum of strided views: several times faster than torch's
+    kernel, which also stores 64-bit indices. With a gradient torch's kernel is faster.
 
     Args:
         x: ``N x C x H x W``.
-        ceil_mode: Whether an odd last row and column are kept.
+        ceil_mode: Whether to keep an odd last row and column.
 
     Returns:
-        ``N x C x H/2 x W/2``, rounded up or down.
+        ``N x C x H/2 x W/2``, rounded up with ``ceil_mode``, else down.
     """
     learning = x.requires_grad and torch.is_grad_enabled()
     if _on_plain_cpu(x) and x.is_contiguous() and not learning and x.shape[-2] % 2 == 0 and x.shape[-1] % 2 == 0:

@@ -1,8 +1,8 @@
 """3x3 convolutions with two thirds of the multiplications, for torch's CPU kernels.
 
-Winograd's F(2, 3) along the rows: two rows of the output out of four rows of the input are three products a weight and
-column by the definition, but two by way of four sums of rows, each convolved with a 1x3 kernel. In two dimensions it
-would be 4/9 of the products, but the sums then take longer than what is saved, and in 16 bits the error doubles.
+Winograd's F(2, 3) along the rows: two output rows come from four input rows. By the definition that takes six 1x3
+convolutions of rows; by way of four sums of rows it takes four. In two dimensions it would take 4/9 of the
+multiplications, but the sums then cost more than they save, and in 16 bits the error doubles.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from adain.runtime.precision import instruction_set
 
-_FEWEST_POSITIONS = 900  # below, the weights' own sums take as long as what is saved
-_PIECE = 2**21  # numbers of the larger feature map that are worked on at a time: larger ones leave the cache
+_FEWEST_POSITIONS = 900  # below this, transforming the weights costs as much as is saved
+_PIECE = 2**21  # numbers of the larger feature map per piece: larger pieces do not fit the cache
 
 
 def pays(x: Tensor, weight: Tensor) -> bool:
@@ -45,16 +45,16 @@ def _fewest_channels(dtype: torch.dtype) -> int | None:
 
 
 def convolve_rows(padded: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool = False) -> Tensor:
-    """A 3x3 convolution without padding, and ReLU behind it where asked for. No derivative.
+    """Convolve 3x3 without padding and, if asked, apply ReLU. Has no derivative.
 
     Args:
-        padded: ``N x C x H+2 x W+2``; the result is channels last whatever its layout.
+        padded: ``N x C x H+2 x W+2``, in any layout.
         weight: ``O x C x 3 x 3``.
         bias: ``O``, or None.
-        rectify: Whether negative outputs become 0.
+        rectify: Whether to apply ReLU to the output.
 
     Returns:
-        ``N x O x H x W``, channels last, of the dtype of ``padded``.
+        ``N x O x H x W``, channels last, in the dtype of ``padded``.
 
     Source:
         Winograd 1980; Lavin & Gray 2016, section 4.1.
@@ -80,17 +80,17 @@ def _kernels(weight: Tensor) -> list[Tensor]:
 
 
 def _two_rows_each(padded: Tensor, kernels: list[Tensor], bias: Tensor | None, rectify: bool, output: Tensor) -> None:
-    if padded.shape[2] % 2:  # one more row, whose output is not kept
+    if padded.shape[2] % 2:  # rows come in pairs: add one, and drop its output below
         padded = F.pad(padded, (0, 0, 0, 1))
     even, odd = padded[:, :, 0::2], padded[:, :, 1::2]
     first, second, third, fourth = even[:, :, :-1], odd[:, :, :-1], even[:, :, 1:], odd[:, :, 1:]
     one = F.conv2d(first - third, kernels[0])
-    two = F.conv2d(second + third, kernels[1], bias)  # both outputs have it once, and with it the bias
+    two = F.conv2d(second + third, kernels[1], bias)  # holds the bias, since each output row adds it once
     three = F.conv2d(third - second, kernels[2])
     four = F.conv2d(second - fourth, kernels[3])
     upper, lower = output[:, :, 0::2], output[:, :, 1::2]
-    found = one.add_(two).add_(three), two.sub_(three).sub_(four)[:, :, : lower.shape[2]]
-    for values, place in zip(found, (upper, lower), strict=True):
+    row_pairs = one.add_(two).add_(three), two.sub_(three).sub_(four)[:, :, : lower.shape[2]]
+    for values, place in zip(row_pairs, (upper, lower), strict=True):
         if rectify:
             torch.clamp_min(values, 0, out=place)
         else:
