@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -99,9 +100,17 @@ def test_one_wandb_run_a_job_with_the_swept_keys_in_name_group_tags_and_config(s
 
 
 def test_resuming_runs_only_what_failed_or_was_cut_in_the_same_folders(swept: Swept) -> None:
-    """Job 0 stands for one that was cut after its last step, before it had said so: its figures stay."""
+    """Job 0 stands for one that was cut after its last step, before it had said so: its figures stay.
+
+    The sweep's record is in the words of version 0.1.
+    """
     cwd, _ = swept
     folder = latest(cwd)
+    for path in (folder / "multirun.yaml", folder / "jobs.json"):
+        path.write_text(
+            re.sub(r"\bmodel(?=\.\w+[=\"])", "method", path.read_text()).replace("optimizer.lr", "optim.lr")
+        )
+    assert "method.style_weight" in path.read_text()
     cut = summary(folder / "0")
     (folder / "0" / "summary.json").write_text(json.dumps({**cut, "status": "running"}))
     before = {n: (folder / str(n) / "summary.json").stat().st_mtime_ns for n in range(4)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,16 @@ def test_a_broken_summary_is_an_unfinished_job(make_sweep: Make) -> None:
     folder = make_sweep([({"optimizer.lr": "1"}, "finished", [START, (2.0, 1.0)])], ["optimizer.lr=1,2"])
     (folder / "0" / "summary.json").write_text('{"status": "fin')
     assert read_sweep(folder).jobs[0].status == "unfinished"
+
+
+def test_a_sweep_of_the_first_version_is_read_in_todays_words(make_sweep: Make) -> None:
+    jobs = [({"model.style_weight": str(w)}, "finished", [START, (2.0, 5.0 / w)]) for w in (1, 5)]
+    folder = make_sweep(jobs, ["model.style_weight=1,5"])
+    for path in (folder / "multirun.yaml", folder / "jobs.json", *folder.glob("*/.hydra/*.yaml")):
+        path.write_text(re.sub(r"(?m)\bmodel(?=\.style_weight|:)", "method", path.read_text()))
+    sweep = read_sweep(folder)
+    assert [job.swept for job in sweep.jobs] == [{"model.style_weight": "1"}, {"model.style_weight": "5"}]
+    assert rank(sweep).by == "pareto"
+    (folder / "jobs.json").unlink()
+    assert read_sweep(folder).keys == ("model.style_weight",)
+    assert [job.swept for job in read_sweep(folder).jobs] == [job.swept for job in sweep.jobs]

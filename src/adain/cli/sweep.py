@@ -15,6 +15,7 @@ from adain.cli.report import report
 from adain.cli.train import PATHS, train
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote, quoted, unquoted
+from adain.runtime.schema import current_override
 from adain.sweeps.folder import find_sweep
 from adain.training.outcome import point_latest
 from adain.training.resume import is_checkpoint
@@ -76,7 +77,7 @@ def resumed(typed: list[str], wanted: str) -> list[str]:
     given = {argument.partition("=")[0].lstrip("+") for argument in typed}
     before = [
         o
-        for o in map(str, [*recorded.task, *recorded.hydra])
+        for o in (current_override(str(override)) for override in [*recorded.task, *recorded.hydra])
         if (key := o.partition("=")[0].lstrip("+")) not in given and key not in ("hydra.sweep.dir", "hydra.mode")
     ]
     return [*before, *typed, f"hydra.sweep.dir={quote(str(folder))}"]

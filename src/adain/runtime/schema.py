@@ -6,6 +6,7 @@ of that argument in the target's signature; all other keys are listed in ``KEYS`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict, get_args
@@ -346,3 +347,12 @@ TARGETS: dict[str, dict[str, Any]] = {
 def current_name(name: Any) -> Any:
     """Return the current spelling of a name from a file of version 0.1; anything else is returned unchanged."""
     return OLD_NAMES.get(name, name) if isinstance(name, str) else name
+
+
+def current_override(override: str) -> str:
+    """Return an override, or a key, that version 0.1 recorded, in today's words."""
+    key, equals, value = override.partition("=")
+    for old, new in RENAMED.items():
+        if re.match(rf"[+~]*{old}(\.|$)", key):
+            key = key.replace(old, new, 1)
+    return f"{key}{equals}{current_name(value)}"

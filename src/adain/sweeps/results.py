@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
+from adain.runtime.schema import current_override
 from adain.sweeps.space import short_value, split
 
 STATUSES = ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
@@ -118,7 +119,7 @@ def read_sweep(folder: Path) -> Sweep:
     try:
         multirun: Any = OmegaConf.load(folder / "multirun.yaml")
         hydra = multirun["hydra"]
-        typed = [str(override) for override in hydra["overrides"]["task"]]
+        typed = [current_override(str(override)) for override in hydra["overrides"]["task"]]
         params = OmegaConf.to_container(hydra["sweeper"].get("params") or OmegaConf.create({}))
         monitor = multirun["monitor"]
         metric, mode = str(monitor["metric"]), str(monitor["mode"])
@@ -128,9 +129,9 @@ def read_sweep(folder: Path) -> Sweep:
         ) from None
     assert isinstance(params, dict)
     choices = [override for override in typed if "glob(" not in override]
-    axes = split({str(k): str(v) for k, v in params.items()}, choices)[1]
+    axes = split({current_override(str(k)): str(v) for k, v in params.items()}, choices)[1]
     keys = list(dict.fromkeys([*(axis.key for axis in axes), *_globbed(typed)]))
-    plan = _plan(folder)
+    plan = read_plan(folder)
     numbers = {int(path.name) for path in folder.iterdir() if path.name.isdigit() and path.is_dir()}
     jobs = [_read_job(folder, number, keys, plan) for number in sorted(numbers | set(range(len(plan))))]
     if not jobs:
@@ -153,12 +154,13 @@ def _globbed(typed: list[str]) -> list[str]:
     return [override.partition("=")[0].lstrip("+") for override in typed if "glob(" in override]
 
 
-def _plan(folder: Path) -> list[dict[str, str]]:
+def read_plan(folder: Path) -> list[dict[str, str]]:
+    """Return what a sweep planned for each job, or nothing where no plan can be read."""
     try:
         plan: list[dict[str, str]] = json.loads((folder / "jobs.json").read_text())
     except (OSError, ValueError):
         return []
-    return plan
+    return [{current_override(key): value for key, value in job.items()} for job in plan]
 
 
 def _monitor(jobs: list[Job], metric: str, mode: str) -> tuple[str, str]:
@@ -173,13 +175,14 @@ def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, st
     folder = sweep / str(number)
     swept = {key.lstrip("+"): value for key, value in plan[number].items()} if number < len(plan) else {}
     if not swept and (folder / ".hydra" / "overrides.yaml").is_file():
-        typed = dict(str(o).partition("=")[::2] for o in OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+        recorded = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+        typed = dict(current_override(str(override)).partition("=")[::2] for override in recorded)
         swept = {key: typed.get(key, typed.get(f"+{key}", "")) for key in keys}
     summary, status = read_summary(folder), status_of(folder)
     config: dict[str, Any] = {}
     if (folder / ".hydra" / "config.yaml").is_file():
         found = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"), resolve=False)
-        config = {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+        config = {current_override(str(key)): value for key, value in found.items()} if isinstance(found, dict) else {}
     pairs: list[tuple[str, str]] = []
     if (folder / "held_out.csv").is_file():
         with (folder / "held_out.csv").open(newline="") as file:

@@ -6,7 +6,6 @@ What cannot go on is refused before anything of the run is touched, and its reco
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
 from adain.runtime.quoting import quote
-from adain.runtime.schema import RENAMED, current_name
+from adain.runtime.schema import RENAMED, current_name, current_override
 from adain.training.checkpoints import list_checkpoints
 
 _MISSING = object()
@@ -55,7 +54,7 @@ def rewrite_arguments() -> None:
         )
     before = [
         o
-        for o in map(renamed, _typed_before(overrides))
+        for o in map(current_override, _typed_before(overrides))
         if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
     ]
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
@@ -68,15 +67,6 @@ def _typed_before(path: Path) -> list[str]:
     written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert isinstance(written, list)
     return [str(override) for override in written]
-
-
-def renamed(override: str) -> str:
-    """Return an override that version 0.1 recorded, in today's words."""
-    key, equals, value = override.partition("=")
-    for old, new in RENAMED.items():
-        if re.match(rf"[+~]*{old}(\.|$)", key):
-            key = key.replace(old, new, 1)
-    return f"{key}{equals}{current_name(value)}"
 
 
 def find_checkpoint(wanted: str, logs: Path) -> Path:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock, write_whole
-from adain.sweeps.results import status_of
+from adain.sweeps.results import read_plan, status_of
 from adain.sweeps.space import grid, naming, overrides_of, split
 
 
@@ -67,7 +67,7 @@ class GridSweeper(Sweeper):
 
     def _plan(self, folder: Path, jobs: list[dict[str, str]]) -> None:
         path = folder / "jobs.json"
-        if path.is_file() and json.loads(path.read_text()) != jobs:
+        if path.is_file() and read_plan(folder) != jobs:
             raise UserError(
                 f"{folder} sweeps other values: resume= goes on with those of its jobs.json, so leave the swept keys out, or "
                 "start a new sweep"
