@@ -18,7 +18,7 @@ from adain.evaluation.store import EvaluationStore
 from adain.metrics.feature_cache import FeatureCache
 from adain.metrics.frechet import FrechetDistance
 from adain.metrics.lpips import Lpips
-from adain.metrics.metric_suite import MetricSuite, build_panel
+from adain.metrics.metric_suite import MetricSuite, build_suite
 from adain.nn.encoder import Encoder
 
 CPU = torch.device("cpu")
@@ -64,15 +64,15 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
 
 @pytest.fixture
 def evaluated(pairs: list[Pair], encoder: Encoder, tmp_path: Path) -> Callable[..., Any]:
-    """Measures all pairs and gives the store, the panel and the gallery."""
+    """Measures all pairs and gives the store, the suite and the gallery."""
 
     def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[EvaluationStore, MetricSuite, Gallery]:
         figures: Any = {name: Level(which) for which, name in enumerate(("of output", "of content", "of style"))}
-        panel = MetricSuite(FeatureCache(encoder), figures, {"frechet_vgg19": mean_colors})
+        suite = MetricSuite(FeatureCache(encoder), figures, {"frechet_vgg19": mean_colors})
         store, gallery = EvaluationStore(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
         store.open_pairs({}, pairs)
-        measure(pairs, store, panel, gallery, lambda: system, alpha, batch_size)
-        return store, panel, gallery
+        measure(pairs, store, suite, gallery, lambda: system, alpha, batch_size)
+        return store, suite, gallery
 
     return run
 
@@ -122,8 +122,8 @@ def test_every_metric_is_the_one_of_its_name(encoder: Encoder, monkeypatch: pyte
 
     monkeypatch.setattr(Lpips, "load", load)
     names = ["style_loss_mean", "style_loss_sum", "lpips", "lpips_vgg16"]
-    panel = build_panel(names, encoder, {"lpips_alexnet": "a.npz", "lpips_vgg16": "v.npz"}, CPU)
+    suite = build_suite(names, encoder, {"lpips_alexnet": "a.npz", "lpips_vgg16": "v.npz"}, CPU)
     assert asked == [("alexnet", "a.npz"), ("vgg16", "v.npz")]
     output, content, style = torch.rand(3, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    mean, total = (float(panel.pair[name].per_pair(output, content, style)) for name in names[:2])
+    mean, total = (float(suite.pair[name].per_pair(output, content, style)) for name in names[:2])
     assert 64 * mean < total < 512 * mean  # the layers' numbers of channels

@@ -38,6 +38,43 @@ class Pair(NamedTuple):
     output_path: Path | None = None
 
 
+def find_pairs(
+    content: str | None, style: str | None, chosen: int | Path | None, pairing: str, outputs: str | None, seed: int
+) -> list[Pair]:
+    """Return the pairs of two folders, of the held-out sample pictures, or of a file.
+
+    Args:
+        content: A folder; None, like the style: the sample pictures.
+        style: A folder.
+        chosen: How many of the pairs to sample, or the file that lists them; None: all.
+        pairing: ``all``, ``zip``, or ``auto``: a list as it is, else all.
+        outputs: A folder with finished outputs; None if there are none, or if the file names them.
+        seed: Of the sample.
+
+    Raises:
+        UserError: If there are none, or outputs for some alone.
+    """
+    if isinstance(chosen, Path):
+        pairs = read_pairs(chosen, pairing)
+    else:
+        contents, styles = find_both_sides(content, style)
+        pairs = cross(contents, styles, "zip" if pairing == "zip" else "all")
+        if chosen is not None:
+            pairs = sample(pairs, chosen, seed)
+    if outputs is not None:
+        return with_outputs(pairs, Path(outputs).expanduser())
+    if any(pair.output_path for pair in pairs) and not all(pair.output_path for pair in pairs):
+        raise UserError(f"pairs={chosen} has outputs in some rows only: give one in every row or in none")
+    return pairs
+
+
+def find_both_sides(content: str | None, style: str | None) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
+    """Return names and files of contents and styles: of two folders, or the held-out sample pictures."""
+    if content is None or style is None:
+        return held_out_samples("content"), held_out_samples("style")
+    return named(content), named(style)
+
+
 def named(folder: str) -> list[tuple[str, Path]]:
     """Pictures of a folder, named by their path in it, in order.
 

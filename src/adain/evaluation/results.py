@@ -147,6 +147,13 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
     }
 
 
+def write_comparison(folder: Path, found: Mapping[str, Any]) -> None:
+    """Write ``comparison.json`` and ``comparison.csv``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "comparison.json", json.dumps(found, indent=2) + "\n")
+    write_csv(folder / "comparison.csv", [{"metric": name, **entry} for name, entry in found["metrics"].items()])
+
+
 def _set_figures(folder: Path) -> dict[str, float]:
     try:
         found = json.loads((folder / "results.json").read_text())["metrics"]
@@ -168,6 +175,9 @@ def comparison_table(found: Mapping[str, Any]) -> str:
             f"{name:<22}{entry['first']:>11.4g}{entry['second']:>11.4g}{entry['difference']:>12.4g}   {ends:<24}{p:>8}  "
             f"{verdict(entry, found['pairs'])}"
         )
+    if any(found["left_unpaired"]):
+        lines.append("{} pairs of the first and {} of the second have no counterpart".format(*found["left_unpaired"]))
+    lines += [f"interval: {found['interval']}", f"test: {found['test']}"]
     return "\n".join(lines)
 
 

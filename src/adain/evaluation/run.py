@@ -121,7 +121,7 @@ class Gallery:
 def measure(
     pairs: list[Pair],
     store: EvaluationStore,
-    panel: MetricSuite,
+    suite: MetricSuite,
     gallery: Gallery,
     system: Callable[[], System] | None,
     alpha: float,
@@ -134,7 +134,7 @@ def measure(
     Args:
         pairs: All of them; a row's index is the place here.
         store: Opened.
-        panel: The metrics.
+        suite: The metrics.
         gallery: Reads contents and styles.
         system: Makes the system that makes the outputs; None where pairs bring theirs.
         alpha: For the system.
@@ -154,7 +154,7 @@ def measure(
     ) as bar:  # fmt: skip
         for batch in mine:
             for group in _of_one_size(batch, pairs, gallery):
-                _measure_batch(group, pairs, store, panel, gallery, maker, alpha, save_outputs)
+                _measure_batch(group, pairs, store, suite, gallery, maker, alpha, save_outputs)
                 bar.update(len(group))
 
 
@@ -170,7 +170,7 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
 
 @torch.inference_mode()
 def _measure_batch(
-    batch: list[int], pairs: list[Pair], store: EvaluationStore, panel: MetricSuite, gallery: Gallery, maker: System | None,
+    batch: list[int], pairs: list[Pair], store: EvaluationStore, suite: MetricSuite, gallery: Gallery, maker: System | None,
     alpha: float, save_outputs: bool,
 ) -> None:  # fmt: skip
     chosen = [pairs[index] for index in batch]
@@ -181,11 +181,11 @@ def _measure_batch(
     else:
         same = all(pair.style_path == chosen[0].style_path for pair in chosen)
         output = maker.stylize(content, style[:1] if same else style, alpha)
-    panel.sight.remember(content, stack([features for _, features in contents]))
-    panel.sight.remember(style, stack([features for _, features in styles]))
-    panel.sight(output)
-    figures = {name: metric.per_pair(output, content, style).tolist() for name, metric in panel.pair.items()}
-    features = {name: extract(output).float().cpu().numpy() for name, extract in panel.sets.items()}
+    suite.features.remember(content, stack([features for _, features in contents]))
+    suite.features.remember(style, stack([features for _, features in styles]))
+    suite.features(output)
+    figures = {name: metric.per_pair(output, content, style).tolist() for name, metric in suite.pair.items()}
+    features = {name: extract(output).float().cpu().numpy() for name, extract in suite.sets.items()}
     rows: list[Row] = []
     for place, (index, pair) in enumerate(zip(batch, chosen, strict=True)):
         picture = to_picture(output[place])
@@ -220,7 +220,7 @@ def _thumb(picture: Image.Image) -> Image.Image:
 def set_figures(
     pairs: list[Pair],
     store: EvaluationStore,
-    panel: MetricSuite,
+    suite: MetricSuite,
     gallery: Gallery,
     means: Mapping[str, float],
     artfid_wanted: bool,
@@ -230,14 +230,14 @@ def set_figures(
     Args:
         pairs: All of them, each measured.
         store: Holds the outputs' features.
-        panel: Extracts the styles'.
+        suite: Extracts the styles'.
         gallery: Reads them.
         means: Of the figures of pairs; ArtFID needs ``lpips``.
         artfid_wanted: Whether it is among the metrics.
     """
     found: dict[str, float] = {}
     styles = list(dict.fromkeys(pair.style_path for pair in pairs))
-    for name, extract in panel.sets.items():
+    for name, extract in suite.sets.items():
         # this process has the features of all ranks, and the others are no longer there to be asked for theirs
         metric = FrechetDistance(features_of(name, gallery.encoder), sync_on_compute=False)
         kept = store.features(name)

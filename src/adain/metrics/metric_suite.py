@@ -33,19 +33,19 @@ class MetricSuite:
     """Metrics ready for use.
 
     Attributes:
-        sight: VGG-19's features, shared by them.
+        features: VGG-19's features, shared by them.
         pair: One figure a pair, by name.
         sets: Feature extractors of the Frechet distances, ``N x 3 x H x W`` to ``N x D``, by the distance's name.
         left_out: What cannot be measured here, by name, with what to do about it.
     """
 
-    sight: FeatureCache
+    features: FeatureCache
     pair: dict[str, PairMetric] = field(default_factory=dict)
     sets: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def build_panel(
+def build_suite(
     names: Sequence[str], encoder: Encoder, weights: Mapping[str, str | None], device: torch.device
 ) -> MetricSuite:
     """The named metrics.
@@ -61,34 +61,34 @@ def build_panel(
     """
     if unknown := [name for name in names if name not in get_args(MetricName)]:
         raise UserError(f"there is no metric {unknown[0]}: choose among {', '.join(get_args(MetricName))}")
-    see = FeatureCache(encoder)
-    panel = MetricSuite(see)
+    features = FeatureCache(encoder)
+    suite = MetricSuite(features)
     simple: dict[str, Callable[[], PairMetric]] = {
-        "content_loss": lambda: ContentLoss(see),
-        "content_feature_loss": lambda: ContentFeatureLoss(see),
-        "style_loss_mean": lambda: StyleLoss(see, "mean"),
-        "style_loss_sum": lambda: StyleLoss(see, "sum"),
-        "gram_loss": lambda: GramLoss(see),
+        "content_loss": lambda: ContentLoss(features),
+        "content_feature_loss": lambda: ContentFeatureLoss(features),
+        "style_loss_mean": lambda: StyleLoss(features, "mean"),
+        "style_loss_sum": lambda: StyleLoss(features, "sum"),
+        "gram_loss": lambda: GramLoss(features),
         "lpips": lambda: LpipsDistance(Lpips.load("alexnet", weights.get("lpips_alexnet"))),
         "lpips_vgg16": lambda: LpipsDistance(Lpips.load("vgg16", weights.get("lpips_vgg16"))),
         "ssim": Ssim,
-        "cfsd": lambda: Cfsd(see),
+        "cfsd": lambda: Cfsd(features),
         "color_distance": ColorDistance,
     }
     for name in names:
         try:
             if name in simple:
-                panel.pair[name] = simple[name]().to(device)
+                suite.pair[name] = simple[name]().to(device)
             elif name == "frechet_vgg19":
-                panel.sets[name] = lambda picture: see(picture).statistics[BOTTLENECK].mean.flatten(1)
+                suite.sets[name] = lambda picture: features(picture).statistics[BOTTLENECK].mean.flatten(1)
             elif name == "fid":
-                panel.sets[name] = Inception(weights.get("inception_fid")).to(device).eval()
+                suite.sets[name] = Inception(weights.get("inception_fid")).to(device).eval()
         except UserError as error:
-            panel.left_out[name] = str(error)
-    missing = [part for part in ("lpips", "fid") if part not in panel.pair and part not in panel.sets]
+            suite.left_out[name] = str(error)
+    missing = [part for part in ("lpips", "fid") if part not in suite.pair and part not in suite.sets]
     if "artfid" in names and missing:
-        panel.left_out["artfid"] = f"it is made of lpips and fid, and {' and '.join(missing)} cannot be measured"
-    return panel
+        suite.left_out["artfid"] = f"it is made of lpips and fid, and {' and '.join(missing)} cannot be measured"
+    return suite
 
 
 def features_of(name: str, encoder: Encoder) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
 from adain.evaluation.pairs import Pair
 from adain.evaluation.paper.request import read_request
@@ -28,7 +29,7 @@ def test_rows_go_through_contents_and_styles_side_by_side(folders: Path) -> None
         f"content={folders / 'content'}", f"style={folders / 'style'}", "losses.contents=2", "losses.styles=1",
         "pictures.rows=2", "ablations.contents=1", "ablations.styles=2", "ablations.rows=4",
     ]  # fmt: skip
-    request = read_request(compose_config("compare", small))
+    request = read_request(plain_values(compose_config("compare", small)))
     assert shown(request.loss_pairs) == [("c0", "s0"), ("c1", "s0")]
     assert shown(request.picture_pairs) == [("c0", "s0"), ("c1", "s0")]  # of the styles with a texture network
     assert shown(request.ablation_pairs) == [("c0", "s0"), ("c0", "s1")]
@@ -42,7 +43,7 @@ def test_settings_are_those_that_version_0_1_wrote(folders: Path) -> None:
     """Its comparisons go on, in the same folder: the options of a system stood there without its name."""
     given = [f"content={folders / 'content'}", f"style={folders / 'style'}"]
     small = ["losses.contents=1", "losses.styles=1", "ablations.contents=1", "ablations.styles=1"]
-    settings = read_request(compose_config("compare", [*given, *small])).settings
+    settings = read_request(plain_values(compose_config("compare", [*given, *small]))).settings
     assert settings["gatys"] == {
         "measure": "gram", "optimizer": "lbfgs", "iterations": 60, "initial": "content", "scales": 1,
         "content_weight": 1.0, "style_weight": None, "tv_weight": 0.0, "lr": 0.02,

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from adain.cli.compare import Work
+from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
 from adain.data.picture import read_picture
 from adain.evaluation.paper.request import read_request
 from adain.evaluation.paper.store import ComparisonStore
+from adain.evaluation.paper.work import Work
 from tests.helpers.pictures import draw_folders
 
 
@@ -27,6 +28,10 @@ class Painted:
     def stylize(self, content: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
         self.asked.append((self.checkpoint.stem, round(255 * float(style.mean()))))
         return style
+
+
+def not_trained(name: str, style: Path | None, folder: Path) -> tuple[Path, str]:
+    raise AssertionError(f"{name} is given")
 
 
 def test_a_texture_network_is_asked_for_its_own_style_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,9 +51,9 @@ def test_a_texture_network_is_asked_for_its_own_style_alone(tmp_path: Path, monk
         "adain.methods.load.load_method", lambda name, checkpoint, device, **options: Painted(checkpoint)
     )
     monkeypatch.setattr(Painted, "asked", [])
-    work = Work(config, read_request(config), torch.device("cpu"))
-    work.store = ComparisonStore(tmp_path / "out")
-    work.store.open({})
+    request, store = read_request(plain_values(config)), ComparisonStore(tmp_path / "out")
+    store.open({})
+    work = Work(request, torch.device("cpu"), store, request.settings, train=not_trained)
     work.losses("texture_network")
     work.pictures("texture_network")
     assert [name for name, _ in Painted.asked] == ["s0", "s0", "s1", "s1", "s0", "s0", "s1"]

@@ -18,7 +18,7 @@ from adain.evaluation.run import Frame, Gallery
 from adain.evaluation.store import Row
 from adain.methods.gatys import Gatys
 from adain.methods.interface import Method
-from adain.metrics.metric_suite import build_panel
+from adain.metrics.metric_suite import build_suite
 from adain.nn.encoder import Encoder
 from adain.runtime.schema import StyleMeasure
 
@@ -38,7 +38,7 @@ class Judge:
     def __init__(self, encoder: Encoder, size: int, device: torch.device) -> None:
         self.encoder, self.device = encoder, device
         self.gallery = Gallery(encoder, Frame(size, crop=True), device)
-        self.panel = build_panel(FIGURES, encoder, {}, device)
+        self.suite = build_suite(FIGURES, encoder, {}, device)
 
     def picture(self, path: Path) -> Tensor:
         """``1 x 3 x size x size``, RGB in [0, 1]."""
@@ -53,9 +53,9 @@ class Judge:
         """The figures of one output picture, ``1 x 3 x size x size``."""
         content, seen_content = self.gallery(pair.content_path)
         style, seen_style = self.gallery(pair.style_path)
-        self.panel.sight.remember(content, seen_content)
-        self.panel.sight.remember(style, seen_style)
-        return {name: metric.per_pair(output, content, style).item() for name, metric in self.panel.pair.items()}
+        self.suite.features.remember(content, seen_content)
+        self.suite.features.remember(style, seen_style)
+        return {name: metric.per_pair(output, content, style).item() for name, metric in self.suite.pair.items()}
 
 
 def measure_pixels(

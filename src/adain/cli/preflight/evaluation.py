@@ -1,0 +1,63 @@
+"""What ``make evaluate`` can tell about its keys before torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from omegaconf import DictConfig, OmegaConf
+
+from adain.runtime.errors import UserError
+from adain.runtime.schema import MetricName
+
+
+def check_evaluation(config: DictConfig) -> None:
+    """Check metrics, pairs and folders.
+
+    Raises:
+        UserError: At the first mistake.
+    """
+    names, given = get_args(MetricName), metric_names(config.metrics)
+    if not given or (unknown := [name for name in given if name not in names]):
+        shown = unknown[0] if given else "[]"
+        raise UserError(f"metrics={shown} is not allowed: choose all, or a list of {', '.join(names)}")
+    if config.compare is not None:
+        if not OmegaConf.is_list(config.compare) or len(config.compare) != 2:
+            raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=[FOLDER,FOLDER]")
+        for folder in config.compare:
+            if not (Path(folder).expanduser() / "settings.json").is_file():
+                raise UserError(f"compare: {folder} is no folder of an evaluation: give folders below logs/evaluate")
+    pairs = count_or_file(config.pairs)
+    if pairs == 0:
+        raise UserError("pairs=0 is too small: give at least 1, or a file")
+    if isinstance(pairs, Path) and not pairs.is_file():
+        raise UserError(f"pairs={config.pairs} is neither a number nor an existing file: give one of them")
+    if isinstance(pairs, Path) and (config.content is not None or config.style is not None):
+        raise UserError("pairs=FILE names contents and styles itself: leave content and style out")
+    check_both_sides(config)
+
+
+def check_both_sides(config: DictConfig) -> None:
+    """Check that contents and styles are given together.
+
+    Raises:
+        UserError: If one is given alone.
+    """
+    if (config.content is None) != (config.style is None):
+        given, missing = ("content", "style") if config.style is None else ("style", "content")
+        raise UserError(f"{given} is given without {missing}: give both, or neither for the sample pictures")
+
+
+def metric_names(metrics: Any) -> list[str]:
+    """Return the names that a word or a list means."""
+    if metrics == "all":
+        return list(get_args(MetricName))
+    return [metrics] if isinstance(metrics, str) else list(metrics or [])
+
+
+def count_or_file(pairs: Any) -> int | Path | None:
+    """Return how many pairs to sample, or the file that lists them."""
+    if pairs is None:
+        return None
+    text = str(pairs)
+    return int(text) if text.isdecimal() and not Path(text).is_file() else Path(text).expanduser()

@@ -1,0 +1,199 @@
+"""One evaluation from start to end: measure what is missing, then write tables, page and logs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from pytorch_lightning.loggers import Logger
+
+from adain.evaluation.log import log_evaluation
+from adain.evaluation.page import write_page
+from adain.evaluation.pairs import Pair
+from adain.evaluation.request import Evaluation
+from adain.evaluation.results import means, summarize, write_results
+from adain.evaluation.run import Frame, Gallery, measure, set_figures
+from adain.evaluation.store import EvaluationStore, alone, digest
+from adain.methods.load import load_method
+from adain.metrics.frechet import worth
+from adain.metrics.metric_suite import MetricSuite, build_suite, features_of
+from adain.nn.encoder import Encoder
+from adain.runtime.device import find_device
+from adain.runtime.errors import UserError
+from adain.runtime.fetch import sha256_of
+from adain.runtime.schema import READY_DECODERS
+
+
+class Ranks(NamedTuple):
+    """This process, and how many share the work."""
+
+    rank: int
+    world: int
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+class Report(NamedTuple):
+    """What an evaluation leaves.
+
+    Attributes:
+        folder: Of it.
+        title: For people.
+        results: What ``results.json`` holds.
+        page: The page of pictures.
+    """
+
+    folder: Path
+    title: str
+    results: Mapping[str, Any]
+    page: Path
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Ranks]:
+    """Join the processes that ``torchrun`` started, as it says in the environment; without it there is one."""
+    ranks = Ranks(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+    if ranks.world == 1:
+        yield Ranks(0, 1)
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield ranks
+    finally:
+        dist.destroy_process_group()
+
+
+def evaluate_pairs(
+    evaluation: Evaluation, pairs: list[Pair], checkpoint: str | None, out: Path | None, ranks: Ranks,
+    make_loggers: Callable[[Path], Sequence[Logger]],
+) -> Report | None:  # fmt: skip
+    """Measure the pairs that the folder does not hold yet, and write tables and page of all.
+
+    Args:
+        evaluation: How.
+        pairs: With outputs, or all without.
+        checkpoint: Of the system that makes the outputs; None for finished outputs and systems that are not trained.
+        out: The folder; None: one that stands for the settings.
+        ranks: This process.
+        make_loggers: Makes the loggers of a folder.
+
+    Returns:
+        The report on rank 0, None on others.
+
+    Raises:
+        UserError: If nothing can be measured, or the folder holds something else.
+    """
+    device = _device(evaluation, ranks)
+    encoder = Encoder.load(evaluation.encoder, evaluation.encoder_weights).to(device)
+    suite = build_suite(evaluation.metrics, encoder, evaluation.weights, device)
+    if not suite.pair and not suite.sets:
+        raise UserError(f"none of the metrics can be measured: {'; '.join(suite.left_out.values())}")
+    settings = _settings(evaluation, suite, pairs, checkpoint)
+    folder = out or _folder(evaluation, settings, pairs)
+    store = EvaluationStore(folder, ranks.rank)
+    with alone(folder) if ranks.rank == 0 else contextlib.nullcontext():
+        if ranks.rank == 0:
+            store.open_pairs(settings, pairs)
+        ranks.wait()
+        if ranks.rank == 0 and (done := len(store.rows())):
+            print(f"{done} of {len(pairs)} pairs are there already")
+        gallery = Gallery(encoder, Frame(evaluation.size, evaluation.crop), device)
+
+        def load_system() -> Any:
+            return load_method(evaluation.model, checkpoint, device, **evaluation.options)
+
+        try:
+            measure(
+                pairs, store, suite, gallery, None if pairs[0].output_path else load_system, evaluation.alpha,
+                evaluation.batch_size, ranks.world, evaluation.save_outputs,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if ranks.rank == 0:
+                print(f"\n{len(store.rows())} of {len(pairs)} pairs are kept in {folder}: the same command goes on")
+            raise
+        ranks.wait()
+        if ranks.rank > 0:
+            return None
+        report = _report(evaluation, settings, store, pairs, suite, gallery)
+        rows = list(store.rows().values())
+        log_evaluation(lambda: make_loggers(folder), folder, rows, report.results)
+    return report
+
+
+def _device(evaluation: Evaluation, ranks: Ranks) -> torch.device:
+    device = find_device(evaluation.device)
+    if device.type == "cuda" and device.index is None and ranks.world > 1:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return device
+
+
+def _settings(
+    evaluation: Evaluation, suite: MetricSuite, pairs: Sequence[Pair], checkpoint: str | None
+) -> dict[str, Any]:
+    """Return all that figures depend on, but for the pairs."""
+    finished = [pair.output_path for pair in pairs if pair.output_path]
+    return {
+        "of": _name(evaluation, checkpoint, finished),
+        "sha256": sha256_of(Path(checkpoint))[:16] if checkpoint and checkpoint not in READY_DECODERS else None,
+        "size": evaluation.size, "crop": evaluation.crop, "encoder": evaluation.encoder,
+        "outputs": digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in finished]),
+        "alpha": None if finished else evaluation.alpha,
+        "options": dict(evaluation.options),
+        "metrics": [*suite.pair, *suite.sets],
+    }  # fmt: skip
+
+
+def _name(evaluation: Evaluation, checkpoint: str | None, finished: Sequence[Path]) -> str:
+    """Return what is evaluated, for people."""
+    if finished:
+        return f"outputs {evaluation.outputs or finished[0].parent}"
+    if checkpoint is None:
+        return evaluation.model
+    path = Path(checkpoint)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{evaluation.model} {path}"
+
+
+def _folder(evaluation: Evaluation, settings: Mapping[str, Any], pairs: Sequence[Pair]) -> Path:
+    """Return the folder that stands for the settings and the pairs."""
+    identity = digest([settings, [(str(p.content_path.resolve()), str(p.style_path.resolve())) for p in pairs]])
+    label = re.sub(r"[^\w.-]+", "_", settings["of"])[-60:].strip("_.")
+    return Path(evaluation.logs) / "evaluate" / f"{label}_{evaluation.size}_{identity}"
+
+
+def _report(
+    evaluation: Evaluation, settings: Mapping[str, Any], store: EvaluationStore, pairs: list[Pair], suite: MetricSuite,
+    gallery: Gallery,
+) -> Report:  # fmt: skip
+    """Write tables and page of what the store holds."""
+    rows = list(store.rows().values())
+    sets = set_figures(pairs, store, suite, gallery, means(rows), "artfid" in evaluation.metrics)
+    styles = len({pair.style_path for pair in pairs})
+    worths = {
+        name: worth(min(len(rows), styles), features_of(name, gallery.encoder)) for name in suite.sets if name in sets
+    }
+    results = {
+        "of": settings["of"],
+        "pairs": len(rows),
+        **settings,
+        **summarize(rows, sets, evaluation.bootstrap, evaluation.seed),
+        "left_out": suite.left_out
+        | {name: "needs two outputs and two styles" for name in suite.sets if name not in sets},
+        "notes": [f"{name}: {text}" for name, text in worths.items() if text],
+    }
+    write_results(store.folder, rows, results)
+    title = f"{settings['of']} at {evaluation.size} px, {len(rows)} pairs"
+    page = write_page(
+        store.folder, title, pairs, rows, results, gallery.frame, evaluation.page_order, evaluation.page_pairs
+    )
+    return Report(store.folder, title, results, page)

@@ -1,0 +1,101 @@
+"""Evaluations and comparisons to the loggers; in W&B with tables and pictures too."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from adain.evaluation.paper.store import ComparisonStore
+from adain.evaluation.store import Row
+from adain.training.run_summary import close_wandb
+from adain.training.wandb_run import left_out_if_refused
+
+
+@contextlib.contextmanager
+def _finished(make_loggers: Callable[[], Sequence[Logger]]) -> Iterator[Sequence[Logger]]:
+    """Make the loggers and finish them; a W&B run is marked failed where something fails before that."""
+    code = 1
+    try:
+        loggers = make_loggers()
+        yield loggers
+        for logger in loggers:
+            logger.finalize("success")
+        code = 0
+    finally:
+        close_wandb(code)
+
+
+def log_evaluation(
+    make_loggers: Callable[[], Sequence[Logger]], folder: Path, rows: Sequence[Row], results: Mapping[str, Any]
+) -> None:
+    """Log settings and means to every logger, to W&B also the table of pairs with their outputs.
+
+    Args:
+        make_loggers: Makes them, none perhaps.
+        folder: Of the evaluation, with its thumbnails.
+        rows: One a pair.
+        results: What ``results.json`` holds.
+    """
+    with _finished(make_loggers) as loggers:
+        for logger in loggers:
+            logger.log_hyperparams({key: value for key, value in results.items() if key not in ("metrics", "left_out")})
+            logger.log_metrics({f"evaluate/{name}": entry["mean"] for name, entry in results["metrics"].items()})
+            if isinstance(logger, WandbLogger):
+                import wandb
+
+                table = wandb.Table(columns=["output", *rows[0]])
+                for row in rows:
+                    thumb = str(folder / "thumbs" / f"{row['index']:07d}.jpg")
+                    table.add_data(wandb.Image(thumb), *row.values())
+                with left_out_if_refused("the table of pairs"):
+                    logger.experiment.log({"pairs": table})
+
+
+def log_comparison(make_loggers: Callable[[], Sequence[Logger]], store: ComparisonStore, files: Sequence[Path]) -> None:
+    """Log medians to every logger, to W&B also tables, pictures and an artifact of everything.
+
+    Args:
+        make_loggers: Makes them, none perhaps.
+        store: The comparison's.
+        files: CSV and PNG files.
+    """
+    figures = {
+        f"speed/{row['size']}/{row['method']}/{name}": row[name]
+        for row in store.rows("speed")
+        for name in ("without_s", "with_s", "without_times_adain", "with_times_adain", "peak_mib")
+        if row[name] is not None
+    }
+    with _finished(make_loggers) as loggers:
+        for logger in loggers:
+            logger.log_metrics(figures)
+            if isinstance(logger, WandbLogger):
+                import wandb
+
+                run = logger.experiment
+                artifact = wandb.Artifact(f"compare-{store.folder.name}", "comparison")
+                artifact.add_file(str(store.folder / "compare.md"))
+                with left_out_if_refused("a table"):
+                    for file in files:
+                        artifact.add_file(str(file))
+                        run.log({file.stem: _table(file) if file.suffix == ".csv" else wandb.Image(str(file))})
+                    run.log_artifact(artifact)
+
+
+def _table(path: Path) -> object:
+    import wandb
+
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return wandb.Table(columns=list(header), data=[[_value(cell) for cell in row] for row in rows])
+
+
+def _value(cell: str) -> object:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell or None

@@ -1,0 +1,51 @@
+"""A training among several: its bar, whether it is finished, and how it is described."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
+
+from adain.training.progress import StepBar
+
+
+class LabeledBar(StepBar):
+    """The bar of one training among several, where standard output is a log file.
+
+    Args:
+        label: What is trained.
+    """
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+    def init_train_tqdm(self) -> Tqdm:
+        """Return a bar on standard error."""
+        return Tqdm(desc=self.label, file=sys.stderr, dynamic_ncols=True, leave=False, smoothing=0, unit="step")
+
+    def init_validation_tqdm(self) -> Tqdm:
+        """Return a silent bar: the held-out pictures take a moment."""
+        return Tqdm(disable=True)
+
+    def on_train_start(self, trainer: Any, *args: object) -> None:
+        """Keep the label."""
+        super().on_train_start(trainer, *args)
+        self.train_progress_bar.set_description(f"training {self.label}")
+
+
+def finished(folder: Path) -> bool:
+    """Return whether a run came to its end."""
+    try:
+        return bool(json.loads((folder / "summary.json").read_text())["status"] == "finished")
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def described(steps: int, batch_size: int, crop: int, init: str | None) -> str:
+    """Return in words how a network is trained."""
+    start = ", from a least-squares start" if init == "least_squares" else ""
+    return f"{steps} steps of batch {batch_size} at {crop} px{start}"

@@ -1,0 +1,203 @@
+"""The steps of a comparison: every system measured on the same pairs, what it lacks trained, the report written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning.loggers import Logger
+
+from adain.evaluation.log import log_comparison
+from adain.evaluation.pairs import Pair
+from adain.evaluation.paper.published import NAMES
+from adain.evaluation.paper.quality import Judge, make_pictures, measure_losses, measure_pixels
+from adain.evaluation.paper.report import Grid, write_report
+from adain.evaluation.paper.request import ABLATIONS, Request
+from adain.evaluation.paper.speed import measure_speed
+from adain.evaluation.paper.store import ComparisonStore
+from adain.evaluation.speed.machine import describe
+from adain.evaluation.store import alone
+from adain.methods import load
+from adain.nn.encoder import Encoder
+from adain.nn.weights import read_state
+from adain.runtime.files import write_whole
+from adain.training.curves import training_curves
+
+COLUMNS = ("adain", "texture_network", "style_swap", "gatys")
+
+
+class Trainer(Protocol):
+    """Trains a system that no checkpoint is given for."""
+
+    def __call__(self, name: str, style: Path | None, folder: Path) -> tuple[Path, str]:
+        """Train it into a folder, or continue there, or take what is finished.
+
+        Args:
+            name: Of the system.
+            style: The texture network's style.
+            folder: Of this network.
+
+        Returns:
+            The last checkpoint, and in words how it was trained.
+        """
+        ...
+
+
+def settings_of(request: Request, device: torch.device) -> dict[str, Any]:
+    """Return what a comparison is of; with other settings its folder cannot be continued."""
+    return request.settings | {"machine": describe(device)}
+
+
+def compare_systems(
+    request: Request, device: torch.device, folder: Path, train: Trainer,
+    make_loggers: Callable[[Path], Sequence[Logger]],
+) -> None:  # fmt: skip
+    """Measure what is not there yet, cheap parts first, and write the report after each of them.
+
+    Args:
+        request: What is compared on what.
+        device: Where.
+        folder: Of the comparison.
+        train: Trains what is missing.
+        make_loggers: Makes the loggers of a folder.
+
+    Raises:
+        UserError: If the folder holds something else, or another process works in it.
+    """
+    with alone(folder):
+        store, settings = ComparisonStore(folder), settings_of(request, device)
+        store.open(settings)
+        work = Work(request, device, store, settings, train)
+        print(f"comparison: {folder}")
+        try:
+            for part, step in work.steps():
+                if part in request.keys["parts"]:
+                    step()
+                    work.report()
+        except (KeyboardInterrupt, SystemExit):
+            print(f"stopped: what is finished is kept in {folder}, and the same command goes on")
+            raise
+        files = work.report()
+        log_comparison(lambda: make_loggers(folder), store, files)
+
+
+class Work:
+    """The comparison's steps.
+
+    Args:
+        request: What is compared on what.
+        device: Where.
+        store: Opened.
+        settings: What the comparison is of.
+        train: Trains what is missing.
+    """
+
+    def __init__(
+        self, request: Request, device: torch.device, store: ComparisonStore, settings: dict[str, Any], train: Trainer
+    ) -> None:
+        self.request, self.keys, self.device = request, request.keys, device
+        self.store, self.settings, self.train = store, settings, train
+        self._encoder: Encoder | None = None
+        self._judges: dict[int, Judge] = {}
+        self._systems: dict[str, str] = {}
+
+    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yield parts and their steps, cheap ones first, so that an interrupted comparison has something to show."""
+        for size in sorted(self.keys["sizes"]):
+            yield "speed", partial(self.speed, size)
+        for name in ("adain", "gatys", "style_swap", "texture_network"):
+            yield "pictures", partial(self.pictures, name)
+            yield "losses", partial(self.losses, name)
+        for name in ABLATIONS:
+            yield "ablations", partial(self.ablation, name)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def speed(self, size: int) -> None:
+        """Measure the speed of all systems at one size."""
+        if self.store.has("speed", size=size):
+            return
+        iterations = (self.keys["speed"]["gatys_done"], self.keys["speed"]["gatys_iterations"])
+        rows = measure_speed(size, self.keys["repeats"], iterations, self.keys["memory"], self.device)
+        self.store.append("speed", rows)
+
+    def losses(self, name: str) -> None:
+        """Measure one system's losses for the figure of losses."""
+        losses, pairs = self.keys["losses"], self.request.loss_pairs
+        judge = self.judge(losses["size"])
+        if name == "gatys":
+            measure_pixels(judge, pairs, losses["iterations"], losses["measure"], self.store)
+            return
+        for chosen, method in self._methods(name, pairs):
+            measure_losses(judge, name, method, chosen, "losses", self.store)
+
+    def pictures(self, name: str) -> None:
+        """Make one system's column of the qualitative figure."""
+        judge, pairs = self.judge(self.keys["pictures"]["size"]), self.request.picture_pairs
+        numbers = {pair: row for row, pair in reversed(list(enumerate(pairs)))}
+        for chosen, method in self._methods(name, pairs):
+            make_pictures(judge, "pair", name, method, [(numbers[pair], pair) for pair in chosen], self.store)
+
+    def ablation(self, name: str) -> None:
+        """Measure one network's losses and make its pictures."""
+        judge, method = self.judge(self.keys["ablations"]["size"]), self._load(name)
+        rows = list(enumerate(self.request.ablation_rows))
+        make_pictures(judge, "ablation", name, method, rows, self.store)
+        measure_losses(judge, name, method, self.request.ablation_pairs, "ablations", self.store)
+
+    # --- systems ------------------------------------------------------------------------------------------------------
+
+    def judge(self, size: int) -> Judge:
+        """Return the judge of pictures of one size."""
+        if self._encoder is None:
+            self._encoder = Encoder.load("vgg19_normalized").to(self.device)
+        if size not in self._judges:
+            self._judges[size] = Judge(self._encoder, size, self.device)
+        return self._judges[size]
+
+    def _methods(self, name: str, pairs: list[Pair]) -> Iterator[tuple[list[Pair], Any]]:
+        """Yield a system with the pairs that it serves: all, or those of the one style that a network knows."""
+        if name != "texture_network":
+            yield pairs, self._load(name)
+            return
+        for path in dict.fromkeys(pair.style_path for pair in pairs):
+            yield [pair for pair in pairs if pair.style_path == path], self._load(name, path)
+
+    def _load(self, name: str, style: Path | None = None) -> Any:
+        """Load a system, trained before where no checkpoint is given, and note for the tables what it is."""
+        system = "adain" if name in ABLATIONS else name
+        options = self.settings[system] if system in ("gatys", "style_swap") else {}
+        checkpoint = None if name == "gatys" else self.request.checkpoint(name, style)
+        if name == "gatys":
+            measure, count = options["measure"], options["iterations"]
+            words = f"pictures: {count} iterations of L-BFGS from {options['initial']}, style as {measure}"
+        elif checkpoint == "reference":
+            words = "published decoder: 160,000 steps of batch 8 at 256 px"
+        elif checkpoint is not None:
+            words = f"given checkpoint, {read_state(Path(checkpoint)).get('global_step', '?')} steps"
+        else:
+            label = name if style is None else f"{name}_{self.request.styles_of_networks.index(style)}"
+            checkpoint, words = self.train(name, style, self.store.folder / "trained" / label)
+            words = f"trained here: {words}" + (", a network for each style" if style else "")
+        self._systems[name] = words
+        return load.load_method(system, checkpoint, self.device, **options)
+
+    # --- report -------------------------------------------------------------------------------------------------------
+
+    def report(self) -> list[Path]:
+        """Write tables, figures and the page of what there is, and return the tables and figures."""
+        path = self.store.folder / "systems.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        self._systems = known | self._systems
+        write_whole(path, json.dumps(self._systems, indent=2) + "\n")
+        pictures, ablations = (self.judge(self.keys[part]["size"]) for part in ("pictures", "ablations"))
+        grids = [
+            Grid("pictures", "pair", COLUMNS, self.request.picture_pairs, pictures),
+            Grid("ablations", "ablation", ABLATIONS, self.request.ablation_rows, ablations),
+        ]
+        curves = [training_curves(self.store.folder / "trained" / name, NAMES[name]) for name in ABLATIONS]
+        return write_report(self.store, self.settings, self._systems, grids, curves)
