@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 from omegaconf import DictConfig
 
 from adain.cli.app import run
-from adain.demo.server import free_port, is_loopback, work_folder
+from adain.demo.server import free_port, is_loopback, signaled, work_folder
 from adain.inference.models import choose_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 
 
 def demo(config: DictConfig) -> None:
-    """Serves the page until Ctrl-C."""
+    """Serve the page until Ctrl-C."""
     host = str(config.host)
     port = free_port(host, config.port)
     if not is_loopback(host):
@@ -43,13 +40,7 @@ def demo(config: DictConfig) -> None:
         limits = Limits(int(config.max_mb * 2**20), config.max_pixels, config.side, config.live_side)
         studio = Studio(Stylizer.load(decoder, config.device, config.precision), limits)
         page = start(studio, host, port, folder, decoder)
-        ended = threading.Event()
-
-        def end(_signal: int, _frame: FrameType | None) -> None:
-            ended.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
+        ended = signaled()
         print(
             f"the page is at {page.local_url}   (decoder {decoder}, {studio.stylizer.device}; Ctrl-C ends it)",
             flush=True,

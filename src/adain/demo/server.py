@@ -1,14 +1,17 @@
-"""Starts and ends the page's server."""
+"""Where the page's server listens, keeps its files, and how it ends."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 from adain.runtime.errors import UserError
 
@@ -16,7 +19,7 @@ _TRIED = 200  # ports above one that is taken
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, if it can be listened on; any free one for 0.
+    """Return the port, if it can be listened on; any free one for 0.
 
     Raises:
         UserError: If the port is taken, with the next that is free, or if the host is not of this machine.
@@ -50,16 +53,28 @@ def _bound(host: str, port: int) -> int:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server on this host."""
+    """Return whether only this machine reaches a server on this host."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
 
 
+def signaled() -> threading.Event:
+    """Return an event that Ctrl-C and a request to end the process set, in place of ending it at once."""
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return ended
+
+
 @contextmanager
 def work_folder() -> Iterator[Path]:
-    """A folder for uploads and results that goes with the server, and gradio kept from asking anything elsewhere.
+    """Make a folder for uploads and results that goes with the server, and gradio kept from asking anything elsewhere.
 
     To be entered before gradio is imported.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,8 +75,33 @@ class Difference(NamedTuple):
     largest: float
 
 
+def export_decoder(trained: Trained, source: str, out: Path, onnx: bool) -> list[Difference]:
+    """Write ``decoder.safetensors``, ``MODEL_CARD.md`` and, with ``onnx``, two graphs and the script that runs them.
+
+    Args:
+        trained: The decoder and its encoder's name.
+        source: Where the decoder comes from, for the card.
+        out: The folder. It exists; files of the same names are replaced.
+        onnx: Whether the graphs are wanted, which takes about a minute.
+
+    Returns:
+        How far the graphs are from PyTorch; none without ``onnx``.
+
+    Raises:
+        UserError: As ``write_onnx``, or if a file cannot be written.
+    """
+    differences = write_onnx(Encoder.load(trained.encoder), trained, out) if onnx else []
+    write_safetensors(trained, out / "decoder.safetensors", source)
+    with written(out / "MODEL_CARD.md") as part:
+        part.write_text(card(trained, source, differences), encoding="utf-8")
+    if differences:
+        with written(out / "run_onnx.py") as part:
+            shutil.copyfile(Path(__file__).with_name("run_onnx.py"), part)
+    return differences
+
+
 def write_safetensors(trained: Trained, path: Path, source: str) -> None:
-    """The decoder's weights, with what ``load_decoder`` and a reader must know as metadata."""
+    """Write the decoder's weights, with what ``load_decoder`` and a reader must know as metadata."""
     from safetensors.torch import save
 
     metadata = {
@@ -91,7 +117,7 @@ def write_safetensors(trained: Trained, path: Path, source: str) -> None:
 
 
 def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: float = TOLERANCE) -> list[Difference]:
-    """``style_encoder.onnx`` and ``transfer.onnx``, with dynamic batch, height and width, the encoder's weights inside.
+    """Write ``style_encoder.onnx`` and ``transfer.onnx``, with dynamic batch, height and width, the encoder's weights inside.
 
     Args:
         encoder: The encoder that the decoder belongs to, on the CPU.
@@ -131,7 +157,7 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: floa
 
 
 def compare(style_encoder: nn.Module, transfer: nn.Module, style_path: Path, transfer_path: Path) -> list[Difference]:
-    """Runs both graphs in onnxruntime beside PyTorch, at even and odd sizes and several batches and alphas.
+    """Run both graphs in onnxruntime beside PyTorch, at even and odd sizes and several batches and alphas.
 
     The styles are pictures with a range of colors; the transfer is fed the statistics PyTorch computed.
     """
@@ -164,12 +190,12 @@ _ORIGINS = {
 
 
 def license(source: str) -> str:
-    """What may be done with a decoder, as far as this project can say."""
+    """Return what may be done with a decoder, as far as this project can say."""
     return _ORIGINS[source][0] if source in _ORIGINS else "that of its training pictures and its author"
 
 
 def card(trained: Trained, source: str, differences: Sequence[Difference]) -> str:
-    """A short model card in Markdown."""
+    """Return a short model card in Markdown."""
     rows = "\n".join(f"| {d.graph} | {_shown(d.shape)} | {d.largest:.1e} |" for d in differences)
     parity = (
         "\n## Held to PyTorch\n| graph | batch x height x width | largest absolute difference |\n|---|---|---|\n"
