@@ -16,7 +16,7 @@ Color = tuple[int, int, int] | str
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder of readable and broken pictures: ``folder("name", good=5, bad=2)``."""
+    """Return a function that creates a folder of readable and broken pictures: ``folder("name", good=5, bad=2)``."""
 
     def make(name: str = "pictures", good: int = 0, bad: int = 0, color: Color | None = None) -> Path:
         path = tmp_path / name
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def parquet(tmp_path: Path) -> Callable[..., list[str]]:
-    """Writes rows as the hub's data sets have them. A number is a readable picture, other things are cells as such."""
+    """Return a function that writes rows as in hub data sets: a number gives a readable picture, anything else its cell."""
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
 

@@ -41,13 +41,13 @@ def rows(given: HubSource, count: int, seed: int = 0, **place: int) -> list[int]
 
 
 def dealt(given: HubSource, count: int, workers: int, first: int = 0, batch_size: int = 2) -> list[list[int]]:
-    """Batches as a loader with that many workers receives them."""
+    """Return the batches that a loader with that many workers receives."""
     lanes = [given.open(0, Place(0, 1, worker, workers, batch_size, first), 16) for worker in range(workers)]
     return [[row(sample) for sample in islice(lanes[batch % workers], batch_size)] for batch in range(count)]
 
 
 def loaded(given: HubSource, count: int, workers: int, first: int = 0) -> list[list[int]]:
-    """Batches of a real loader."""
+    """Return the batches of a real loader."""
     place = Place(batch_size=2, first=first)
     stream = PairStream(given, SyntheticSource("style", 4), Framing(16, 16, 0.0), 0, place)
     loader = DataLoader(stream, 2, num_workers=workers, collate_fn=collate, timeout=10 * (workers > 0))
@@ -71,12 +71,12 @@ def at_most(seconds: float) -> Iterator[None]:
 # the order
 
 
-def test_every_row_once_a_pass(parquet: Parquet) -> None:
+def test_every_row_appears_once_per_pass(parquet: Parquet) -> None:
     seen = rows(source(parquet(range(12), files=3)), 24)
     assert sorted(seen[:12]) == sorted(seen[12:]) == list(range(12))
 
 
-def test_rows_are_shuffled_anew_each_pass(parquet: Parquet) -> None:
+def test_each_pass_shuffles_the_rows_anew(parquet: Parquet) -> None:
     seen = rows(source(parquet(range(12))), 24)
     assert list(range(12)) != seen[:12] != seen[12:]
 
@@ -87,11 +87,11 @@ def test_seed(parquet: Parquet) -> None:
     assert rows(given, 12, seed=1) != rows(given, 12, seed=2)
 
 
-def test_pictures_are_as_they_are(parquet: Parquet) -> None:
+def test_pictures_are_not_altered(parquet: Parquet) -> None:
     assert take(source(parquet(range(2))), 1)[0].picture.size == (20, 20)
 
 
-def test_names_tell_data_set_pass_and_row(parquet: Parquet) -> None:
+def test_names_contain_data_set_pass_and_row(parquet: Parquet) -> None:
     names = [sample.name for sample in take(source(parquet(range(2))), 3)]
     assert names == ["parquet[0:0]", "parquet[0:1]", "parquet[1:0]"]
 
@@ -149,7 +149,7 @@ def test_resumes_exactly(parquet: Parquet, workers: int, first: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("first", [4, 9, 13])
-def test_whole_passes_are_left_out_where_the_number_of_rows_is_known(
+def test_whole_passes_are_skipped_if_the_number_of_rows_is_known(
     parquet: Parquet, workers: int, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = source(parquet([0, BAD, 2, 3, 4, BAD, *range(6, 13)], files=2), skip=1)
@@ -176,7 +176,7 @@ def test_resumes_exactly_past_bad_rows(parquet: Parquet, first: int) -> None:
     assert dealt(given, 6, 1, first) == dealt(given, 6 + first, 1)[first:]
 
 
-def test_rows_passed_over_are_not_decoded(parquet: Parquet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skipped_rows_are_not_decoded(parquet: Parquet, monkeypatch: pytest.MonkeyPatch) -> None:
     given = source(parquet(range(12)))
     decoded: list[object] = []
     plain = HubSource._decode
@@ -220,7 +220,7 @@ def test_limits(parquet: Parquet) -> None:
 
 
 def test_too_many_bad_rows_in_a_row(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match="100 rows of parquet in a row held no usable picture") as caught:
+    with pytest.raises(UserError, match="100 consecutive rows of parquet held no usable picture") as caught:
         take(source(parquet([BAD] * 120)), 1)
     assert "'image'" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -266,7 +266,7 @@ def test_missing_file() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_everything_that_says_which_data_set_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_arguments_that_identify_the_data_set_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
     asked: dict[str, Any] = {}

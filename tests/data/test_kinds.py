@@ -1,4 +1,4 @@
-"""What a configuration's words for the two kinds of pictures become."""
+"""The data choices of the configuration become the right sources with all their limits."""
 
 from __future__ import annotations
 

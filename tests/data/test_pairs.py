@@ -91,16 +91,16 @@ def test_workers_do_not_change_the_batches(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("first", [1, 5])
-def test_entering_late_is_skipping(workers: int, first: int) -> None:
+def test_starting_late_equals_skipping(workers: int, first: int) -> None:
     assert same(batches(5, workers=workers, first=first), batches(5 + first)[first:])
 
 
-def test_entering_late_on_a_rank() -> None:
+def test_starting_late_on_a_rank() -> None:
     assert same(batches(3, world=3, rank=1, first=4), batches(7, world=3, rank=1)[4:])
 
 
 @pytest.mark.parametrize(("key", "count"), [("content_name", 7), ("style_name", 5)])
-def test_each_list_goes_round_in_passes_of_its_own(key: str, count: int) -> None:
+def test_contents_and_styles_repeat_independently(key: str, count: int) -> None:
     seen = [pair[key] for pair in pairs(3 * count)]
     passes = [seen[start : start + count] for start in range(0, 3 * count, count)]
     assert all(len(set(part)) == count for part in passes)
@@ -114,7 +114,7 @@ def test_content_and_style_are_not_locked_together() -> None:
     assert partners[0] != partners[1]
 
 
-def test_a_picture_is_cropped_elsewhere_the_next_time() -> None:
+def test_a_picture_gets_another_crop_in_the_next_pass() -> None:
     seen = pairs(12, contents=1, styles=1)
     assert len({pair["style"].numpy().tobytes() for pair in seen}) > 6
 
@@ -167,7 +167,7 @@ def test_crop_is_that_of_the_resized_picture(resize: int) -> None:
 
 
 def test_crops_and_held_out_squares_are_in_srgb_whatever_the_profile(tmp_path: Path) -> None:
-    """The profile is applied to what is cut out, not to the file: see ``decode_picture``."""
+    """The profile is applied to the crop, not to the whole picture: see ``decode_picture``."""
     Image.new("RGB", (48, 36), (255, 0, 0)).save(tmp_path / "a.png", icc_profile=green_first())
     source = FolderSource(str(tmp_path))
     assert source.read(source.names[0], 24).getpixel((0, 0)) == (255, 0, 0)
@@ -183,13 +183,13 @@ def test_crop_as_large_as_the_picture() -> None:
     assert crop[0, 0].tolist() == list(range(16))
 
 
-def test_content_is_mirrored_left_to_right() -> None:
+def test_content_is_flipped_left_to_right() -> None:
     crop = Framing(16, 16, 1.0)(gradient(16, 16), np.random.default_rng(0), flip=True)
     assert crop[0, 0].tolist() == list(range(16))[::-1]
     assert crop[1, :, 0].tolist() == list(range(16))
 
 
-def test_style_is_never_mirrored() -> None:
+def test_style_is_never_flipped() -> None:
     crop = Framing(16, 16, 1.0)(gradient(16, 16), np.random.default_rng(0), flip=False)
     assert crop[0, 0].tolist() == list(range(16))
 
@@ -298,7 +298,7 @@ def test_resuming_continues_the_stream() -> None:
     assert same(train_batches(resumed(attached(step=5).state_dict()), 3), whole[5:])
 
 
-def test_fresh_state_begins_at_the_beginning() -> None:
+def test_fresh_state_starts_at_the_first_pair() -> None:
     assert same(train_batches(resumed(attached().state_dict()), 3), train_batches(attached(), 3))
 
 
@@ -412,7 +412,7 @@ def test_validation_without_fit() -> None:
     assert len(list(module().val_dataloader())) == 2
 
 
-def test_held_out_pictures_are_cut_at_the_center(tmp_path: Path) -> None:
+def test_held_out_pictures_are_cropped_at_the_center(tmp_path: Path) -> None:
     gradient(60, 20).save(tmp_path / "wide.png")
     source = FolderSource(str(tmp_path))
     square = HeldOutPairs(source, source, 1, 20)[0]["content"]

@@ -163,7 +163,7 @@ def test_palette(palette: Image.Image) -> None:
     assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (200, 100, 50)]
 
 
-def test_transparent_palette_is_laid_on_white(palette: Image.Image) -> None:
+def test_transparent_palette_is_composited_on_white(palette: Image.Image) -> None:
     picture = read(encode(palette, transparency=0))
     assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (200, 100, 50)]
 
@@ -184,12 +184,12 @@ def test_palette_with_shades_of_transparency(palette: Image.Image) -> None:
         ("LA", (100, 0), (255, 255, 255)),
     ],
 )
-def test_transparency_is_laid_on_white(mode: str, pixel: tuple[int, ...], expected: tuple[int, int, int]) -> None:
+def test_transparency_is_composited_on_white(mode: str, pixel: tuple[int, ...], expected: tuple[int, int, int]) -> None:
     assert near(read(encode(Image.new(mode, (8, 6), pixel))), expected, by=1)
 
 
 @pytest.mark.parametrize(("mode", "key", "other"), [("RGB", (255, 0, 0), (0, 0, 9)), ("L", 7, 9)])
-def test_color_key_is_laid_on_white(mode: str, key: object, other: object) -> None:
+def test_color_key_is_composited_on_white(mode: str, key: object, other: object) -> None:
     picture = Image.new(mode, (8, 6), key)
     picture.putpixel((1, 0), other)
     result = read(encode(picture, transparency=key))
@@ -250,8 +250,8 @@ def test_color_profile_is_applied() -> None:
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
-def test_inks_are_what_their_profile_says(kind: str) -> None:
-    """By hand: the luminance of Lab's L, then sRGB's curve. Without the profile these are white, cyan, magenta, black."""
+def test_inks_follow_their_profile(kind: str) -> None:
+    """Expect the luminance of Lab's L under sRGB's curve; without the profile: white, cyan, magenta, black."""
     inks = {(0, 0, 0, 0): 100, (255, 0, 0, 0): 50, (0, 255, 0, 0): 60, (255, 255, 0, 255): 10}
     printed = Image.new("CMYK", (64, 16))
     for place, ink in enumerate(inks):
@@ -307,7 +307,7 @@ def test_sliver_is_refused() -> None:
         read(encode(Image.new("RGB", (2000, 2))), short_side=16)
 
 
-def test_right_size_is_left_alone() -> None:
+def test_a_picture_of_the_right_size_is_not_resized() -> None:
     assert resize_short_side(GRADIENT, 150) is GRADIENT
 
 

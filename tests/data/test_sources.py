@@ -43,7 +43,7 @@ def test_ranks_interleave_within_a_global_batch() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("first", [0, 1, 5])
-def test_batches_are_dealt_to_workers_in_turn(workers: int, first: int) -> None:
+def test_workers_take_batches_in_turn(workers: int, first: int) -> None:
     streams = [Place(1, 2, worker, workers, batch_size=3, first=first).numbers() for worker in range(workers)]
     dealt = [list(islice(streams[batch % workers], 3)) for batch in range(7)]
     alone = Place(1, 2, batch_size=3).numbers()
@@ -107,7 +107,7 @@ def test_linked_folder_is_followed(folder: Folder) -> None:
     assert len(FolderSource(str(root))) == 3
 
 
-def test_link_to_its_own_parent_is_walked_once(folder: Folder) -> None:
+def test_link_to_its_own_parent_is_searched_once(folder: Folder) -> None:
     root = folder("a", good=2)
     (root / "loop").symlink_to(root)
     assert names(FolderSource(str(root))) == ["good_00.png", "good_01.png"]
@@ -162,7 +162,7 @@ def test_large_jpeg_is_decoded_small_and_not_resized(tmp_path: Path) -> None:
     assert take(FolderSource(str(tmp_path)), 1)[0].picture.size == (26, 19)  # an eighth; 16 are asked for
 
 
-def test_small_picture_is_as_it_is(folder: Folder) -> None:
+def test_small_picture_is_not_enlarged(folder: Folder) -> None:
     assert take(FolderSource(str(folder(good=1))), 1)[0].picture.size == (20, 20)
 
 
@@ -174,7 +174,7 @@ def test_each_pass_is_another_permutation(folder: Folder) -> None:
     assert passes[0] != passes[1] != passes[2] != passes[0]
 
 
-def test_other_seed_other_order(folder: Folder) -> None:
+def test_another_seed_gives_another_order(folder: Folder) -> None:
     source = FolderSource(str(folder(good=9)))
     assert [s.name for s in take(source, 9, seed=1)] != [s.name for s in take(source, 9, seed=2)]
 
@@ -191,7 +191,7 @@ def test_good_files_report_nothing(folder: Folder) -> None:
     assert all(sample.skipped == () for sample in take(FolderSource(str(folder(good=3))), 6))
 
 
-def test_substitutes_do_not_depend_on_the_way_there(folder: Folder) -> None:
+def test_substitutes_do_not_depend_on_where_the_stream_starts(folder: Folder) -> None:
     source = FolderSource(str(folder(good=4, bad=4)))
     whole = [(sample.name, sample.skipped) for sample in take(source, 30)]
     assert [(sample.name, sample.skipped) for sample in take(source, 20, first=10)] == whole[10:]
@@ -227,7 +227,7 @@ def test_file_deleted_while_streaming(folder: Folder) -> None:
 # holding out
 
 
-def test_split_is_disjoint_and_whole(folder: Folder) -> None:
+def test_split_is_disjoint_and_complete(folder: Folder) -> None:
     source = FolderSource(str(folder(good=20)))
     train, held = source.split(3)
     assert len(held) == 3
@@ -240,7 +240,7 @@ def test_training_never_shows_a_held_out_picture(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(("good", "expected"), [(1, (1, 1)), (4, (3, 1)), (9, (8, 1)), (10, (8, 2)), (60, (48, 12))])
-def test_a_fifth_is_held_out_at_most(folder: Folder, good: int, expected: tuple[int, int]) -> None:
+def test_at_most_a_fifth_is_held_out(folder: Folder, good: int, expected: tuple[int, int]) -> None:
     train, held = FolderSource(str(folder(good=good))).split(12)
     assert (len(train), len(held)) == expected
 
@@ -250,12 +250,12 @@ def test_single_picture_is_trained_on_and_shown(folder: Folder) -> None:
     assert names(train) == names(held) == ["good_00.png"]
 
 
-def test_two_pictures_are_parted(folder: Folder) -> None:
+def test_two_pictures_are_split(folder: Folder) -> None:
     train, held = FolderSource(str(folder(good=2))).split(12)
     assert not set(train.names) & set(held.names)
 
 
-def test_added_pictures_move_no_other_into_the_held_out_ones(folder: Folder) -> None:
+def test_added_pictures_move_no_other_into_the_held_out_part(folder: Folder) -> None:
     source = FolderSource(str(folder(good=20)))
     before = set(source.split(4)[1].names)
     after = set(FolderSource(str(folder(good=40))).split(4)[1].names)
@@ -263,7 +263,7 @@ def test_added_pictures_move_no_other_into_the_held_out_ones(folder: Folder) -> 
     assert after & before
 
 
-def test_split_does_not_depend_on_where_the_folder_lies(folder: Folder) -> None:
+def test_split_does_not_depend_on_where_the_folder_is(folder: Folder) -> None:
     here, there = (FolderSource(str(folder(name, good=20))).split(4)[1] for name in ("here", "there"))
     assert names(here) == names(there)
 
@@ -342,6 +342,6 @@ def test_unreadable_pictures_are_not_held_out_but_counted(folder: Folder) -> Non
     assert str(broken) in training.names
 
 
-def test_nothing_readable_says_so(folder: Folder) -> None:
+def test_a_source_without_a_readable_picture_is_refused(folder: Folder) -> None:
     with pytest.raises(UserError, match="none of 7 pictures could be read"):
         FolderSource(str(folder(bad=7))).split(2)

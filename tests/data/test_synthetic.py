@@ -17,19 +17,19 @@ def test_square_rgb(kind: str, side: int) -> None:
 
 
 @KINDS
-def test_same_name_same_picture(kind: str) -> None:
+def test_the_same_name_gives_the_same_picture(kind: str) -> None:
     one, other = (SyntheticSource(kind, count).read(f"{kind}_0003", 32) for count in (4, 9))
     assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
 @KINDS
-def test_other_name_other_picture(kind: str) -> None:
+def test_another_name_gives_another_picture(kind: str) -> None:
     source = SyntheticSource(kind, 8)
     assert len({source.read(name, 24).tobytes() for name in source.names}) == 8
 
 
 @KINDS
-def test_pictures_are_not_flat(kind: str) -> None:
+def test_pictures_are_not_uniform(kind: str) -> None:
     source = SyntheticSource(kind, 8)
     assert all(np.asarray(source.read(name, 32)).std() > 1 for name in source.names)
 
@@ -43,7 +43,7 @@ def test_count_and_names() -> None:
     assert SyntheticSource("style", 3).names == ["style_0000", "style_0001", "style_0002"]
 
 
-def test_parts_are_of_the_same_kind() -> None:
+def test_subsets_have_the_same_kind() -> None:
     source = SyntheticSource("style", 20)
     train, held = source.split(4)
     assert sorted(train.names + held.names) == source.names

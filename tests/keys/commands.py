@@ -25,7 +25,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from adain.cli.train import build_trainer
-from adain.data.scan_cache import ScanCache, Seen, conditions
+from adain.data.scan_cache import ScanCache, ScanResult, conditions
 from adain.runtime.conf import root_of
 from adain.runtime.mistakes import mistake
 from tests.helpers.pictures import draw
@@ -233,7 +233,7 @@ def draw_inputs(inputs: Path) -> None:
     for path in list((inputs / "content").glob("c*.png"))[1:]:
         known = path.stat()
         under = conditions(89478485, 16)
-        register.add([Seen(str(path), known.st_size, known.st_mtime_ns, under, "it is known to be bad")])
+        register.add([ScanResult(str(path), known.st_size, known.st_mtime_ns, under, "it is known to be bad")])
     register.close()
     shutil.copytree(FIXTURE, inputs / "run")
     (inputs / "logs").mkdir()

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or any parquet files of the same columns, streamed row by row."""
+"""Stream a data set of the Hugging Face hub, or local parquet files, row by row."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 from PIL import Image
 
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
-from adain.data.sources import LOOK, MAX_SUBSTITUTES, IndexedSource, Place, Sample
+from adain.data.sources import CHECK_SIDE, MAX_SUBSTITUTES, IndexedSource, Place, Sample
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 
 
 class HubSource:
-    """A streamed data set with a column of pictures: nothing is downloaded before it is needed.
+    """A streamed data set with a column of pictures. Rows are downloaded only when needed.
 
-    Each loader worker of each rank decodes rows of its own, shuffled within a buffer, but is sent the whole stream to find
-    them: ranks x workers times the traffic. On resuming, whole passes are left out where the data set says how many rows it
-    has, and rows already consumed are passed over undecoded; the order is the same as long as ranks and workers are as
-    many as before.
+    Each loader worker of each rank decodes its own rows, shuffled within a buffer. It must receive the whole stream to
+    find them, so traffic grows with ranks x workers. When a run resumes, rows already consumed are skipped without
+    decoding, and whole passes at once if the data set states its number of rows. The order stays the same as long as
+    the numbers of ranks and workers do.
 
     Args:
         path: A data set's name on the hub, or ``"parquet"`` with ``data_files``.
-        split: Which split to read.
+        split: The split to read.
         column: The column that holds the pictures.
         name: The data set's configuration, if it has several.
         data_files: Local files, for ``path="parquet"``.
-        revision: A commit of the data set, so that a run can be repeated.
-        buffer: Rows that are shuffled among each other. Larger is better mixed and slower to start.
+        revision: A commit of the data set, which makes a run repeatable.
+        buffer: Size of the shuffle buffer, in rows. A larger one mixes better and starts slower.
         max_pixels: Larger pictures are skipped and counted.
-        min_side: So are pictures whose shorter side is below this.
-        skip: Leading rows left out: the held-out ones.
+        min_side: Pictures with a shorter side below this are skipped and counted.
+        skip: Leading rows to leave out, because they are held out.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class HubSource:
         self.max_pixels, self.min_side = max_pixels, min_side
 
     def _rows(self) -> Any:
-        """The data set, pictures still encoded. Loaded in each worker: an open stream cannot be sent to one."""
+        """Open the data set, pictures still encoded. Every worker opens it: an open stream cannot be pickled."""
         try:
             import datasets
         except ImportError:
@@ -73,7 +73,7 @@ class HubSource:
             return rows.cast_column(self.column, datasets.Image(decode=False))
         except UserError:
             raise
-        except Exception as error:  # the library raises a different family of errors for every cause
+        except Exception as error:  # datasets raises many unrelated exception types
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
                 f"the data set {self.path} (split {self.given['split']}) cannot be opened: {reason}; check its name "
@@ -82,17 +82,17 @@ class HubSource:
 
     def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
         """See ``Source``."""
-        logical = (place.first + place.worker) % place.workers  # batches are dealt to workers in turn
+        logical = (place.first + place.worker) % place.workers  # workers take batches in turn
         lane, lanes = place.rank * place.workers + logical, place.world * place.workers
         done = len(range(logical, place.first, place.workers)) * place.batch_size
-        every = self._rows()
-        total = rows_of(every, self.given["split"])
-        own = 0 if total is None else len(range(lane, total - self.skip, lanes))
-        passes, done = divmod(done, own) if own else (0, done)
-        rows = every.skip(self.skip)
+        all_rows = self._rows()
+        total = rows_of(all_rows, self.given["split"])
+        per_pass = 0 if total is None else len(range(lane, total - self.skip, lanes))
+        passes, done = divmod(done, per_pass) if per_pass else (0, done)
+        rows = all_rows.skip(self.skip)
         skipped: list[str] = []
         for turn in itertools.count(passes):
-            usable = False  # whether this pass brought anything, or passed over something it brought before
+            usable = False  # whether this pass yielded a row, or skipped one that was consumed before
             for number, row in enumerate(self._each(rows.shuffle(seed=seed + turn, buffer_size=self.buffer))):
                 if number % lanes != lane:
                     continue
@@ -107,13 +107,13 @@ class HubSource:
                     skipped.append(f"{name}: {error}")
                     if len(skipped) >= MAX_SUBSTITUTES:
                         raise UserError(
-                            f"{len(skipped)} rows of {self.path} in a row held no usable picture, the last being "
+                            f"{len(skipped)} consecutive rows of {self.path} held no usable picture; the last was "
                             f"{skipped[-1]}: check data column {self.column!r}"
                         ) from None
                     continue
                 usable = True
                 missing, lines, skipped = len(skipped), tuple(skipped), []
-                for _ in range(missing + 1):  # a bad row's place is taken by the next good one: rows can be counted
+                for _ in range(missing + 1):  # the next good row replaces bad ones, so that the count stays right
                     yield Sample(name, picture, lines)
                     lines = ()
             if not usable:
@@ -123,14 +123,14 @@ class HubSource:
                 )
 
     def _each(self, rows: Any) -> Iterator[dict[str, Any]]:
-        """The rows one by one. ``iter`` leaves them whole, where plain iteration deals files to loader workers."""
+        """Yield all rows. ``iter`` does not split them among loader workers, as plain iteration does, file by file."""
         try:
             for batch in rows.iter(batch_size=1):
                 yield {self.column: batch[self.column][0]}
-        except Exception as error:  # as many families as in `_rows`: a broken file, a lost connection, ...
+        except Exception as error:  # as in `_rows`: a broken file, a lost connection, ...
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"the data set {self.path} cannot be read on: {reason}; check data column {self.column!r} and the "
+                f"reading the data set {self.path} failed: {reason}; check data column {self.column!r} and the "
                 "network, then resume"
             ) from None
 
@@ -143,7 +143,7 @@ class HubSource:
         return decode_picture(io.BytesIO(cell["bytes"]), at_least, self.max_pixels, self.min_side, own_colors=True)
 
     def split(self, held_out: int) -> tuple[HubSource, IndexedSource]:
-        """See ``Source``: the first readable rows are held out, unreadable ones among them counted and left out."""
+        """See ``Source``. The first readable rows are held out; unreadable ones among them are skipped and counted."""
         pictures: dict[str, dict[str, Any]] = {}
         skipped: list[str] = []
         taken = 0
@@ -151,7 +151,7 @@ class HubSource:
             name = f"{self.path}[held-out {taken}]"
             taken += 1
             try:
-                self._decode(row, LOOK)
+                self._decode(row, CHECK_SIDE)
                 pictures[name] = row
             except PictureError as error:
                 skipped.append(f"{name}: {error}")
@@ -161,7 +161,7 @@ class HubSource:
             raise UserError(f"the data set {self.path} (split {self.given['split']}) has no rows")
         if not pictures:
             raise UserError(
-                f"none of the first {taken} rows of {self.path} holds a usable picture, the last being {skipped[-1]}: check "
+                f"none of the first {taken} rows of {self.path} holds a usable picture; the last was {skipped[-1]}: check "
                 f"data column {self.column!r}"
             )
         held = _Rows(self, pictures)
@@ -170,13 +170,13 @@ class HubSource:
 
 
 def rows_of(data: Any, split: str) -> int | None:
-    """How many rows a streamed data set says it has; None where it does not, as local files."""
+    """Return the number of rows that a streamed data set states, or None if it states none, as with local files."""
     splits = getattr(data.info, "splits", None) or {}
     return int(splits[split].num_examples) or None if split in splits else None
 
 
 class _Rows(IndexedSource):
-    """A few rows kept in memory, still encoded."""
+    """A few rows in memory, still encoded."""
 
     def __init__(self, source: HubSource, rows: dict[str, dict[str, Any]]) -> None:
         self.source, self.rows = source, rows

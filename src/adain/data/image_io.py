@@ -1,4 +1,4 @@
-"""The kinds of pictures that Python users have, as one kind of tensor and back."""
+"""Convert Pillow pictures, arrays and tensors to one tensor convention and back."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Picture = Image.Image | np.ndarray[Any, Any] | Tensor
 RGB. Arrays and tensors are uint8, or floats in [0, 1]."""
 
 SMALLEST = 16
-"""Pixels: three poolings must leave something to pad."""
+"""Smallest side, in pixels: after three poolings at least two positions must be left for reflection padding."""
 
 
 def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], Any]]:
-    """A picture as a tensor, and the way back to its kind.
+    """Return a picture as a tensor, and a function that converts such a tensor back.
 
     Args:
         picture: See ``Picture``.
-        what: Its part in the request, for messages.
+        what: Its role in the request ("content", "style"), for messages.
 
     Returns:
-        ``N x 3 x H x W``, uint8 or floats in [0, 1], sharing memory where it can; and a function that makes of such a
-        tensor what ``picture`` is: its type, dtype, device and number of axes. A Pillow picture is turned upright by
-        its EXIF orientation; its transparency is laid on white, and put back by the function.
+        ``N x 3 x H x W``, uint8 or floats in [0, 1], sharing memory if possible; and a function that gives a tensor
+        the type, dtype, device and number of axes of ``picture``. A Pillow picture is turned upright by its EXIF
+        orientation; its transparency is composited on white, and restored by the function.
 
     Raises:
-        UserError: If it is none of these, smaller than 16 x 16, or has values outside its range.
+        UserError: If the picture has another type or shape, is smaller than 16 x 16, or has values out of range.
     """
     if isinstance(picture, Image.Image):
         return _opened(picture, what)
@@ -74,10 +74,10 @@ def _opened(picture: Image.Image, what: str) -> tuple[Tensor, Callable[[Tensor],
     del full
 
     def as_picture(output: Tensor) -> Image.Image:
-        made = Image.fromarray(output[0].permute(1, 2, 0).cpu().numpy())
+        restored = Image.fromarray(output[0].permute(1, 2, 0).cpu().numpy())
         if transparency is not None:
-            made.putalpha(transparency)
-        return made
+            restored.putalpha(transparency)
+        return restored
 
     return _checked(torch.from_numpy(array).permute(2, 0, 1)[None], what), as_picture
 
@@ -93,28 +93,28 @@ def _checked(pixels: Tensor, what: str) -> Tensor:
     if min(height, width) < SMALLEST:
         raise UserError(f"the {what} picture is {width} x {height}: give one of at least {SMALLEST} x {SMALLEST}")
     if not len(pixels):
-        raise UserError(f"the {what} is a batch of no picture: give at least one")
+        raise UserError(f"the {what} is an empty batch: give at least one picture")
     if pixels.is_floating_point():
         low, high = (float(bound) for bound in pixels.aminmax())
-        if not (low >= -1e-3 and high <= 1 + 1e-3):  # not: NaN compares false
-            raise UserError(f"the {what} has values from {low:g} to {high:g}: floats are to be in [0, 1]")
+        if not (low >= -1e-3 and high <= 1 + 1e-3):  # written with not, because NaN compares false
+            raise UserError(f"the {what} has values from {low:g} to {high:g}: floats must be in [0, 1]")
     return pixels
 
 
 def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
-    """A soft mask of the content's size.
+    """Return a soft mask of the content's size.
 
     Args:
-        mask: A Pillow picture (its lightness; transparent places count as black), or an array or tensor ``H x W`` of bools,
-            uint8 or floats in [0, 1].
+        mask: A Pillow picture (its lightness; transparent parts count as black), or an array or tensor ``H x W`` of
+            bools, uint8, or floats in [0, 1].
         size: The content's height and width. A mask of another size is resized to it.
-        number: Which one it is, from 1, for messages.
+        number: The mask's number, from 1, for messages.
 
     Returns:
-        ``1 x 1 x H x W``, uint8 or float32.
+        ``1 x 1 x H x W``, uint8 or float32 in [0, 1].
 
     Raises:
-        UserError: If it has another shape, values outside [0, 1], or covers nothing.
+        UserError: If the mask has another shape, values outside [0, 1], or covers nothing.
     """
     if isinstance(mask, Image.Image):
         gray = np.array(on_black(mask).resize(size[::-1], Image.Resampling.BILINEAR))
@@ -130,7 +130,7 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
             tensor = tensor.float()
             low, high = (float(bound) for bound in tensor.aminmax())
             if not (low >= 0 and high <= 1):
-                raise UserError(f"mask {number} has values from {low:g} to {high:g}: floats are to be in [0, 1]")
+                raise UserError(f"mask {number} has values from {low:g} to {high:g}: floats must be in [0, 1]")
         if tuple(tensor.shape) != size:
             scaled = unit(tensor)[None, None]
             tensor = F.interpolate(scaled, size, mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
@@ -140,7 +140,7 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
 
 
 def on_black(mask: Image.Image) -> Image.Image:
-    """A mask's lightness, ``L``, its transparent places black."""
+    """Return a mask's lightness in mode ``L``, with transparent parts black."""
     full = to_rgb(mask, keep_alpha=True)
     if full.mode == "RGBA":
         full = Image.alpha_composite(Image.new("RGBA", full.size, "black"), full)
@@ -148,9 +148,9 @@ def on_black(mask: Image.Image) -> Image.Image:
 
 
 def unit(pixels: Tensor, device: torch.device | None = None) -> Tensor:
-    """float32 in [0, 1] of uint8 pixels or of floats, on a device.
+    """Return pixels as float32 in [0, 1] on a device; floats keep their values, uint8 is divided by 255.
 
-    Laid out channels first: networks would follow a picture's own layout, channels last, which is slower in float32.
+    The result is channels first: networks would follow a picture's channels-last layout, which is slower in float32.
     """
     moved = (pixels.to(device) if device is not None else pixels).contiguous()
     return moved.float().div_(255) if moved.dtype == torch.uint8 else moved.float()

@@ -1,4 +1,4 @@
-"""The kinds of data a configuration can name, each as a pairing data module."""
+"""The data choices of the configuration (``data=sample`` and so on), each as a pairing data module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adain.runtime.schema import Count, Pairs, Paths
 
 
 def sample(**pairs: Unpack[Pairs]) -> StyleTransferDataModule:
-    """The sample photographs and paintings. ``pairs``: see ``StyleTransferDataModule``."""
+    """Pair the sample photographs and paintings. ``pairs``: see ``StyleTransferDataModule``."""
     return StyleTransferDataModule(sample_source("content"), sample_source("style"), **pairs)
 
 
@@ -26,7 +26,7 @@ def folders(
     manifest: str | None,
     **pairs: Unpack[Pairs],
 ) -> StyleTransferDataModule:
-    """Folders of pictures: see ``FolderSource`` and ``StyleTransferDataModule``."""
+    """Pair folders of pictures; see ``FolderSource`` and ``StyleTransferDataModule``."""
     contents, styles = (FolderSource(roots, max_pixels, min_side, held_out, manifest) for roots in (content, style))
     return StyleTransferDataModule(contents, styles, **pairs)
 
@@ -39,11 +39,11 @@ def hub(
     min_side: Count,
     **pairs: Unpack[Pairs],
 ) -> StyleTransferDataModule:
-    """Streamed data sets: see ``HubSource`` and ``StyleTransferDataModule``."""
+    """Pair streamed data sets; see ``HubSource`` and ``StyleTransferDataModule``."""
     shared: dict[str, Any] = {"buffer": buffer, "max_pixels": max_pixels, "min_side": min_side}
     return StyleTransferDataModule(HubSource(**content, **shared), HubSource(**style, **shared), **pairs)
 
 
 def synthetic(count: Count, **pairs: Unpack[Pairs]) -> StyleTransferDataModule:
-    """Made-up pictures: see ``SyntheticSource`` and ``StyleTransferDataModule``."""
+    """Pair generated pictures; see ``SyntheticSource`` and ``StyleTransferDataModule``."""
     return StyleTransferDataModule(SyntheticSource("content", count), SyntheticSource("style", count), **pairs)

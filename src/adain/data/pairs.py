@@ -1,4 +1,4 @@
-"""The pairing LightningDataModule: content and style pictures of unequal number in one endless, seeded stream."""
+"""The pairing LightningDataModule: combines content and style pictures, of any numbers, into one endless seeded stream."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from adain.data.picture import PictureError, crop_resized, resize_short_side, re
 from adain.data.sources import IndexedSource, Place, Source
 from adain.runtime.errors import UserError
 
-_CONTENT, _STYLE, _CROP = 0, 1, 2  # stream numbers, so that the three never share random numbers
+_CONTENT, _STYLE, _CROP = 0, 1, 2  # one random stream for each, so that they share no random numbers
 
 
 class Batch(TypedDict):
-    """A batch as the model sees it.
+    """A batch of pairs.
 
-    ``content`` and ``style`` are ``N x 3 x H x W``, RGB; uint8 on their way from the workers, float32 in [0, 1] once on
-    the device. ``skipped`` holds a line for every unreadable picture passed over while the batch was made.
+    ``content`` and ``style`` are RGB, ``N x 3 x H x W``: uint8 from the loader workers, float32 in [0, 1] on the device.
+    ``skipped`` has a line for every unreadable picture skipped while the batch was loaded.
     """
 
     content: Tensor
@@ -36,13 +36,13 @@ class Batch(TypedDict):
 
 
 class Framing(NamedTuple):
-    """How a training picture is framed.
+    """How training pictures are resized, cropped and flipped.
 
     Attributes:
-        resize: Length of the short side, in pixels, aspect kept.
-        crop: Side of the random square taken from it.
-        flip: Probability of mirroring a content picture left to right. Styles are not mirrored: brush strokes and
-            lettering have a hand.
+        resize: Length of the short side before the crop, in pixels; the aspect ratio is kept.
+        crop: Side of the random square crop, in pixels.
+        flip: Probability of flipping a content picture left to right. Styles are not flipped: brush strokes and
+            lettering have a direction.
     """
 
     resize: int
@@ -50,7 +50,7 @@ class Framing(NamedTuple):
     flip: float
 
     def __call__(self, picture: Image.Image, random: np.random.Generator, flip: bool) -> Tensor:
-        """A random crop of a picture of any size, ``3 x crop x crop``, uint8."""
+        """Return a random crop of a picture of any size, ``3 x crop x crop``, uint8."""
         width, height = resized(picture.size, self.resize)
         x = int(random.integers(width - self.crop + 1))
         y = int(random.integers(height - self.crop + 1))
@@ -59,13 +59,13 @@ class Framing(NamedTuple):
 
 
 class PairStream(IterableDataset[dict[str, Any]]):
-    """Endless pairs of random crops. Pair k of a run is the same whatever the ranks, workers or interruptions.
+    """Endless pairs of random crops. Pair k of a run does not depend on ranks, workers or interruptions.
 
     Args:
         content, style: The sources.
-        framing: Resize, crop, flip.
-        seed: Of the whole run.
-        place: Rank, world size, batch size and the batch to begin with; the worker fields are filled in here.
+        framing: Resize, crop and flip.
+        seed: Seed of the whole run.
+        place: Rank, world size, batch size and first batch; the worker fields are filled in here.
     """
 
     def __init__(self, content: Source, style: Source, framing: Framing, seed: int, place: Place) -> None:
@@ -93,12 +93,12 @@ def _seed(seed: int, stream: int) -> int:
 
 
 class HeldOutPairs(Dataset[dict[str, Any]]):
-    """Fixed pairs for validation: the i-th content with the i-th style, both lists repeated as needed.
+    """Fixed pairs for validation: the i-th content with the i-th style, repeating both lists as needed.
 
     Args:
         content, style: Held-out pictures.
-        count: How many pairs.
-        size: Short side, and side of the central square, in pixels.
+        count: Number of pairs.
+        size: Side of the squares, in pixels: the short side is resized to it, then the center is cropped.
     """
 
     def __init__(self, content: IndexedSource, style: IndexedSource, count: int, size: int) -> None:
@@ -130,7 +130,7 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
 
 
 def collate(samples: list[dict[str, Any]]) -> Batch:
-    """Pictures stacked, names listed."""
+    """Stack the pictures of samples and list their names."""
     return Batch(
         content=torch.stack([sample["content"] for sample in samples]),
         style=torch.stack([sample["style"] for sample in samples]),
@@ -141,33 +141,36 @@ def collate(samples: list[dict[str, Any]]) -> Batch:
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach the whole process group: the step in progress still needs its workers."""
+    """Ignore Ctrl-C and SIGTERM in a worker.
+
+    They reach the whole process group, but the training step in progress still needs its workers.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _start_method() -> str | None:
-    """How loader processes start: as Python would, but inside a job of joblib, whose own way they do not know."""
+    """Return the start method for loader processes: Python's default, since DataLoader does not know joblib's."""
     usual = multiprocessing.get_all_start_methods()
     return None if multiprocessing.get_start_method(allow_none=True) in (None, *usual) else usual[0]
 
 
 class StyleTransferDataModule(pl.LightningDataModule):
-    """Pairs a content and a style source for training, and holds fixed pairs out for validation.
+    """Pair a content and a style source for training, and hold out fixed pairs for validation.
 
     Args:
         content, style: Sources of any size.
         batch_size: Pairs per process and step.
         resize: Short side of training pictures before the crop, in pixels.
-        crop: Side of the random square crop, at most ``resize``.
-        flip: Probability of mirroring a content picture.
+        crop: Side of the random square crop, in pixels; at most ``resize``.
+        flip: Probability of flipping a content picture left to right.
         val_size: Side of the validation squares, in pixels.
-        val_pairs: Validation pairs; also how many pictures of each source are held out at most.
-        num_workers: Loader processes per rank. 0 loads in the training process.
-        seed: Of the order, the pairing, the crops and the flips.
+        val_pairs: Number of validation pairs, and the most pictures of each source that are held out.
+        num_workers: Loader processes per rank; 0 loads in the training process.
+        seed: Seed of the order, the pairing, the crops and the flips.
 
     Raises:
-        UserError: If a number is out of its range.
+        UserError: If ``crop`` is larger than ``resize``, or ``crop`` or ``val_size`` is below 16.
     """
 
     def __init__(
@@ -191,11 +194,11 @@ class StyleTransferDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip), val_size, val_pairs
         self.content, self.style = content, style
-        self._resumed_at = (0, 0)  # pairs over all ranks, optimizer steps
+        self._resumed_at = (0, 0)  # pairs of all ranks, optimizer steps
         self._ready = False
 
     def setup(self, stage: str | None = None) -> None:
-        """Splits both sources once; every rank comes to the same lists."""
+        """Split both sources, once. Every rank gets the same lists."""
         if self._ready:
             return
         self.train_content, val_content = self.content.split(self.val_pairs)
@@ -204,7 +207,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         self._ready = True
 
     def stream(self, seed: int, place: Place, framing: Framing | None = None) -> PairStream:
-        """The training pairs from one place on."""
+        """Return the training pairs from a place on."""
         return PairStream(self.train_content, self.train_style, framing or self.framing, seed, place)
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
@@ -219,7 +222,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         return to_unit(batch["content"]), to_unit(batch["style"])
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """An endless loader that begins with the first pair not yet trained on."""
+        """Return an endless loader that starts with the first pair not yet trained on."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         first = self._resumed_at[0] // (self.batch_size * world)
@@ -227,7 +230,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         return self._loader(self.stream(self.seed, place), self.num_workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """The held-out pairs, in order."""
+        """Return a loader of the held-out pairs, in order."""
         self.setup()
         return self._loader(self.held_out, 0)
 
@@ -245,13 +248,13 @@ class StyleTransferDataModule(pl.LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """uint8 becomes float32 in [0, 1] on the device."""
+        """Convert uint8 to float32 in [0, 1] on the device, which spares the transfer of floats."""
         if batch["content"].dtype == torch.uint8:
             batch["content"], batch["style"] = to_unit(batch["content"]), to_unit(batch["style"])
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where both streams stand: the pairs of all optimizer steps done. Prefetched pairs do not count."""
+        """Return the position of both streams: the pairs of all finished optimizer steps, without prefetched ones."""
         assert self.trainer is not None
         pairs, step = self._resumed_at
         per_step = self.batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
@@ -259,7 +262,11 @@ class StyleTransferDataModule(pl.LightningDataModule):
         return {"pairs": pairs + (now - step) * per_step, "step": now, "seed": self.seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues both streams where the checkpoint left them."""
+        """Continue both streams at the checkpoint's position.
+
+        Raises:
+            UserError: If the checkpoint has another seed.
+        """
         if state_dict["seed"] != self.seed:
             raise UserError(
                 f"the checkpoint was trained with seed={state_dict['seed']}, but seed={self.seed} is given: resume with "

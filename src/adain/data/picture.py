@@ -1,4 +1,4 @@
-"""Decoding any picture file into one convention: RGB, upright, 8 bits, sRGB where a profile says what it was."""
+"""Decode any picture file into one convention: RGB, upright, 8 bits, converted to sRGB if it has a color profile."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-if TYPE_CHECKING:  # the scan's processes decode pictures and need no torch
+if TYPE_CHECKING:  # the scan's worker processes need no torch
     from torch import Tensor
 
 from adain.runtime.schema import EXTENSIONS as EXTENSIONS
 
 MAX_PIXELS = 89_478_485
-"""Pillow's own limit: a picture above it is taken for a decompression bomb. ``max_pixels`` raises it."""
+"""Pillow's limit, above which it suspects a decompression bomb. ``max_pixels`` raises it."""
 
-# Between its limit and twice that Pillow only warns; here it is an error of ours, raised by `read_picture`.
+# Pillow only warns between its limit and twice its limit; `decode_picture` raises an error there.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class PictureError(ValueError):
-    """A file that is no usable picture. The message is the reason, in a few words, without the file's name."""
+    """Report a file that is not a usable picture. The message is the reason in a few words, without the file's name."""
 
 
 class TooLarge(PictureError):
-    """A picture over ``max_pixels``, a limit that may be raised."""
+    """Report a picture over ``max_pixels``, a limit that the user can raise."""
 
 
 def read_picture(
@@ -37,20 +37,20 @@ def read_picture(
     min_side: int = 1,
     keep_alpha: bool = False,
 ) -> Image.Image:
-    """Decodes a picture and, if ``short_side`` is given, resizes it so that its shorter side has so many pixels.
+    """Decode a picture and, if ``short_side`` is given, resize it.
 
     Args:
-        source: A file, or an open stream of one.
-        short_side: In pixels; the aspect is kept.
+        source: A file, or an open stream.
+        short_side: New length of the shorter side, in pixels; the aspect ratio is kept.
         max_pixels: See ``decode_picture``.
-        min_side: The same.
-        keep_alpha: The same.
+        min_side: See ``decode_picture``.
+        keep_alpha: See ``decode_picture``.
 
     Returns:
-        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent.
+        An RGB picture; with ``keep_alpha``, RGBA if any of it is transparent.
 
     Raises:
-        PictureError: As ``decode_picture``.
+        PictureError: See ``decode_picture``.
     """
     picture = decode_picture(source, short_side, max_pixels, min_side, keep_alpha)
     return picture if short_side is None else resize_short_side(picture, short_side)
@@ -64,28 +64,28 @@ def decode_picture(
     keep_alpha: bool = False,
     own_colors: bool = False,
 ) -> Image.Image:
-    """Decodes a picture.
+    """Decode a picture.
 
-    EXIF rotation is applied, transparency is laid on white, 16 bits become 8, CMYK and wide-gamut colors become sRGB,
-    and of an animation the first frame is taken.
+    EXIF rotation is applied, transparency composited on white, 16 bits reduced to 8, CMYK and wide-gamut colors
+    converted to sRGB. Of an animation the first frame is used.
 
     Args:
-        source: A file, or an open stream of one.
-        at_least: Pixels that the shorter side must keep, in what is to be made of the picture. A JPEG file with more is
-            decoded at the next larger power of two only, which is several times faster.
-        max_pixels: Larger pictures are refused before they are decoded.
-        min_side: So are pictures whose shorter side is below this.
-        keep_alpha: Keep transparency in place of laying it on white.
-        own_colors: Leave the colors of an opaque picture with an embedded profile as they are, for ``to_rgb`` to convert what
-            is taken of it: converting a large picture takes longer than decoding it.
+        source: A file, or an open stream.
+        at_least: Pixels that the shorter side must keep. A larger JPEG file is decoded at a reduced size (halved while
+            it stays large enough), which is several times faster.
+        max_pixels: Larger pictures are refused before decoding.
+        min_side: Pictures with a shorter side below this are refused before decoding.
+        keep_alpha: Whether to keep transparency instead of compositing on white.
+        own_colors: Whether to leave the colors of an opaque picture unconverted. The caller then applies ``to_rgb`` to
+            the part it uses: converting a large picture takes longer than decoding it.
 
     Returns:
-        An RGB picture; with ``keep_alpha`` an RGBA one if any of it is transparent; with ``own_colors`` maybe CMYK or gray.
+        An RGB picture; with ``keep_alpha``, RGBA if any of it is transparent; with ``own_colors``, maybe CMYK or gray.
 
     Raises:
         TooLarge: If it has more than ``max_pixels``.
-        PictureError: If the file is missing, empty, cut short, or no picture; or, with ``at_least``, over 64 times longer
-            than wide.
+        PictureError: If the file is missing, empty, truncated or not a picture, or too small; or, with ``at_least``, if
+            it is over 64 times longer than wide.
     """
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
@@ -99,8 +99,8 @@ def decode_picture(
                 picture.draft("RGB", resized(picture.size, at_least))
             ImageOps.exif_transpose(picture, in_place=True)
             opaque = picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info
-            made = picture if own_colors and opaque else to_rgb(picture, keep_alpha)
-            return picture.copy() if made is picture else made  # the file is closed
+            decoded = picture if own_colors and opaque else to_rgb(picture, keep_alpha)
+            return picture.copy() if decoded is picture else decoded  # the file closes with `picture`
     except PictureError:
         raise
     except Image.DecompressionBombError:
@@ -122,9 +122,9 @@ def _reason(error: Exception) -> str:
 
 
 def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
-    """A picture of any mode as RGB in sRGB; see ``decode_picture``. It itself where it is that: large ones are dear to copy.
+    """Return a picture of any mode as RGB in sRGB; see ``decode_picture``. The EXIF orientation is not applied.
 
-    The file's orientation is not applied.
+    A picture that is sRGB already is returned itself, not a copy: copying large pictures is slow.
     """
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         return _high_depth_to_rgb(picture)
@@ -142,14 +142,14 @@ def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
 
 
 def _high_depth_to_rgb(picture: Image.Image) -> Image.Image:
-    """Gray of 16 bits, 32 bits or floats: scaled, where Pillow's ``convert`` would clip everything above 255."""
+    """Scale gray of 16 bits, 32 bits or floats to 8 bits. Pillow's ``convert`` would clip everything above 255."""
     gray = np.asarray(picture).astype(np.float64)
     top = 65535.0 if picture.mode.startswith("I;16") or gray.max() > 255 else 255.0 if gray.max() > 1 else 1.0
     return Image.fromarray((np.clip(gray / top, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
 
 
 def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Colors by the embedded profile; a broken profile is ignored, as browsers do."""
+    """Convert colors by the embedded profile. A broken profile is ignored, as in browsers."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(source) or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
@@ -162,10 +162,10 @@ def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
 
 
 def resized(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """Width and height with the shorter of them at ``short_side`` pixels, aspect kept.
+    """Return width and height with the shorter side at ``short_side`` pixels and the aspect ratio kept.
 
     Raises:
-        PictureError: If one is over 64 times the other.
+        PictureError: If one side is over 64 times the other.
     """
     scale = short_side / min(size)
     width, height = (max(short_side, round(side * scale)) for side in size)
@@ -175,10 +175,10 @@ def resized(size: tuple[int, int], short_side: int) -> tuple[int, int]:
 
 
 def resize_short_side(picture: Image.Image, short_side: int) -> Image.Image:
-    """The picture with its shorter side at ``short_side`` pixels, aspect kept, anti-aliased, bicubic.
+    """Return the picture with its shorter side at ``short_side`` pixels: bicubic, anti-aliased, aspect ratio kept.
 
     Raises:
-        PictureError: As ``resized``.
+        PictureError: See ``resized``.
     """
     if min(picture.size) == short_side:
         return picture
@@ -186,16 +186,16 @@ def resize_short_side(picture: Image.Image, short_side: int) -> Image.Image:
 
 
 def crop_resized(picture: Image.Image, short_side: int, x: int, y: int, side: int) -> Image.Image:
-    """A square of the picture as it would be with its shorter side at ``short_side`` pixels; only the square is made.
+    """Return a square crop of the resized picture, without resizing the rest of it.
 
-    Anti-aliased, bilinear: a third faster than bicubic, and what the paper's code and its ports use.
+    Anti-aliased and bilinear: a third faster than bicubic, and what the paper's code and its ports use.
 
     Args:
-        picture: RGB.
-        short_side: Of the whole, in pixels.
-        x: Left border of the square in the resized picture.
-        y: Its upper border.
-        side: Its side, in pixels.
+        picture: Any mode that Pillow resizes.
+        short_side: Shorter side of the whole resized picture, in pixels.
+        x: Left edge of the square in the resized picture.
+        y: Upper edge of the square in the resized picture.
+        side: Side of the square, in pixels.
     """
     width, height = resized(picture.size, short_side)
     across, down = picture.width / width, picture.height / height
@@ -204,19 +204,19 @@ def crop_resized(picture: Image.Image, short_side: int, x: int, y: int, side: in
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
-    """``3 x H x W``, uint8, of an RGB picture. A quarter of the bytes of floats: worker processes send this."""
+    """Return an RGB picture as a uint8 tensor, ``3 x H x W``: a quarter of the bytes of floats to send between processes."""
     import torch
 
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 def to_unit(pixels: Tensor) -> Tensor:
-    """float32 in [0, 1] of uint8 pixels."""
+    """Return uint8 pixels as float32 in [0, 1]."""
     return pixels.float().div_(255)
 
 
 def to_picture(tensor: Tensor) -> Image.Image:
-    """A Pillow picture of a ``3 x H x W`` tensor in [0, 1]; values outside are clamped."""
+    """Return a ``3 x H x W`` tensor in [0, 1] as a Pillow picture. Values out of range are clamped."""
     import torch
 
     pixels = tensor.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)

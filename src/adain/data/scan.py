@@ -1,4 +1,4 @@
-"""Looking at every picture of a folder once, before training does: decodable, how large, in color, seen before."""
+"""Check every picture of a folder before training: whether it decodes, its size, whether it is gray or a duplicate."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adain.data.picture import PictureError, read_picture
-from adain.data.scan_cache import ScanCache, Seen, conditions
-from adain.data.sources import LOOK
+from adain.data.scan_cache import ScanCache, ScanResult, conditions
+from adain.data.sources import CHECK_SIDE
 from adain.runtime.errors import UserError
 
 _CHUNK = 16  # pictures sent to a process at once
 _COMMIT_SECONDS = 1.0
-_GRAY = 8  # of 255: channels that differ less look gray
+_GRAY = 8  # of 255: a smaller difference between channels looks gray
 _NEAR_BITS, _NEAR_COLOR = 4, 12  # of 128 bits; of 255
 CRASHED = "decoding it ends the process"
 
 
-def look(picture: Image.Image) -> bytes:
-    """A perceptual hash: 128 bits of whether neighbors grow lighter, rightwards and downwards, and the mean color.
+def perceptual_hash(picture: Image.Image) -> bytes:
+    """Return a perceptual hash: 128 bits for whether neighbors get lighter to the right and downwards, and the mean color.
 
-    Re-encoding or resizing a picture changes a few bits at most. The mean color (3 bytes) tells flat pictures apart, whose
-    bits are all zero. After Krawetz's dHash.
+    Re-encoding or resizing a picture changes a few bits at most. The mean color (3 bytes) tells uniform pictures apart,
+    whose bits are all zero.
+
+    Source:
+        After Krawetz's dHash.
     """
     wide = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
     high = np.asarray(picture.convert("L").resize((8, 9), Image.Resampling.BOX), np.int16)
@@ -42,17 +45,17 @@ def look(picture: Image.Image) -> bytes:
 
 
 def is_gray(picture: Image.Image) -> bool:
-    """Whether hardly a pixel in a hundred has a color."""
+    """Return whether at most one pixel in a hundred has a visible color."""
     spread = np.ptp(np.asarray(picture, np.int16), axis=2)
     return bool(np.percentile(spread, 99) <= _GRAY)
 
 
-def examine(path: str, max_pixels: int, min_side: int) -> Seen | str:
-    """Looks at one file.
+def examine(path: str, max_pixels: int, min_side: int) -> ScanResult | str:
+    """Check one file.
 
     Returns:
-        What was found, or, for a file that could not be read at the moment (permissions, a failing disk), the reason: that
-        says nothing about the picture and is not kept.
+        The result; or the reason why the file could not be read now (permissions, a failing disk), which says nothing
+        about the picture and is not cached.
     """
     try:
         with open(path, "rb") as file:
@@ -64,21 +67,21 @@ def examine(path: str, max_pixels: int, min_side: int) -> Seen | str:
                 with Image.open(file) as opened:
                     width, height = opened.size
                 file.seek(0)
-            except Exception:  # whatever is wrong, read_picture says it in the words of training
+            except Exception:  # read_picture below reports the reason in training's words
                 width = height = 0
                 file.seek(0)
             try:
-                picture = read_picture(file, LOOK, max_pixels, min_side)
+                picture = read_picture(file, CHECK_SIDE, max_pixels, min_side)
             except PictureError as error:
                 if isinstance(error.__context__, OSError) and error.__context__.errno:
                     return str(error)
-                return Seen(*key, str(error), width, height, digest=digest)
+                return ScanResult(*key, str(error), width, height, digest=digest)
     except OSError as error:
         return error.strerror or str(error)
-    return Seen(*key, None, width, height, is_gray(picture), digest, look(picture))
+    return ScanResult(*key, None, width, height, is_gray(picture), digest, perceptual_hash(picture))
 
 
-def _examine_all(paths: Sequence[str], max_pixels: int, min_side: int) -> list[tuple[str, Seen | str]]:
+def _examine_all(paths: Sequence[str], max_pixels: int, min_side: int) -> list[tuple[str, ScanResult | str]]:
     return [(path, examine(path, max_pixels, min_side)) for path in paths]
 
 
@@ -93,33 +96,33 @@ def scan(
     min_side: int,
     workers: int,
     progress: Callable[[int], None] = lambda done: None,
-) -> tuple[dict[str, Seen], dict[str, str]]:
-    """Looks at every file that the manifest does not know, in parallel, and keeps what it finds as it goes.
+) -> tuple[dict[str, ScanResult], dict[str, str]]:
+    """Check every file that the manifest does not know, in parallel, and cache the results on the way.
 
     Args:
         names: Picture files.
-        manifest: Where findings are kept. A scan that was cut short is gone on with.
-        max_pixels: As training has it.
-        min_side: So, too.
-        workers: Processes.
+        manifest: The cache of results. An interrupted scan continues where it stopped.
+        max_pixels: The limit that training uses.
+        min_side: The limit that training uses.
+        workers: Number of processes.
         progress: Called with the number of files done since the last call.
 
     Returns:
-        Findings by absolute path, and for files that could not be read at the moment the reasons.
+        Results by absolute path, and the reasons by path for files that could not be read now.
     """
     paths = list(dict.fromkeys(map(os.path.abspath, names)))
-    found = manifest.known(paths, conditions(max_pixels, min_side))
-    progress(len(found))
+    results = manifest.known(paths, conditions(max_pixels, min_side))
+    progress(len(results))
     unread: dict[str, str] = {}
-    fresh: list[Seen] = []
+    fresh: list[ScanResult] = []
     saved = time.monotonic()
-    missing = [path for path in paths if path not in found]
+    missing = [path for path in paths if path not in results]
     try:
         for path, result in _in_parallel(missing, max_pixels, min_side, workers):
             if isinstance(result, str):
                 unread[path] = result
             else:
-                found[path] = result
+                results[path] = result
                 fresh.append(result)
             if time.monotonic() - saved > _COMMIT_SECONDS:
                 manifest.add(fresh)
@@ -127,17 +130,17 @@ def scan(
             progress(1)
     finally:
         manifest.add(fresh)
-    return found, unread
+    return results, unread
 
 
 def _in_parallel(
     paths: Sequence[str], max_pixels: int, min_side: int, workers: int
-) -> Iterator[tuple[str, Seen | str]]:
-    """Findings as they come. A picture that takes its process down with it is found out and named."""
+) -> Iterator[tuple[str, ScanResult | str]]:
+    """Yield results as they arrive. A picture that crashes its process is identified and reported."""
     chunks = iter([paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)])
     suspects: list[str] = []
     while True:
-        pending: dict[Future[list[tuple[str, Seen | str]]], Sequence[str]] = {}
+        pending: dict[Future[list[tuple[str, ScanResult | str]]], Sequence[str]] = {}
         with _pool(workers) as pool:
             try:
                 while True:
@@ -163,26 +166,27 @@ def _in_parallel(
             except BrokenProcessPool:
                 _processes_work()
                 state = os.stat(path)
-                yield path, Seen(path, state.st_size, state.st_mtime_ns, conditions(max_pixels, min_side), CRASHED)
+                yield (
+                    path,
+                    ScanResult(path, state.st_size, state.st_mtime_ns, conditions(max_pixels, min_side), CRASHED),
+                )
 
 
 def _processes_work() -> None:
     with _pool(1) as pool:
         try:
             pool.submit(int).result()
-        except BrokenProcessPool:  # else every picture would be found guilty
-            raise UserError(
-                "the scan's processes end at once: look for messages above; is there memory left?"
-            ) from None
+        except BrokenProcessPool:  # the machine is at fault: without this check every picture would be blamed
+            raise UserError("the scan's processes end at once: check the messages above and the free memory") from None
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # spawned: forking a process that has threads (a progress bar) can hang
+    # spawn, because forking a process with threads (a progress bar) can hang
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent)
 
 
-def exact_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
-    """Groups of files with the same bytes."""
+def exact_duplicates(findings: Iterable[ScanResult]) -> list[list[str]]:
+    """Return groups of files with the same bytes."""
     groups: dict[tuple[int, bytes], list[str]] = {}
     for seen in findings:
         if seen.digest and seen.size:
@@ -190,19 +194,19 @@ def exact_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
-    """Groups of pictures that look the same but are different files.
+def near_duplicates(findings: Iterable[ScanResult]) -> list[list[str]]:
+    """Return groups of different files whose pictures look the same.
 
-    Two looks are near if at most 4 of their 128 bits and 12 of 255 in each mean color differ. Of eight parts of 16 bits at
-    least four are then equal, so only pictures that share one are compared.
+    Two hashes are near if at most 4 of their 128 bits differ and each mean color channel differs by at most 12 of 255.
+    Of eight parts of 16 bits, at least four are then equal, so only pictures that share a part are compared.
     """
-    first = {(seen.size, seen.digest): seen for seen in findings if seen.reason is None and seen.look}
-    seen_once = list(first.values())
-    if len(seen_once) < 2:
+    first = {(seen.size, seen.digest): seen for seen in findings if seen.reason is None and seen.perceptual_hash}
+    distinct = list(first.values())
+    if len(distinct) < 2:
         return []
-    table = np.frombuffer(b"".join(seen.look for seen in seen_once), np.uint8).reshape(len(seen_once), -1)
+    table = np.frombuffer(b"".join(seen.perceptual_hash for seen in distinct), np.uint8).reshape(len(distinct), -1)
     bits, color = table[:, :16], table[:, 16:].astype(np.int16)
-    parent = list(range(len(seen_once)))
+    parent = list(range(len(distinct)))
 
     def root(index: int) -> int:
         while parent[index] != index:
@@ -218,7 +222,7 @@ def near_duplicates(findings: Iterable[Seen]) -> list[list[str]]:
                 for other in others:
                     parent[root(int(other))] = root(one)
     groups: dict[int, list[str]] = {}
-    for index, seen in enumerate(seen_once):
+    for index, seen in enumerate(distinct):
         groups.setdefault(root(index), []).append(seen.path)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -237,7 +241,7 @@ def _near_in(
 
 
 def write_lists(folder: Path, lists: dict[str, list[str]]) -> dict[str, Path]:
-    """Writes each list that is not empty as a text file, and says where."""
+    """Write each non-empty list to a text file in ``folder``; return the files by list name."""
     written = {}
     for name, lines in lists.items():
         if lines:

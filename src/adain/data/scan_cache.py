@@ -1,7 +1,7 @@
-"""What is known of every picture file, kept between scans: one row a file, valid as long as size and time of change stay.
+"""A cache of scan results: one row per picture file, valid while the file's size and modification time stay the same.
 
-SQLite, because a killed scan loses nothing that was committed, training reads only the bad rows, and several processes
-may look at once.
+It is an SQLite file, so a killed scan keeps what was committed, training reads only the bad rows, and several processes
+can read at once.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from PIL import __version__ as pillow
 
 from adain.runtime.errors import UserError
 
-# Version 0.1 called a column grey: rows are read and written by their place.
+# Column names are those of version 0.1, except for its "grey"; rows are read and written by position.
 _TABLE = """create table if not exists pictures (
     path text primary key, size integer, changed integer, conditions text, reason text,
     width integer, height integer, gray integer, digest blob, look blob)"""
 
 
-class Seen(NamedTuple):
-    """What a scan found out about one file.
+class ScanResult(NamedTuple):
+    """The scan result of one file.
 
     Attributes:
-        path: Absolute.
-        size: In bytes.
-        changed: Time of the last change, in ns.
-        conditions: Under which it was looked at: see ``conditions``.
-        reason: Why it is no usable picture, in the words of ``read_picture``; None if it is one.
-        width, height: In pixels, as stored; 0 if unknown.
-        gray: Whether it has no color to speak of.
-        digest: Of the file's bytes: equal for copies.
-        look: Of the decoded picture, a perceptual hash (see ``scan.look``): near for near duplicates.
+        path: Absolute path.
+        size: File size in bytes.
+        changed: Modification time in ns.
+        conditions: What the result depends on besides the file; see ``conditions``.
+        reason: Why the picture is unusable, as ``read_picture`` words it; None if it is usable.
+        width, height: Stored size in pixels; 0 if unknown.
+        gray: Whether the picture has hardly any color.
+        digest: Hash of the file's bytes, equal for exact copies.
+        perceptual_hash: ``scan.perceptual_hash`` of the decoded picture, near for near-duplicates.
     """
 
     path: str
@@ -46,22 +46,22 @@ class Seen(NamedTuple):
     height: int = 0
     gray: bool = False
     digest: bytes = b""
-    look: bytes = b""
+    perceptual_hash: bytes = b""
 
 
 def conditions(max_pixels: int, min_side: int) -> str:
-    """What besides the file decides whether a picture is usable. Findings under others are not used."""
+    """Return what decides, besides the file, whether a picture is usable. Results under other conditions are not used."""
     return f"pillow {pillow}, max_pixels {max_pixels}, min_side {min_side}"
 
 
 class ScanCache:
-    """The file that findings are kept in.
+    """The SQLite file that keeps scan results.
 
     Args:
-        path: An SQLite file; made if missing.
+        path: The file; created if missing.
 
     Raises:
-        UserError: If it can be neither read nor made.
+        UserError: If it can be neither opened nor created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,34 +75,34 @@ class ScanCache:
                 f"the manifest {path} cannot be opened ({error}): remove it, or give another with data.manifest=PATH"
             ) from None
 
-    def known(self, paths: Sequence[str], under: str) -> dict[str, Seen]:
-        """Findings that still hold, by path: of files unchanged since, under the same conditions."""
-        found: dict[str, Seen] = {}
-        for start in range(0, len(paths), 500):  # SQLite takes a limited number of question marks
+    def known(self, paths: Sequence[str], under: str) -> dict[str, ScanResult]:
+        """Return the results that still hold, by path: those of unchanged files under the same conditions."""
+        valid: dict[str, ScanResult] = {}
+        for start in range(0, len(paths), 500):  # SQLite limits the number of parameters
             part = paths[start : start + 500]
             marks = ",".join("?" * len(part))
             for row in self._base.execute(f"select * from pictures where path in ({marks})", part):
-                seen = Seen(*row)
+                seen = ScanResult(*row)
                 if seen.conditions == under and unchanged(seen.path, seen.size, seen.changed):
-                    found[seen.path] = seen
-        return found
+                    valid[seen.path] = seen
+        return valid
 
-    def add(self, findings: Iterable[Seen]) -> None:
-        """Keeps findings, on disk when this returns."""
+    def add(self, findings: Iterable[ScanResult]) -> None:
+        """Store results; they are on disk when this returns."""
         with self._base:
             self._base.executemany(f"insert or replace into pictures values ({','.join('?' * 10)})", findings)
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file."""
         self._base.close()
 
 
 def bad_pictures(path: str | Path | None, names: Iterable[str], under: str) -> dict[str, tuple[int, int, str]]:
-    """What training passes over undecoded: size, time of change and reason of each bad file, by name.
+    """Return size, modification time and reason of each known bad file, by name. Training skips them undecoded.
 
     Args:
-        path: A manifest. None, a missing or an unreadable one knows of nothing bad.
-        names: Of the pictures that training reads.
+        path: A manifest. The result is empty if it is None, missing or unreadable.
+        names: Names of the pictures that training reads.
         under: See ``conditions``.
     """
     if path is None or not Path(path).expanduser().is_file():
@@ -111,21 +111,21 @@ def bad_pictures(path: str | Path | None, names: Iterable[str], under: str) -> d
     try:
         return {by_path[file]: (size, changed, reason) for file, size, changed, reason in _bad_rows(Path(path), under)
                 if file in by_path}  # fmt: skip
-    except sqlite3.Error:  # pictures are then decoded to find out, as without a manifest
+    except sqlite3.Error:  # training then decodes every picture, as without a manifest
         return {}
 
 
 def _bad_rows(path: Path, under: str) -> Iterator[tuple[str, int, int, str]]:
     base = sqlite3.connect(f"{path.expanduser().absolute().as_uri()}?mode=ro", uri=True, timeout=60)
     try:
-        wanted = "select path, size, changed, reason from pictures where reason is not null and conditions = ?"
-        yield from base.execute(wanted, (under,))
+        query = "select path, size, changed, reason from pictures where reason is not null and conditions = ?"
+        yield from base.execute(query, (under,))
     finally:
         base.close()
 
 
 def unchanged(name: str, size: int, changed: int) -> bool:
-    """Whether a file is still the one that was looked at."""
+    """Return whether a file still has the size and modification time of its scan."""
     try:
         now = os.stat(name)
     except OSError:

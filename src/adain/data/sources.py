@@ -1,7 +1,7 @@
-"""Where pictures come from: folders, the sample pictures, a hub's data set, or made up.
+"""Picture sources: their interface, and pictures in folders.
 
-A source hands pictures to one worker of one rank as an endless, seeded stream that can be entered at any place
-(``open``), and a few held-out ones as a fixed list (``split``).
+A source gives one worker of one rank an endless, seeded stream of pictures that can start anywhere (``open``), and a
+fixed list of held-out pictures (``split``).
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from adain.data.scan_cache import bad_pictures, conditions, unchanged
 from adain.runtime.errors import UserError
 
 MAX_SUBSTITUTES = 100
-"""So many unreadable pictures in a row are not bad luck: the run stops and says so."""
+"""After this many consecutive unreadable pictures the run stops with an error: it is not bad luck."""
 
-LOOK = 64
-"""A short side, in pixels, at which a picture is only looked at: a JPEG file is decoded quickly, yet read to its end."""
+CHECK_SIDE = 64
+"""Shorter side, in pixels, at which pictures are decoded for a check: fast for JPEG, yet the whole file is read."""
 
 
 class Place(NamedTuple):
-    """Which part of the global stream one worker reads, and from where.
+    """The part of the global stream that one worker reads, and where it starts.
 
-    The global batch b, counted over the whole run, holds pairs ``b * world * batch_size`` and on; rank r has the r-th
-    share of it; worker w makes every ``workers``-th batch of its rank, beginning with ``first``. All of a pair's
-    randomness is derived from its number, so neither ranks, workers, prefetching nor resuming change what pair k is.
+    Global batch b, counted over the whole run, starts at pair ``b * world * batch_size``. Rank r gets the r-th share of
+    it. Worker w loads every ``workers``-th batch of its rank, starting with ``first + w``. All randomness of a pair
+    comes from its number, so ranks, workers, prefetching and resuming do not change pair k.
 
     Attributes:
-        rank, world: This process and how many there are.
-        worker, workers: This loader worker and how many there are in this process.
+        rank, world: This process, and the number of processes.
+        worker, workers: This loader worker, and their number in this process.
         batch_size: Pairs per rank and batch.
-        first: Batches already consumed by each rank when the stream is entered.
+        first: Batches that each rank has already consumed.
     """
 
     rank: int = 0
@@ -50,7 +50,7 @@ class Place(NamedTuple):
     first: int = 0
 
     def numbers(self) -> Iterator[int]:
-        """The global numbers of this worker's pairs, for ever."""
+        """Yield the global numbers of this worker's pairs, without end."""
         for batch in itertools.count(self.first + self.worker, self.workers):
             start = (batch * self.world + self.rank) * self.batch_size
             yield from range(start, start + self.batch_size)
@@ -60,9 +60,9 @@ class Sample(NamedTuple):
     """One decoded picture of a stream.
 
     Attributes:
-        name: What the source calls it, for messages and tables.
-        picture: RGB.
-        skipped: Names and reasons of unreadable pictures passed over on the way to this one.
+        name: The source's name for it, for messages and tables.
+        picture: The decoded picture.
+        skipped: Names and reasons of unreadable pictures skipped before this one.
     """
 
     name: str
@@ -71,25 +71,25 @@ class Sample(NamedTuple):
 
 
 class Source(Protocol):
-    """What the data module asks of any source."""
+    """The interface of every source, as the data module uses it."""
 
     def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
-        """An endless stream of this worker's pictures, their shorter sides of ``at_least`` pixels if the files have so many."""
+        """Yield this worker's pictures without end, shorter sides of at least ``at_least`` pixels if the files allow."""
         ...
 
     def split(self, held_out: int) -> tuple[Source, IndexedSource]:
-        """This source without its held-out pictures, and those as a fixed list."""
+        """Return this source without its held-out pictures, and the held-out pictures as a fixed list."""
         ...
 
 
 class IndexedSource(ABC):
-    """A source of countable pictures, each of which can be read at any time.
+    """A source with a known number of pictures, any of which can be read by name.
 
     Args:
-        names: One name a picture, in a fixed order.
+        names: One name per picture, in a fixed order.
 
     Attributes:
-        skipped: Of a held-out part, names and reasons of unreadable pictures passed over in choosing it.
+        skipped: For a held-out part, names and reasons of unreadable pictures skipped while choosing it.
     """
 
     skipped: tuple[str, ...] = ()
@@ -102,17 +102,20 @@ class IndexedSource(ABC):
 
     @abstractmethod
     def read(self, name: str, at_least: int) -> Image.Image:
-        """The named picture, its shorter side of ``at_least`` pixels if the file has so many. Raises PictureError.
+        """Return the named picture, its shorter side at least ``at_least`` pixels if the file allows.
 
-        What is used of it goes through ``picture.to_rgb``: its colors may still be those of its profile.
+        Colors may still be those of an embedded profile: apply ``picture.to_rgb`` to the part that is used.
+
+        Raises:
+            PictureError: If the picture cannot be read.
         """
 
     @abstractmethod
     def subset(self, names: Sequence[str]) -> IndexedSource:
-        """The same source with only these pictures."""
+        """Return the same source with only these pictures."""
 
     def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
-        """See ``Source``. Each pass over the pictures is a permutation of its own, drawn from seed and pass."""
+        """See ``Source``. Each pass over the pictures is a new permutation, seeded by ``seed`` and the pass number."""
         order, current = np.arange(0), -1
         for number in place.numbers():
             turn, position = divmod(number, len(self))
@@ -121,7 +124,7 @@ class IndexedSource(ABC):
             yield self._readable(int(order[position]), [seed, number], at_least)
 
     def _readable(self, index: int, seed: list[int], at_least: int) -> Sample:
-        """The picture at ``index``, or the first readable one of a sequence drawn from the pair's number."""
+        """Return the picture at ``index``, or the first readable substitute, chosen at random from the pair's number."""
         skipped: list[str] = []
         substitutes = np.random.default_rng([*seed, 1])
         for _ in range(MAX_SUBSTITUTES):
@@ -132,20 +135,21 @@ class IndexedSource(ABC):
                 skipped.append(f"{name}: {error}")
                 index = int(substitutes.integers(len(self)))
         raise UserError(
-            f"{MAX_SUBSTITUTES} pictures in a row could not be read, the last being {skipped[-1]}: check the folder"
+            f"{MAX_SUBSTITUTES} pictures in a row could not be read; the last was {skipped[-1]}: check the folder"
         )
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
         """See ``Source``. The readable pictures whose names have the lowest hashes are held out.
 
-        So the choice does not depend on the order or place of the folders, and a picture added later seldom changes
-        it: only if its hash is among the lowest, when it takes the place of another, which is then trained on; or, in
-        a source of fewer than ``5 * held_out`` pictures, by making room for one more. A file that is renamed is another
-        picture. Every run lists its pairs in ``held_out.csv``; a ``held_out`` file fixes them (``FolderSource``).
+        The choice therefore does not depend on the order or location of folders, and adding a picture rarely changes
+        it: only if the new hash is among the lowest (it then replaces another picture, which joins the training
+        part), or if a source of fewer than ``5 * held_out`` pictures grows enough to hold out one more. A renamed file
+        counts as a new picture. Every run lists its pairs in ``held_out.csv``; a ``held_out`` file fixes them
+        (``FolderSource``).
 
-        A source of fewer than ``5 * held_out`` pictures holds out a fifth, but at least one; a single picture is both
-        trained on and shown. Unreadable pictures are passed over and counted; they stay in the training part, so that
-        its length and with it the order of the others do not depend on them.
+        A source of fewer than ``5 * held_out`` pictures holds out a fifth, but at least one. A single picture serves
+        for both training and validation. Unreadable pictures are skipped and counted; they stay in the training part,
+        so that its length, and with it the order of the others, does not depend on them.
 
         Raises:
             UserError: If no picture can be read.
@@ -157,7 +161,7 @@ class IndexedSource(ABC):
         chosen, skipped = list[str](), list[str]()
         for name in ranked:
             try:
-                self.read(name, LOOK)
+                self.read(name, CHECK_SIDE)
                 chosen.append(name)
             except PictureError as error:
                 skipped.append(f"{name}: {error}")
@@ -165,7 +169,7 @@ class IndexedSource(ABC):
                 break
         if not chosen:
             raise UserError(
-                f"none of {len(skipped)} pictures could be read, the last being {skipped[-1]}: check the folder"
+                f"none of {len(skipped)} pictures could be read; the last was {skipped[-1]}: check the folder"
             )
         kept = set(chosen)
         held = self.subset(chosen)
@@ -174,16 +178,16 @@ class IndexedSource(ABC):
 
 
 class FolderSource(IndexedSource):
-    """Every picture file below any number of folders.
+    """All picture files below one or several folders.
 
     Args:
-        roots: One folder or several, searched recursively. A path of a single picture works too.
+        roots: One folder or several, searched recursively, or single picture files.
         max_pixels: Larger pictures are skipped and counted.
-        min_side: So are pictures whose shorter side is below this.
-        held_out: A text file that names held-out pictures, one a line (a file's name or the end of its path). Those
-            are never trained on and are the validation pictures.
-        manifest: A file in which ``make doctor`` kept what it found (see ``data.manifest``). Pictures it knows to be bad
-            are passed over without being decoded again: the same ones, for the same reasons, as without it.
+        min_side: Pictures with a shorter side below this are skipped and counted.
+        held_out: A text file that names held-out pictures, one per line (a file name or the end of a path). They are
+            used for validation only.
+        manifest: The file in which ``make doctor`` keeps its results (see ``scan_cache``). Pictures it lists as bad are
+            skipped without decoding: the same pictures, for the same reasons, as without it.
         names, bad: Used by ``subset``.
 
     Raises:
@@ -216,7 +220,7 @@ class FolderSource(IndexedSource):
         return FolderSource(self.roots, self.max_pixels, self.min_side, names=names, bad=self.bad)
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
-        """See ``Source``: by the ``held_out`` file if there is one."""
+        """See ``Source``. Uses the ``held_out`` file if one is given."""
         if self.held_out is None:
             return super().split(held_out)
         path = Path(self.held_out).expanduser()

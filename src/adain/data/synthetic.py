@@ -1,4 +1,4 @@
-"""Made-up pictures, drawn from their names: for tests and for a first run without any download."""
+"""Generated pictures, determined by their names: for tests and for a first run without a download."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from adain.data.sources import IndexedSource
 
 
 class SyntheticSource(IndexedSource):
-    """Pictures of colored shapes (``content``) or of waves in a few colors (``style``).
+    """Pictures of colored shapes (``content``) or of waves in two colors (``style``).
 
     Args:
         kind: ``"content"`` or ``"style"``.
-        count: How many there are.
+        count: Number of pictures.
         names: Used by ``subset``.
     """
 
@@ -25,7 +25,7 @@ class SyntheticSource(IndexedSource):
         super().__init__([f"{kind}_{index:04d}" for index in range(count)] if names is None else names)
 
     def read(self, name: str, at_least: int) -> Image.Image:
-        """See ``IndexedSource``. The picture is a square of so many pixels and depends on its name alone."""
+        """See ``IndexedSource``. The picture is a square of side ``at_least``, determined by its name."""
         random = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()[:8]))
         return (_shapes if self.kind == "content" else _waves)(random, at_least)
 
