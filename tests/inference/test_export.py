@@ -73,7 +73,7 @@ def test_a_file_without_metadata_is_the_normalized_encoders(trained: Trained, tm
 
 def test_an_unknown_encoder_is_a_users_message(trained: Trained, tmp_path: Path) -> None:
     save_file(trained.decoder.state_dict(), tmp_path / "new.safetensors", {"encoder": "vgg99"})
-    with pytest.raises(UserError, match=r"new\.safetensors belongs to the encoder 'vgg99'"):
+    with pytest.raises(UserError, match=r"new\.safetensors belongs to the unknown encoder 'vgg99'"):
         load_decoder(tmp_path / "new.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""The one forward pass, with networks simple enough to write the result down."""
+"""The forward pass of AdaIN, with networks so simple that the results are known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adain.nn.adain import StyleTransfer
 
 
 class Same(nn.Module):
-    """An encoder and a decoder that change nothing."""
+    """An encoder and a decoder that return their input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x

@@ -33,7 +33,7 @@ def test_the_inverse_network_of_style_swap_mirrors_relu3_1() -> None:
 
 
 @pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("instance", nn.InstanceNorm2d)])
-def test_normalization_stands_before_every_hidden_relu(norm: Norm, kind: type[nn.Module]) -> None:
+def test_every_hidden_relu_follows_a_normalization(norm: Norm, kind: type[nn.Module]) -> None:
     decoder = Decoder([4, 6, 8], norm=norm)
     found = [decoder.normalization(layer) for layer in decoder.plan]
     assert all(isinstance(module, kind) for module in found[:-1])
@@ -44,14 +44,14 @@ def test_normalization_stands_before_every_hidden_relu(norm: Norm, kind: type[nn
     assert not decoder.plain
 
 
-def test_two_copies_come_in_side_by_side() -> None:
+def test_two_copies_double_the_input_channels() -> None:
     decoder = Decoder([4, 6, 8], copies=2)
     assert decoder(torch.rand(1, 1024, 3, 3)).shape == (1, 3, 24, 24)
     assert not decoder.plain
     assert Decoder([4, 6, 8]).plain
 
 
-def test_its_size_is_the_papers() -> None:
+def test_it_has_the_size_of_the_papers_decoder() -> None:
     assert sum(parameter.numel() for parameter in Decoder().parameters()) == 3_505_219
 
 
@@ -63,14 +63,14 @@ def test_other_widths() -> None:
         Decoder([8, 16])
 
 
-def test_another_networks_state_is_refused() -> None:
+def test_the_state_of_another_network_is_refused() -> None:
     with pytest.raises(UserError, match=r"1\.weight"):
         from_reference({"0.weight": torch.zeros(1)})
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (5, 3)])
-def test_fused_up_sampling_changes_no_number(height: int, width: int) -> None:
-    """Within 1e-5 of the largest value; and the layers one by one, as the least-squares start takes them."""
+def test_fused_up_sampling_gives_the_same_numbers(height: int, width: int) -> None:
+    """Compare to 1e-5 of the largest value; also run layer by layer, as the least-squares start does."""
     torch.manual_seed(0)
     decoder, features = Decoder(), torch.rand(2, 512, height, width)
     decoder.fused = False

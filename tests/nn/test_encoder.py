@@ -9,8 +9,8 @@ from tests.helpers.networks import RELUS, published_network, torchvision_state
 
 
 @pytest.mark.parametrize("size", [(48, 40), (33, 50)])
-def test_taps_equal_the_published_network(encoder: Encoder, size: tuple[int, int]) -> None:
-    """A dropped layer, BGR for RGB, a wrong fold of the 1x1 convolution or floor-mode pooling fail here."""
+def test_features_equal_the_published_network(encoder: Encoder, size: tuple[int, int]) -> None:
+    """A missing layer, BGR for RGB, a wrong fold of the 1x1 convolution or floor-mode pooling would fail here."""
     picture = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     network = published_network()
     taps = encoder.extract_features(picture)
@@ -25,7 +25,7 @@ def test_taps_equal_the_published_network(encoder: Encoder, size: tuple[int, int
     assert encoder(picture).shape[-2:] == (-(-size[0] // 8), -(-size[1] // 8))
 
 
-def test_nothing_of_it_is_trained_or_saved(encoder: Encoder) -> None:
+def test_it_has_no_parameters_and_is_not_saved(encoder: Encoder) -> None:
     assert list(encoder.parameters()) == []
     assert encoder.state_dict() == {}
     assert sum(b.numel() for name, b in encoder.named_buffers() if name != "shift") == 3_505_740 - 12

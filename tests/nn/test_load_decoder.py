@@ -1,4 +1,4 @@
-"""A decoder out of whatever file holds one, and a sentence for every file that holds none."""
+"""Decoders load from every kind of file that holds one; other files get a clear message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def decoder() -> Decoder:
 
 
 def checkpoint(decoder: Decoder, **more: Any) -> dict[str, Any]:
-    """What a training run writes."""
+    """Return the checkpoint of a training run."""
     state = {f"decoder.{name}": value for name, value in decoder.state_dict().items()}
     return {"state_dict": state, "hyper_parameters": {"encoder": "vgg19_torchvision"}, "method": "adain", **more}
 
@@ -35,7 +35,9 @@ def same(one: Decoder, other: Decoder) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_the_shipped_decoder_is_near_the_published_one_it_began_with(encoder: Encoder, pictures: Tensor) -> None:
+def test_the_shipped_decoder_is_close_to_the_published_one_it_was_trained_from(
+    encoder: Encoder, pictures: Tensor
+) -> None:
     shipped, reference = load_decoder("shipped"), load_decoder("reference")
     assert (shipped.encoder, SHIPPED.stat().st_size < 8_000_000) == ("vgg19_normalized", True)
     with torch.no_grad():
@@ -67,7 +69,7 @@ def test_a_checkpoint_gives_its_encoder(decoder: Decoder, tmp_path: Path) -> Non
     assert load_decoder(tmp_path / "best.ckpt").encoder == "vgg19_torchvision"
 
 
-def test_a_checkpoint_with_more_in_it_gives_its_decoder_alone(decoder: Decoder, tmp_path: Path) -> None:
+def test_only_the_decoder_of_a_larger_checkpoint_is_loaded(decoder: Decoder, tmp_path: Path) -> None:
     whole = checkpoint(decoder, optimizer_states=[{"state": {}}], global_step=3)
     whole["state_dict"]["other.weight"] = torch.zeros(1)
     torch.save(whole, tmp_path / "best.ckpt")
@@ -81,7 +83,7 @@ def test_a_bare_state_dict_gives_its_decoder(name: str, decoder: Decoder, tmp_pa
     assert same(load_decoder(tmp_path / name).decoder, decoder)
 
 
-def test_the_widths_are_the_files(decoder: Decoder, tmp_path: Path) -> None:
+def test_the_widths_come_from_the_file(decoder: Decoder, tmp_path: Path) -> None:
     torch.save(decoder.state_dict(), tmp_path / "decoder.pth")
     assert load_decoder(tmp_path / "decoder.pth").decoder.widths == WIDTHS
 
@@ -92,7 +94,7 @@ def test_a_path_may_begin_with_a_tilde(decoder: Decoder, tmp_path: Path, monkeyp
     assert load_decoder("~/decoder.pth").decoder.widths == WIDTHS
 
 
-def test_another_methods_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"transformer.weight": torch.zeros(2)}, "method": "stytr2"}, tmp_path / "best.ckpt")
     with pytest.raises(UserError, match=r"best\.ckpt is a checkpoint of stytr2.*model=adain"):
         load_decoder(tmp_path / "best.ckpt")
@@ -110,7 +112,7 @@ def test_another_methods_checkpoint_is_named(tmp_path: Path) -> None:
         {"state_dict": 3},
     ],
 )
-def test_a_file_without_a_decoder_is_named(content: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_without_a_decoder_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other\.pth"):
         load_decoder(tmp_path / "other.pth")

