@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from adain.data.folders import walk
 from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, decode_picture
 from adain.data.scan_cache import bad_pictures, conditions, unchanged
 from adain.runtime.errors import UserError
@@ -250,18 +251,9 @@ def _list_pictures(roots: Sequence[str]) -> list[str]:
             raise UserError(f"the picture folder {root} does not exist: check the path")
         if not os.access(root, os.R_OK | os.X_OK):
             raise UserError(f"the picture folder {root} may not be read: check its permissions")
-        before, walked = len(names), set[str]()
-        for folder, folders, files in os.walk(root, followlinks=True):
-            if (real := os.path.realpath(folder)) in walked:  # a link back to a folder above, or a second one to it
-                folders.clear()
-                continue
-            walked.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            names += [
-                os.path.join(folder, file)
-                for file in sorted(files)
-                if os.path.splitext(file)[1].lower() in EXTENSIONS and not file.startswith(".")
-            ]
+        before = len(names)
+        for folder, files in walk(root, ignore_unreadable=True):
+            names += [os.path.join(folder, file) for file in files]
         if len(names) == before:
             raise UserError(f"the picture folder {root} holds no picture ({', '.join(sorted(EXTENSIONS))})")
     return names

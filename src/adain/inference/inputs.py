@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from adain.data.folders import is_visible, walk
 from adain.inference.request import camera_number, check_live, is_live
 from adain.runtime.errors import UserError
 from adain.runtime.schema import EXTENSIONS, VIDEO_EXTENSIONS
@@ -66,7 +66,8 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             found[Path(word)] = Found(Path(word), Path(called), None, True)
             continue
         if path.is_dir():
-            matches = [(file, path) for file in _below(path, skipped, endings)]
+            below = walk(path, endings, skipped, ignore_unreadable=True)  # our own results are no inputs
+            matches = [(Path(folder, name), path) for folder, names in below for name in names]
             if not matches:
                 raise UserError(f"{key}={word} is a folder without pictures ({', '.join(sorted(endings))})")
         elif path.is_file():
@@ -75,7 +76,9 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             root = _fixed_part(path)
             hits = (Path(hit) for hit in sorted(glob.glob(str(path), recursive=True)))
             matches = [
-                (hit, root) for hit in hits if _is_meant(hit, endings) and hit.is_file() and not _inside(hit, skipped)
+                (hit, root)
+                for hit in hits
+                if is_visible(hit.name, endings) and hit.is_file() and not _inside(hit, skipped)
             ]
             if not matches:
                 raise UserError(f"{key}={word} matches no picture: check the pattern, and quote it for the shell")
@@ -86,22 +89,6 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             name = file.relative_to(searched) if searched is not None else Path(file.name)
             found.setdefault(file.resolve(), Found(file, name, searched, key == "content" and _is_video(file)))
     return list(found.values())
-
-
-def _below(folder: Path, skipped: Path | None, endings: frozenset[str]) -> list[Path]:
-    files, walked = [], set[str]()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(here)) in walked or (skipped and Path(real) == skipped and Path(here) != folder):
-            folders.clear()  # a link back to a folder above, or our own results
-            continue
-        walked.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(here, name) for name in sorted(names) if _is_meant(Path(name), endings)]
-    return files
-
-
-def _is_meant(path: Path, endings: frozenset[str]) -> bool:
-    return path.suffix.lower() in endings and not path.name.startswith(".")
 
 
 def _is_video(path: Path) -> bool:

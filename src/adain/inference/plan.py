@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from adain.data.folders import walk
 from adain.runtime.errors import UserError
 from adain.runtime.schema import EXTENSIONS
 
@@ -62,7 +63,7 @@ class Plan(NamedTuple):
         Raises:
             UserError: If a folder cannot be read.
         """
-        for folder, names in walk(self.content):
+        for folder, names in _relative(self.content):
             for content in (f"{folder}{name}" for name in names):
                 if self._mine(content):
                     pairs = zip(self._outputs(content), self._styles(content), strict=True)
@@ -76,7 +77,7 @@ class Plan(NamedTuple):
             UserError: If a folder cannot be read, or two contents, of whatever shard, would get one name.
         """
         every = mine = 0
-        for folder, names in walk(self.content):
+        for folder, names in _relative(self.content):
             made: dict[str, str] = {}
             for name in names:
                 output = self._outputs(f"{folder}{name}")[0]
@@ -112,41 +113,20 @@ class Plan(NamedTuple):
         return chosen
 
 
-def walk(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Every folder below ``root`` that holds pictures, ``root`` first, one at a time.
-
-    Hidden files and folders are passed over. Links are followed, but no folder is entered twice.
-
-    Yields:
-        The folder's relative name, empty or ending in ``/``, and the names of its picture files, in order.
-
-    Raises:
-        UserError: If a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}): check its permissions")
-
-    walked: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
-        if (real := os.path.realpath(folder)) in walked:
-            folders.clear()
-            continue
-        walked.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = sorted(f for f in files if os.path.splitext(f)[1].lower() in EXTENSIONS and not f.startswith("."))
-        if names:
-            relative = os.path.relpath(folder, root)
-            yield ("" if relative == "." else relative.replace(os.sep, "/") + "/"), names
+def _relative(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield what ``walk`` yields, each folder by its name below ``root``: empty, or ending in ``/``."""
+    for folder, names in walk(root):
+        relative = os.path.relpath(folder, root)
+        yield ("" if relative == "." else relative.replace(os.sep, "/") + "/"), names
 
 
 def list_styles(root: Path) -> tuple[list[str], str]:
-    """The style pictures' relative names, in order, and a digest of names and file sizes that knows the folder again.
+    """Return the style pictures' relative names, in order, and a digest of names and file sizes that identifies the folder.
 
     Raises:
         UserError: If there is none, or a folder cannot be read.
     """
-    names = sorted(f"{folder}{name}" for folder, files in walk(root) for name in files)
+    names = sorted(f"{folder}{name}" for folder, files in _relative(root) for name in files)
     if not names:
         raise UserError(f"style={root} holds no picture ({', '.join(sorted(EXTENSIONS))}): give a folder of pictures")
     digest = hashlib.sha256()

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.preflight.explain import shown
-from adain.inference.plan import walk
+from adain.data.folders import walk
 from adain.runtime.conf import conf_dir, group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
