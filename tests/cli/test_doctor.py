@@ -12,13 +12,14 @@ from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 
-from adain.cli import doctor, machine
-from adain.cli.doctor import main
+from adain.cli.doctor import check_pictures, main, plan_of
 from adain.cli.preflight.compose import preflight
 from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
 from adain.nn.decoder import Decoder
 from adain.runtime.errors import UserError
+from adain.runtime.findings import Finding, show
+from adain.training import doctor
 from tests.helpers.networks import saved
 from tests.helpers.pictures import draw
 
@@ -85,9 +86,9 @@ def test_problems_end_with_1_and_the_other_checks_are_made(
     def refuse(*_: object) -> None:
         raise UserError("give less")
 
-    monkeypatch.setattr("adain.cli.doctor.check_loader", refuse)
-    monkeypatch.setattr("adain.cli.doctor.check_weights", refuse)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: machine.shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr("adain.training.doctor.check_loader", refuse)
+    monkeypatch.setattr("adain.training.doctor.check_weights", refuse)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: doctor.shutil._ntuple_diskusage(10, 9, 1))
     code, found = report(*folders)
     assert code == 1
     assert [check for check, f in found.items() if f["level"] == "problem"] == ["weights", "disk", "loader"]
@@ -121,10 +122,8 @@ def test_every_system_that_is_trained(folders: list[str], overrides: list[str]) 
 
 def test_no_word_is_broken_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     file = "logs/doctor/2026-01-02_03-04-05/content_copies.txt"
-    found = machine.Finding(
-        "warning", "content: copies", "12 pictures are there several times, byte for byte", {}, file
-    )
-    doctor._print(found, Console(width=80))
+    found = Finding("warning", "content: copies", "12 pictures are there several times, byte for byte", {}, file)
+    show(found, Console(width=80))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{'warning':<9}{'content: copies':<22}12 pictures are there several times, byte for"
     assert [line.strip() for line in lines[1:]] == ["byte", file]
@@ -138,19 +137,19 @@ def config(*overrides: str) -> DictConfig:
 def test_the_space_for_checkpoints_is_that_of_weights_and_moments() -> None:
     """3,505,219 parameters of 4 bytes, and Adam's two moments or Muon's one (shared figures of the paper's decoder)."""
     for optim, copies in (("adam", 3), ("muon", 2)):
-        [found] = machine.check_disk(config(f"optimizer={optim}"), Decoder())
+        [found] = doctor.check_disk(plan_of(config(f"optimizer={optim}")), Decoder(), Path())
         assert found.figures["checkpoint"] == 3_505_219 * 4 * copies
 
 
 def test_more_validations_need_more_space() -> None:
-    few, many = (machine.check_disk(config(f"trainer.val_check_interval={n}"), Decoder())[0] for n in (25, 5))
+    few, many = (
+        doctor.check_disk(plan_of(config(f"trainer.val_check_interval={n}")), Decoder(), Path())[0] for n in (25, 5)
+    )
     assert (few.figures["validations"], many.figures["validations"]) == (7, 33)
     assert many.figures["need"] > few.figures["need"]
 
 
 def test_streams_are_not_scanned_and_say_so(folders: list[str], tmp_path: Path) -> None:
-    from adain.cli.doctor import check_pictures
-
     [found] = check_pictures(config("data=hub"), tmp_path)
     assert found.level == "warning"
     assert "not scanned" in found.text

@@ -8,10 +8,10 @@ from pathlib import Path
 from adain.cli.app import fail
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
+from adain.runtime.files import relative
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.results import Sweep, read_sweep
 from adain.training.curves import KINDS, draw_curves, read_curves
-from adain.training.outcome import relative
 
 _KEYS = {"sweep", "run", "out", "logs"}
 _HELP = """make report [sweep=latest|PATH] : a sweep's ranked table and page, which are written into its folder

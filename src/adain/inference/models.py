@@ -7,8 +7,8 @@ from pathlib import Path
 from adain.inference.request import StylizeRequest
 from adain.methods.interface import CAPABILITIES, known_method, require
 from adain.runtime.errors import UserError
+from adain.runtime.files import relative
 from adain.training.checkpoints import list_checkpoints
-from adain.training.outcome import relative
 
 _TRIALS = ("smoke", "overfit")
 """Recipes that show that everything works, and are over before it looks good."""

@@ -76,3 +76,9 @@ def lock(path: Path, wait: bool = False) -> Iterator[bool]:
         yield True
     finally:
         held.release()
+
+
+def relative(path: Path) -> Path:
+    """Return a path as a user would type it here."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

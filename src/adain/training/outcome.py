@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adain.runtime.errors import UserError
+from adain.runtime.files import relative
 from adain.runtime.schema import READY_DECODERS
 
 _MOST_ROWS = 12  # of the closing table: the start and the last ones
@@ -107,9 +108,3 @@ def report(
         print(f"next          make train ckpt=last{elsewhere}")
     elif kept:
         print(f"next          make stylize {other}{inputs}{elsewhere}")
-
-
-def relative(path: Path) -> Path:
-    """A path as a user would type it here."""
-    path = path.resolve()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

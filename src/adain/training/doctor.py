@@ -1,92 +1,100 @@
-"""What ``make doctor`` finds out about weights, disk, W&B, devices, and the loader against the model."""
+"""What a training would meet: weights, disk, W&B, devices, and the loader against the model."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from omegaconf import DictConfig, OmegaConf
+import pytorch_lightning as pl
+import torch
 
-from adain.cli.train import build_trainer
+from adain.data.pairs import Batch, StyleTransferDataModule
+from adain.functional.losses import weighted_total
 from adain.runtime.errors import UserError
 from adain.runtime.files import existing
+from adain.runtime.findings import Finding, cores
+from adain.runtime.memory import keep_freed_memory
+from adain.runtime.precision import fastest_precision, memory_format
 
 _MOST = 8  # batches or steps in a measurement
 _SECONDS = 10.0  # that one may take; two steps are the least
 
 
-class Finding(NamedTuple):
-    """One line of the report.
-
-    Attributes:
-        level: ``problem`` if the run would fail or be worthless, ``warning`` if it is worth a look.
-        check: What was looked at.
-        text: What was found, and what to do.
-        figures: For ``doctor.json``.
-        file: One that it is about, or several, shown below the text and never broken.
-    """
-
-    level: Literal["ok", "warning", "problem"]
-    check: str
-    text: str
-    figures: dict[str, Any] = {}  # noqa: RUF012  # never written to
-    file: str | None = None
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 # --- weights, disk, W&B ---------------------------------------------------------------------------------------------
 
 
-def check_weights(config: DictConfig, build: Callable[[], Any]) -> list[Finding]:
-    """The encoder's weights, verified, and the networks that the run begins from and is compared with.
+def check_weights(
+    encoder: str,
+    file: str | None,
+    starts: Mapping[str, str | None],
+    compare_with: str | None,
+    initialize: Callable[[], object],
+) -> list[Finding]:
+    """Verify the encoder's weights, and what the run begins from and is compared with.
 
     Args:
-        config: Of the run.
-        build: Makes its method.
+        encoder: Its name.
+        file: Its weights, where given.
+        starts: Values of ``model.init`` and ``model.style``, where the model has them.
+        compare_with: A decoder; None for none.
+        initialize: Builds the model and reads the file that it starts from.
     """
     from adain.nn.decoder import load_decoder
     from adain.nn.weights import find
 
-    encoder = find(config.encoder.name, config.encoder.weights)
-    findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
+    findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(find(encoder, file)))]
     for key, check in (("init", "first decoder"), ("style", "style picture")):
-        if (given := config.model.get(key)) not in (None, "random", "least_squares"):
-            build().initialize(_no_pictures)
+        if (given := starts.get(key)) not in (None, "random", "least_squares"):
+            initialize()
             findings.append(Finding("ok", check, f"model.{key}={given} can be read"))
-    if (other := config.get("compare_with")) is not None:
+    if compare_with is not None:
         try:
-            load_decoder(other)
-            findings.append(Finding("ok", "compared decoder", f"compare_with={other} can be read"))
+            load_decoder(compare_with)
+            findings.append(Finding("ok", "compared decoder", f"compare_with={compare_with} can be read"))
         except UserError as error:
             findings.append(Finding("warning", "compared decoder", f"{error}; the run goes on without it"))
     return findings
 
 
-def _no_pictures(count: int) -> NoReturn:
+def no_pictures(count: int) -> NoReturn:
+    """Stand for the pictures of a start that needs none."""
     raise AssertionError("a start from a file needs no pictures")
 
 
-def check_disk(config: DictConfig, method: Any) -> list[Finding]:
-    """The space that the run of a method will need at most, against what is free."""
-    weights = 4 * sum(p.numel() for p in method.parameters())
-    moments = 1 if config.optimizer._target_.endswith("muon") else 2
-    checkpoint = weights * (1 + moments)
-    validations = config.trainer.max_steps // config.trainer.val_check_interval + 1
-    pairs = min(config.callbacks.get("grid", {}).get("pairs", 0), config.data.val_pairs)
-    grid = pairs * 3 * 3 * config.data.val_size**2  # three pictures a pair; a PNG file is hardly larger than its pixels
-    media = 2 if config.logger.get("wandb") is not None else 1  # W&B keeps its own copy
-    table = 14 * pairs * 3 * config.data.val_size**2 * (media - 1)
-    records = 2000 * (config.trainer.max_steps // config.trainer.log_every_n_steps + validations)
+class Plan(NamedTuple):
+    """What a run will keep.
+
+    Attributes:
+        steps, log_steps, val_steps: All steps, and those from one line of figures, or one validation, to the next.
+        moments: Values that the optimizer keeps for each weight.
+        grid_pairs, val_size: Pairs of a picture grid, and the side of their pictures.
+        wandb: Whether W&B keeps its own copy.
+    """
+
+    steps: int
+    log_steps: int
+    val_steps: int
+    moments: int
+    grid_pairs: int
+    val_size: int
+    wandb: bool
+
+
+def check_disk(plan: Plan, model: torch.nn.Module, logs: Path) -> list[Finding]:
+    """Compare the most space that a run can need with what is free."""
+    checkpoint = 4 * sum(p.numel() for p in model.parameters()) * (1 + plan.moments)
+    validations = plan.steps // plan.val_steps + 1
+    pixels = plan.grid_pairs * 3 * plan.val_size**2
+    grid = 3 * pixels  # three pictures a pair; a PNG file is hardly larger than its pixels
+    media = 2 if plan.wandb else 1
+    table = 14 * pixels * (media - 1)
+    records = 2000 * (plan.steps // plan.log_steps + validations)
     need = 3 * checkpoint + validations * grid * media + table + records  # best, last, and the one being written
-    there = existing(Path(config.logs))
+    there = existing(logs)
     free = shutil.disk_usage(there).free
     text = (
         f"{_size(free)} free at {there}; the run needs at most {_size(need)}: 3 checkpoints of {_size(checkpoint)}, "
@@ -110,9 +118,9 @@ def _size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def check_wandb(config: DictConfig) -> list[Finding]:
-    """Whether the run would be uploaded."""
-    if config.logger.get("wandb") is None:
+def check_wandb(asked: bool) -> list[Finding]:
+    """Check whether the run would be uploaded."""
+    if not asked:
         return [Finding("ok", "W&B", "not asked for (logger=wandb)")]
     if mode := os.environ.get("WANDB_MODE"):
         return [Finding("ok" if mode == "online" else "warning", "W&B", f"WANDB_MODE={mode} is set")]
@@ -134,12 +142,9 @@ def check_wandb(config: DictConfig) -> list[Finding]:
 # --- machine --------------------------------------------------------------------------------------------------------
 
 
-def check_devices(config: DictConfig) -> list[Finding]:
-    """Devices and precision, as the run would have them."""
-    from adain.runtime.precision import fastest_precision
-
-    trainer = build_trainer(_without_callbacks(config), [], [])
-    device, asked, taken = trainer.strategy.root_device, config.trainer.precision, str(trainer.precision)
+def check_devices(trainer: pl.Trainer, asked: str) -> list[Finding]:
+    """Show devices and precision as the run would have them; warn where another precision than asked is faster."""
+    device, taken = trainer.strategy.root_device, str(trainer.precision)
     text = f"{trainer.num_devices} x {device.type} on {trainer.num_nodes} node(s)"
     findings = [Finding("ok", "devices", text, {"device": str(device), "count": trainer.num_devices})]
     fast = fastest_precision(device)
@@ -154,42 +159,25 @@ def check_devices(config: DictConfig) -> list[Finding]:
     return findings
 
 
-def _without_callbacks(config: DictConfig) -> DictConfig:
-    quiet = OmegaConf.merge(config, {"trainer": {"enable_progress_bar": False}})
-    assert isinstance(quiet, DictConfig)
-    return quiet
-
-
-def check_loader(config: DictConfig, method: Any) -> list[Finding]:
-    """Times the loader alone, the training step alone, and both together, and says which one waits.
+def check_loader(trainer: pl.Trainer, data: StyleTransferDataModule, model: Any, seed: int) -> list[Finding]:
+    """Time the loader alone, the training step alone, and both together, and say which one waits.
 
     Together counts: on a CPU the two share cores. The loader is the one of training, workers and all.
     """
-    import pytorch_lightning as pl
-    import torch
-    from hydra.utils import instantiate
-
-    from adain.data.pairs import Batch
-    from adain.functional.losses import weighted_total
-    from adain.runtime.memory import keep_freed_memory
-    from adain.runtime.precision import memory_format
-
     keep_freed_memory()
-    trainer = build_trainer(_without_callbacks(config), [], [])
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = instantiate(config.data)
-    if not hasattr(method, "losses"):
+    pl.seed_everything(seed, workers=True, verbose=False)
+    if not hasattr(model, "losses"):
         return [Finding("ok", "loader and model", "this method has no training step to measure")]
     device, precision = trainer.strategy.root_device, str(trainer.precision)
     data.setup()
-    method.to(device, memory_format=memory_format(device, precision))
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.0)
+    model.to(device, memory_format=memory_format(device, precision))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
 
     def step(batch: Batch) -> None:
         batch = data.on_after_batch_transfer({**batch, "content": batch["content"].to(device),
                                               "style": batch["style"].to(device)}, 0)  # fmt: skip
         with trainer.precision_plugin.forward_context():
-            loss = weighted_total(method.losses(batch["content"], batch["style"])[0], method.weights)
+            loss = weighted_total(model.losses(batch["content"], batch["style"])[0], model.weights)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -233,5 +221,5 @@ def check_loader(config: DictConfig, method: Any) -> list[Finding]:
     if enough > data.num_workers:
         turn = f"data.num_workers={enough}"
     else:
-        turn = f"no more cores than {cores()}: store the pictures once with a short side of data.resize={config.data.resize}"
+        turn = f"no more cores than {cores()}: store the pictures once with a short side of data.resize={data.framing.resize}"
     return [Finding("warning", "loader and model", f"{text}: {turn}", figures)]

@@ -1,0 +1,111 @@
+"""What a scan finds out about the pictures of a training, side by side, before it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adain.data.scan import exact_duplicates, near_duplicates, scan, write_lists
+from adain.data.scan_cache import ScanCache
+from adain.data.sources import FolderSource
+from adain.runtime.files import relative
+from adain.runtime.findings import Finding, cores
+
+
+def check_pictures(
+    sources: Mapping[str, FolderSource], cache: Path, folder: Path, resize: int, val_pairs: int
+) -> list[Finding]:
+    """Scan both sides' folders, and look at the held-out part.
+
+    Args:
+        sources: ``content`` and ``style``.
+        cache: The file that findings are kept in.
+        folder: Lists of pictures are written there.
+        resize: Short side in training; smaller pictures are enlarged.
+        val_pairs: How many pictures of each side are held out.
+
+    Raises:
+        UserError: If the cache cannot be used.
+    """
+    known = ScanCache(cache.expanduser())
+    with contextlib.closing(known):
+        return [
+            finding
+            for side, source in sources.items()
+            for finding in _check_side(side, source, known, folder, resize, val_pairs)
+        ]
+
+
+def _check_side(
+    side: str, source: FolderSource, known: ScanCache, folder: Path, resize: int, val_pairs: int
+) -> list[Finding]:
+    start = time.monotonic()
+    with _bar(f"scanning {side}", len(source)) as progress:
+        found, unread = scan(source.names, known, source.max_pixels, source.min_side, cores(), progress)
+    seconds = time.monotonic() - start
+    bad = [seen for seen in found.values() if seen.reason is not None]
+    good = [seen for seen in found.values() if seen.reason is None]
+    copies, near = exact_duplicates(good), near_duplicates(good)
+    source.bad = {name: (seen.size, seen.changed, seen.reason) for name in source.names
+                  if (seen := found.get(os.path.abspath(name))) is not None and seen.reason is not None}  # fmt: skip
+    lists = {
+        "unreadable": [f"{seen.path}: {seen.reason}" for seen in bad] + [f"{p}: {r}" for p, r in unread.items()],
+        "small": [
+            f"{seen.path}: {seen.width} x {seen.height}" for seen in good if min(seen.width, seen.height) < resize
+        ],
+        "gray": [seen.path for seen in good if seen.gray],
+        "copies": [" | ".join(group) for group in copies],
+        "alike": [" | ".join(group) for group in near],
+    }
+    written = write_lists(folder, {f"{side}_{kind}": lines for kind, lines in lists.items()})
+    total = len(found) + len(unread)
+    usable = total - len(lists["unreadable"])
+    figures = {"pictures": total, "usable": usable, "scan_seconds": round(seconds, 2)}
+    text = f"{usable:,} of {total:,} pictures are usable{'' if usable else '; no picture is left'}"
+    taught = " (as styles they teach gray pictures)" if side == "style" else ""
+    words = {
+        "unreadable": "{:,}, passed over while training: mend or remove what is listed in",
+        "small": f"{{:,}} with a short side below data.resize={resize}, so enlarged and soft, listed in",
+        "gray": f"{{:,}} without color{taught}, listed in",
+        "copies": "{:,} pictures are there several times, byte for byte: keep one of each line of",
+        "alike": "{:,} pictures are there in several versions that look the same: see the lines of",
+    }
+    findings = [Finding("ok" if usable else "problem", side, text, figures)]
+    for kind, lines in lists.items():
+        if lines:
+            file = str(relative(written[f"{side}_{kind}"]))
+            text = words[kind].format(len(lines))
+            findings.append(Finding("warning", f"{side}: {kind}", text, {kind: len(lines)}, file))
+        else:
+            findings.append(Finding("ok", f"{side}: {kind}", "none", {kind: 0}))
+    return [*findings, _check_held_out(side, source, [*copies, *near], val_pairs)]
+
+
+def _check_held_out(side: str, source: FolderSource, groups: list[list[str]], val_pairs: int) -> Finding:
+    """Check that the held-out pictures are really held out: no copy of one is trained on."""
+    training, held_out = source.split(val_pairs)
+    kept = {os.path.abspath(name) for name in held_out.names}
+    trained = {os.path.abspath(name) for name in training.names} - kept
+    leaks = [group for group in groups if kept & set(group) and trained & set(group)]
+    figures = {"held_out": len(held_out), "training": len(training), "leaks": len(leaks)}
+    if leaks:
+        text = f"{len(leaks)} of {len(held_out)} have a copy among the training pictures: remove it, as of"
+        return Finding("warning", f"{side}: held out", text, figures, " | ".join(leaks[0]))
+    if len(source) == 1:
+        return Finding("warning", f"{side}: held out", "the one picture is both trained on and shown", figures)
+    return Finding("ok", f"{side}: held out", f"{len(held_out)}, and {len(training):,} to train on", figures)
+
+
+@contextlib.contextmanager
+def _bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar with the time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda done: progress.advance(task, done)
