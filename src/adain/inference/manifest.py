@@ -19,10 +19,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from adain.runtime.errors import UserError
-from adain.runtime.files import replacing, write_whole
+from adain.runtime.files import lock, replacing, write_whole
 
 SETTINGS = "settings.json"
 
@@ -48,23 +47,17 @@ class Manifest:
         self.skipped: set[tuple[str, str]] = set()
         self._append = threading.Lock()
         self._files: dict[Path, int] = {}
-        self._lock = FileLock(out / f".manifest-{part}.lock")
-        with _explained(out):
+        with _explained(out), contextlib.ExitStack() as held:
             out.mkdir(parents=True, exist_ok=True)
             self._agree(settings)
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
+            if not held.enter_context(lock(out / f".manifest-{part}.lock")):
                 raise UserError(
                     f"shard={shard} of out={out} is being worked on by another process: wait for it, or give another "
                     "shard"
-                ) from None
-            try:
-                self._done = self._clean()
-                self._forget_contents()
-            except BaseException:
-                self._lock.release()
-                raise
+                )
+            self._done = self._clean()
+            self._forget_contents()
+            self._held = held.pop_all()
 
     def __enter__(self) -> Manifest:
         return self
@@ -75,20 +68,20 @@ class Manifest:
         for file in self._files.values():
             os.close(file)
         self._files.clear()
-        self._lock.release()
+        self._held.close()
 
     def __len__(self) -> int:
-        """Pictures that were there when the manifest was opened."""
+        """Return how many pictures were there when the manifest was opened."""
         return len(self._done)
 
     def has(self, output: str) -> bool:
-        """Whether a picture was there, with its row, when the manifest was opened."""
+        """Return whether a picture was there, with its row, when the manifest was opened."""
         key = _key(output)
         place = int(np.searchsorted(self._done, key))
         return place < len(self._done) and self._done[place] == key
 
     def commit(self, row: Mapping[str, Any]) -> None:
-        """Appends a row and gives its picture, ``row["output"]`` written by ``write_part``, its name.
+        """Append a row and give its picture, ``row["output"]`` written by ``write_part``, its name.
 
         Threads may call this.
 
@@ -100,7 +93,7 @@ class Manifest:
             os.replace(part_path(self.out, row["output"]), self.out / row["output"])
 
     def unreadable(self, kind: str, name: str, reason: str) -> None:
-        """Lists a picture that was passed over, once: ``kind`` is ``content`` or ``style``."""
+        """List a picture that was skipped, once: ``kind`` is ``content`` or ``style``."""
         with _explained(self.out), self._append:
             if (kind, name) not in self.skipped:
                 self._write(self.unreadable_path, {"kind": kind, "name": name, "reason": reason})
@@ -114,9 +107,9 @@ class Manifest:
             raise OSError(28, "no space left on device")
 
     def _agree(self, settings: Mapping[str, Any]) -> None:
-        """Writes the settings, or compares them with those that are there: one process at a time."""
+        """Write the settings, or compare them with those that are there: one process at a time."""
         path = self.out / SETTINGS
-        with FileLock(self.out / ".settings.lock"):
+        with lock(self.out / ".settings.lock", wait=True):
             if path.is_file():
                 try:
                     before = json.loads(path.read_text(encoding="utf-8"))
@@ -138,7 +131,7 @@ class Manifest:
             write_whole(path, json.dumps(settings, indent=2) + "\n")
 
     def _clean(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        """Keeps the whole rows whose picture is there, once each, and gives their outputs' keys, sorted.
+        """Keep the whole rows whose picture is there, once each, and return their outputs' keys, sorted.
 
         The file is only written anew where something is dropped.
         """
@@ -173,7 +166,7 @@ class Manifest:
             self.unreadable_path.unlink()
 
     def _rows(self) -> Iterator[tuple[int, bytes]]:
-        """Key and line of each whole row whose picture is there and not empty."""
+        """Yield key and line of each whole row whose picture is there and not empty."""
         with self.path.open("rb") as file:
             for line in file:
                 try:
@@ -186,7 +179,7 @@ class Manifest:
 
 
 def part_path(out: Path, output: str) -> Path:
-    """The hidden name of a picture that is not committed yet: always the same, so that none is left behind.
+    """Return the hidden name of a picture that is not committed yet: always the same, so that none is left behind.
 
     It is not the picture's own name with something added, which could be longer than a file system takes.
     """
@@ -194,7 +187,7 @@ def part_path(out: Path, output: str) -> Path:
 
 
 def write_part(out: Path, output: str, content: bytes) -> None:
-    """Writes a picture's file under its hidden name and makes its folder.
+    """Write a picture's file under its hidden name and make its folder.
 
     Raises:
         UserError: If the disk is full or the folder cannot be written.
@@ -206,7 +199,7 @@ def write_part(out: Path, output: str, content: bytes) -> None:
 
 
 def _key(output: str) -> np.uint64:
-    """64 bits of a name: a million names in 8 MB. Two of a million agree with a chance of one in 30 million."""
+    """Return 64 bits of a name: a million names in 8 MB. Two of a million agree with a chance of one in 30 million."""
     return np.uint64(int.from_bytes(hashlib.blake2b(os.fsencode(output), digest_size=8).digest(), "big"))
 
 
@@ -222,7 +215,7 @@ def _shown(value: Any) -> str:
 
 @contextlib.contextmanager
 def _explained(out: Path) -> Iterator[None]:
-    """An OSError in one sentence."""
+    """Raise an OSError as one sentence."""
     try:
         yield
     except OSError as error:

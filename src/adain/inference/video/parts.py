@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,10 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from adain.inference.video.source import EXACT, Form, Frame, Pixels
 from adain.runtime.errors import UserError
-from adain.runtime.files import replacing, write_whole
+from adain.runtime.files import lock, replacing, write_whole
 
 PART = 48
 """Frames of a part. Each begins with a key frame: about two seconds, as is usual for streaming."""
@@ -52,16 +52,12 @@ class Parts:
         self.count = 0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / "lock")
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(f"out={out} is being made by another run: wait for it, or give another out") from None
+            with ExitStack() as held:
+                if not held.enter_context(lock(self.folder / "lock")):
+                    raise UserError(f"out={out} is being made by another run: wait for it, or give another out")
+                self._begin(json.loads(json.dumps(settings)), resumable)
+                self._held = held.pop_all()
         except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            self._begin(json.loads(json.dumps(settings)), resumable)
-        except OSError as error:
-            self._lock.release()
             raise self._unwritable(error) from None
 
     def _begin(self, settings: dict[str, Any], resumable: bool) -> None:
@@ -77,15 +73,15 @@ class Parts:
 
     @property
     def files(self) -> list[Path]:
-        """The parts that are whole, in order."""
+        """Return the parts that are whole, in order."""
         return [self.folder / f"{index:05d}.nut" for index in range(self.count)]
 
     def write(self, form: Form, codec: str, crf: int) -> PartWriter:
-        """The next part, to be filled."""
+        """Begin the next part."""
         return PartWriter(self.folder / f"{self.count:05d}.nut", form, codec, crf, self._unwritable)
 
     def commit(self, state: dict[str, Any]) -> None:
-        """The part that was written is whole.
+        """Note that the part that was written is whole.
 
         Args:
             state: Tensors, numbers and words, in lists and dicts.
@@ -98,8 +94,8 @@ class Parts:
         self.count, self.state = self.count + 1, state
 
     def close(self, done: bool) -> None:
-        """Gives the folder back, and removes it if the result is in its place."""
-        self._lock.release()
+        """Release the folder, and remove it if the result is in its place."""
+        self._held.close()
         if done:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -122,7 +118,7 @@ class PartWriter:
             raise unwritable(error) from None
 
     def write(self, frames: Iterable[Frame]) -> None:
-        """Encodes frames."""
+        """Encode frames."""
         try:
             for frame in frames:
                 self._out.mux(self._stream.encode(to_video_frame(frame.pixels, frame.pts, self._form)))
@@ -131,7 +127,7 @@ class PartWriter:
             raise self._unwritable(error) from None
 
     def close(self) -> None:
-        """Ends the part and gives it its name."""
+        """End the part and give it its name."""
         try:
             self._out.mux(self._stream.encode(None))
             self._out.close()
@@ -141,7 +137,7 @@ class PartWriter:
 
 
 def add_encoder(out: Any, form: Form, codec: str, crf: int, at_once: bool = False) -> Any:
-    """A video stream of a form: 4:2:0, so that every player shows it, tagged with the source's colors.
+    """Add a video stream of a form: 4:2:0, so that every player shows it, tagged with the source's colors.
 
     Args:
         out: PyAV's container.
@@ -164,12 +160,12 @@ def add_encoder(out: Any, form: Form, codec: str, crf: int, at_once: bool = Fals
 
 
 def even(side: int) -> int:
-    """Pixels of a side with 4:2:0 color, which goes by pairs."""
+    """Return the pixels of a side with 4:2:0 color, which goes by pairs."""
     return side + side % 2
 
 
 def to_video_frame(pixels: Pixels, pts: int, form: Form) -> av.VideoFrame:
-    """RGB to what the encoder takes. An odd last row or column is repeated.
+    """Return RGB pixels as what the encoder takes. An odd last row or column is repeated.
 
     Args:
         pixels: Of any size.
