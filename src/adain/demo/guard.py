@@ -31,7 +31,7 @@ class Guard:
         self.app, self.max_body = app, max_body
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Handles one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -19,7 +19,7 @@ _REQUEST_ROOM = 2_000_000  # bytes of a request beside a file: its form, or the 
 
 
 def start(studio: Studio, host: str, port: int, folder: Path, decoder: str) -> gr.Blocks:
-    """Serves the page in threads of its own; ``close()`` ends it.
+    """Serve the page in threads of its own; ``close()`` ends it.
 
     Args:
         studio: What does the work.

@@ -45,7 +45,7 @@ HEAD = (
 
 
 def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
-    """The page.
+    """Return the page.
 
     Args:
         studio: What does the work.
@@ -233,7 +233,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """A visitor's mistake as a sentence in the page."""
+    """Show a visitor's mistake as a sentence in the page."""
     try:
         yield
     except UserError as error:
@@ -243,7 +243,7 @@ def _told() -> Iterator[None]:
 
 
 def _strip(paths: Sequence[Path], folder: Path, name: str, columns: int) -> gr.Gallery | None:
-    """Thumbnails to choose from, if there are any."""
+    """Return thumbnails to choose from, if there are any."""
     if not paths:
         return None
     shown = [str(path) for path in thumbnails(list(paths), folder / name)]

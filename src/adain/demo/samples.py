@@ -22,13 +22,13 @@ _THUMB = 192  # pixels
 
 
 def sample_pictures(kind: Literal["content", "style"]) -> list[Path]:
-    """The sample pictures of a kind; none where they are not cached."""
+    """Return the sample pictures of a kind; none where they are not cached."""
     folder = cache_folder() / "sample" / kind
     return [path for name in _CHOSEN[kind] if (path := folder / f"{name}.jpg").is_file()]
 
 
 def thumbnails(paths: list[Path], folder: Path) -> list[Path]:
-    """Small square copies, for a page that shows many at once.
+    """Make small square copies, for a page that shows many at once.
 
     Args:
         paths: Pictures of ours.

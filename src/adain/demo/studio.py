@@ -77,7 +77,7 @@ class Studio:
         self._lock = Lock()
 
     def read(self, source: Source, what: str, side: int | None = None, keep_alpha: bool = False) -> Read:
-        """Decodes an upload and reduces it to ``side``, the limits' own by default; transparency is laid on white or kept.
+        """Decode an upload and reduce it to ``side``, the limits' own by default; transparency is laid on white or kept.
 
         Raises:
             UserError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
@@ -104,7 +104,7 @@ class Studio:
         return Read(picture, full)
 
     def style(self, source: Source) -> Statistics:
-        """A style's statistics, from the cache if the same bytes came before.
+        """Return a style's statistics, from the cache if the same bytes came before.
 
         Raises:
             UserError: As ``read``.
@@ -134,7 +134,7 @@ class Studio:
         paint: str = "",
         rest: Literal["photograph", "mix"] = "photograph",
     ) -> tuple[Read, Image.Image]:
-        """A picture in one to four styles.
+        """Return a picture in one to four styles.
 
         Args:
             content: The photograph.
@@ -197,7 +197,7 @@ class Studio:
         alpha: float,
         preserve_color: PreserveColor,
     ) -> Image.Image:
-        """A webcam's frame, at ``live_side``.
+        """Return a webcam's frame, stylized at ``live_side``.
 
         Raises:
             UserError: As ``stylize``.
@@ -216,7 +216,7 @@ class Studio:
 
 
 def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
-    """Masks of a painted picture.
+    """Return the masks of a painted picture.
 
     Args:
         paint: A PNG as a data URL; each pixel counts for the brush whose color is nearest, as much as it is opaque.
@@ -248,7 +248,7 @@ def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]
 
 
 def _known_kind(stream: IO[bytes]) -> None:
-    """Refuses what is none of ``KINDS`` by its first bytes, whatever it is called, and goes back to the start."""
+    """Refuse what is none of ``KINDS`` by its first bytes, whatever it is called, and go back to the start."""
     try:
         Image.open(stream, formats=KINDS)
     except Image.DecompressionBombError:

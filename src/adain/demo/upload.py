@@ -15,7 +15,7 @@ from gradio.data_classes import ImageData
 
 @contextmanager
 def _no_stub_file() -> Iterator[None]:
-    """Gradio writes a .pyi file beside every module with a component in it, also where it may not write."""
+    """Keep gradio from writing a .pyi file beside the module of a component: it may not be allowed to."""
     writer = component_meta.create_or_modify_pyi
     component_meta.create_or_modify_pyi = lambda *_: None
     try:
@@ -30,7 +30,7 @@ with _no_stub_file():
         """A picture whose bytes reach our own reader: Pillow's other formats and addresses elsewhere are never opened."""
 
         def preprocess(self, payload: ImageData | None) -> Any:
-            """The uploaded file, or the bytes of a snapshot."""
+            """Return the uploaded file, or the bytes of a snapshot."""
             if payload is None:
                 return None
             if payload.url and payload.url.startswith("data:"):
@@ -49,11 +49,11 @@ with _no_stub_file():
             return path
 
         async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-            """Files of the server's own folder only."""
+            """Take files of the server's own folder only."""
             if str(url_or_file_path).lower().startswith(("http:", "https:")):
                 raise gr.Error("Give a picture, not an address.", print_exception=False)
             return await super().async_move_resource_to_block_cache(url_or_file_path)
 
         def get_block_name(self) -> str:
-            """The browser's side is gradio's."""
+            """Return gradio's name: the browser's side is its own."""
             return "image"

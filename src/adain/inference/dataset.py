@@ -1,8 +1,8 @@
 """Stylizing whole data sets: reading in worker processes, batches of one size on the device, saving in threads.
 
 The parts are the stages of both engines: ``Reader`` decodes, ``Painter`` stylizes, ``encode`` makes the file's bytes;
-``stylize`` joins them on one machine, ``dataset_ray`` on a cluster. Which pictures there are is ``data.plan``'s matter,
-what was done ``data.manifest``'s.
+``stylize`` joins them on one machine, ``dataset_ray`` on a cluster. ``plan`` says which pictures there
+are, ``manifest`` what was done.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Reader(Dataset[Read]):
         self.size, self.crop, self.style_size, self.max_pixels = size, crop, style_size, max_pixels
 
     def __getitem__(self, request: Request) -> Read:
-        """Reads what is asked for. Raises UserError if no style can be read."""
+        """Read what is asked for. Raises UserError if no style can be read."""
         style = self.read_style(request.job.style) if request.with_style else None
         path = self.content / request.job.content
         try:
@@ -121,7 +121,7 @@ class Reader(Dataset[Read]):
         return Read(request, np.asarray(picture), size, "", style)
 
     def read_style(self, style: int) -> Style:
-        """The style, or the first readable one of a sequence drawn from its name."""
+        """Return the style, or the first readable one of a sequence drawn from its name."""
         skipped: dict[str, str] = {}
         for index in substitutes(style, self.names, _ATTEMPTS):
             name = self.names[index]
@@ -137,7 +137,7 @@ class Reader(Dataset[Read]):
 
 
 def _read(path: Path, side: int | None, max_pixels: int, enlarge: bool) -> tuple[Image.Image, tuple[int, int]]:
-    """A picture and its size before resizing."""
+    """Return a picture and its size before resizing."""
     if side is None:
         picture = read_picture(path, None, max_pixels, _SMALLEST)
         return picture, picture.size
@@ -148,8 +148,8 @@ def _read(path: Path, side: int | None, max_pixels: int, enlarge: bool) -> tuple
                 size = size[1], size[0]
     except Exception:  # read_picture gives the reason
         size = 0, 0
-    wanted = side if enlarge or min(size) > side else None
-    return read_picture(path, wanted, max_pixels, _SMALLEST), size
+    short_side = side if enlarge or min(size) > side else None
+    return read_picture(path, short_side, max_pixels, _SMALLEST), size
 
 
 class Painter:
@@ -169,12 +169,12 @@ class Painter:
         self.device, self.alpha = self.stylizer.device, alpha
 
     def encode(self, style: Style) -> Statistics:
-        """The statistics of a decoded style."""
+        """Return the statistics of a decoded style."""
         return self.stylizer.encode_style(Image.fromarray(style.pixels))
 
     @torch.inference_mode()
     def paint(self, contents: list[np.ndarray], styles: list[Statistics]) -> list[Image.Image]:
-        """Pictures of one size, each in its style. A single one goes through ``Stylizer``, as in ``make stylize``.
+        """Return pictures of one size, each in its style. A single one goes through ``Stylizer``, as in ``make stylize``.
 
         Raises:
             UserError: If the device's memory does not suffice.
@@ -196,7 +196,7 @@ class Painter:
 
 
 def decoder_digest(decoder: str) -> str:
-    """SHA-256 of a decoder's weights, whatever file they are in, and its encoder's name."""
+    """Return the SHA-256 of a decoder's weights, whatever file they are in, and its encoder's name."""
     from adain.nn.decoder import load_decoder
 
     trained = load_decoder(decoder)
@@ -204,7 +204,7 @@ def decoder_digest(decoder: str) -> str:
 
 
 def weights_digest(decoder: nn.Module, encoder: str = "") -> str:
-    """SHA-256 of a network's weights and a name."""
+    """Return the SHA-256 of a network's weights and a name."""
     digest = hashlib.sha256(encoder.encode())
     for name, tensor in sorted(decoder.state_dict().items()):
         digest.update(name.encode())
@@ -228,7 +228,7 @@ class Made(NamedTuple):
     output_size: tuple[int, int]
 
     def row(self, **shared: Any) -> dict[str, Any]:
-        """The manifest's row. ``shared`` is what all rows have in common: seed, alpha and decoder."""
+        """Return the manifest's row. ``shared`` is what all rows have in common: seed, alpha and decoder."""
         return {
             "output": self.job.output,
             "content": self.job.content,
@@ -241,7 +241,7 @@ class Made(NamedTuple):
 
 
 def encode(picture: Image.Image, output: str, quality: int) -> bytes:
-    """The bytes of a picture file of the kind that its name's ending says. PNG has no loss and takes no quality."""
+    """Return the bytes of a picture file of the kind that its name's ending says. PNG has no loss and takes no quality."""
     kind = Image.registered_extensions()[os.path.splitext(output)[1].lower()]
     buffer = io.BytesIO()  # straight into a file, Pillow hides why writing failed
     picture.save(buffer, kind, **({} if kind == "PNG" else {"quality": quality}))
@@ -260,7 +260,7 @@ def stylize(
     cached_styles: int = 16384,
     quality: int = 95,
 ) -> int:
-    """Makes the pictures of the jobs on this machine.
+    """Make the pictures of the jobs on this machine.
 
     Args:
         jobs: What is to be made, in any order; read lazily.
@@ -334,7 +334,7 @@ class Ready(NamedTuple):
 
 
 def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: tqdm[Any]) -> Iterator[Ready]:
-    """What was read, with statistics; the unreadable are listed and left out."""
+    """Yield what was read, with statistics; unreadable files are listed and left out."""
     known: dict[int, tuple[str, Statistics]] = {}
     for read in reads:
         job = read.request.job
@@ -353,7 +353,7 @@ def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: tq
 
 
 def requests(jobs: Iterable[Job], cached_styles: int) -> Iterator[Request]:
-    """Asks for a style only when the model does not have it, and lets it forget the least recently used one.
+    """Request a style only when the model does not have it, and let it forget the least recently used one.
 
     What the model will have by then is known when a request is made: answers come in the order of requests.
     """
@@ -367,7 +367,7 @@ def requests(jobs: Iterable[Job], cached_styles: int) -> Iterator[Request]:
 
 
 def batches(ready: Iterable[Ready], batch_size: int) -> Iterator[list[Ready]]:
-    """Groups of one size. Large pictures come alone; the fullest group goes early where too many pictures wait."""
+    """Yield groups of one size. Large pictures come alone; the fullest group goes early where too many pictures wait."""
     groups: dict[tuple[int, ...], list[Ready]] = {}
     for one in ready:
         shape = one.pixels.shape

@@ -60,7 +60,7 @@ def stylize(
     actors: int | None = None,
     precision: Arithmetic = "32-true",
 ) -> int:
-    """Makes the pictures of the jobs on a Ray cluster. See ``dataset.stylize``.
+    """Make the pictures of the jobs on a Ray cluster. See ``dataset.stylize``.
 
     Args:
         jobs: As there.
@@ -132,7 +132,7 @@ def stylize(
 
 
 def _advice(address: str | None) -> str:
-    """What to do where there is no Ray. A cluster started where there is a token wants it; Ray tells no address by itself."""
+    """Return advice for where Ray cannot be reached. A cluster started with a token expects it from those who join."""
     if address is None:
         return "try again when less else runs on it, as Ray gives itself 30 seconds"
     if address == "auto" or "RAY_AUTH_MODE" in os.environ:
@@ -141,7 +141,7 @@ def _advice(address: str | None) -> str:
 
 
 def _tables(jobs: Iterable[Job]) -> Iterator[pa.Table]:
-    """Jobs in blocks. As JSON: file names need not be Unicode, which Arrow's strings must be."""
+    """Yield jobs in blocks. As JSON: file names need not be Unicode, which Arrow's strings must be."""
     rest = iter(jobs)
     while block := [json.dumps(job) for job in islice(rest, _BLOCK)]:
         yield pa.table({"job": block})
@@ -248,7 +248,7 @@ def _commit(row: dict[str, Any], manifest: Manifest, shared: Mapping[str, Any], 
 
 
 def _user_error(error: BaseException) -> UserError | None:
-    """The mistake behind Ray's wrappings, as far as there is one."""
+    """Return the user's mistake inside Ray's wrapped errors, if there is one."""
     seen: set[int] = set()
     inner: BaseException | None = error
     while inner is not None and id(inner) not in seen:

@@ -226,7 +226,7 @@ whole, not object by object. A stylized copyrighted picture stays a copy of it: 
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; it becomes ``path`` if the block ends without an error.
+    """Yield a name beside ``path`` to write to; it becomes ``path`` if the block ends without an error.
 
     Raises:
         UserError: If the file cannot be written.
@@ -280,7 +280,7 @@ def _write_graph(
 
 
 def _test_picture(shape: tuple[int, int, int], random: torch.Generator) -> Tensor:
-    """Smooth colors with some noise on them: flat noise alone would be far from any picture."""
+    """Return smooth colors with some noise on them: flat noise alone would be far from any picture."""
     batch, height, width = shape
     coarse = torch.rand(batch, 3, 5, 5, generator=random)
     smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")

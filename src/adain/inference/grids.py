@@ -19,7 +19,7 @@ Cell = tuple[Image.Image, str] | None
 
 
 def alpha_grid(content: Image.Image, style: Image.Image, stylized: Callable[[float], Image.Image]) -> Image.Image:
-    """Content, the results from alpha 0 to 1, and the style, in a row.
+    """Return the content, the results from alpha 0 to 1, and the style, in a row.
 
     Args:
         content: Its size is each cell's.
@@ -31,7 +31,7 @@ def alpha_grid(content: Image.Image, style: Image.Image, stylized: Callable[[flo
 
 
 def style_grid(content: Image.Image, styles: Sequence[Named], stylized: Callable[[int], Image.Image]) -> Image.Image:
-    """The content, and beneath each style the result in it.
+    """Return the content, and beneath each style the result in it.
 
     Args:
         content: Its size is each cell's.
@@ -44,7 +44,7 @@ def style_grid(content: Image.Image, styles: Sequence[Named], stylized: Callable
 
 
 def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
-    """Mixing weights by row and column: a line between two styles, a triangle of three, a square of four.
+    """Return mixing weights by row and column: a line between two styles, a triangle of three, a square of four.
 
     Args:
         styles: 2 to 4.
@@ -58,7 +58,7 @@ def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
 
 
 def pictures_of(grid: str, styles: int) -> int:
-    """How many results a grid of so many styles has: of ``alpha``, ``styles`` or ``corners``."""
+    """Return how many results a grid of so many styles has: of ``alpha``, ``styles`` or ``corners``."""
     if grid == "corners":
         return sum(weights is not None for row in corner_weights(styles) for weights in row)
     return len(ALPHAS) if grid == "alpha" else styles
@@ -67,7 +67,7 @@ def pictures_of(grid: str, styles: int) -> int:
 def corner_grid(
     content: Image.Image, styles: Sequence[Named], stylized: Callable[[tuple[float, ...]], Image.Image]
 ) -> Image.Image:
-    """The results between styles, each style's picture beside its corner.
+    """Return the results between styles, each style's picture beside its corner.
 
     Args:
         content: Its size is each cell's.
@@ -88,7 +88,7 @@ def corner_grid(
 
 
 def frame_grid(before: Sequence[Image.Image], after: Sequence[Image.Image], seconds: Sequence[float]) -> Image.Image:
-    """Frames of a video, and beneath each the same in its style.
+    """Return frames of a video, and beneath each the same in its style.
 
     Args:
         before: The first's size is each cell's.
@@ -101,7 +101,7 @@ def frame_grid(before: Sequence[Image.Image], after: Sequence[Image.Image], seco
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The whole picture in the middle of a white cell."""
+    """Return the whole picture in the middle of a white cell."""
     scale = min(size[0] / picture.width, size[1] / picture.height)
     inner = picture.convert("RGB").resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     cell = Image.new("RGB", size, "white")

@@ -108,7 +108,7 @@ def _inside(path: Path, folder: Path | None) -> bool:
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """The folders of a glob before its first wildcard."""
+    """Return the folders of a glob before its first wildcard."""
     parts = []
     for part in pattern.parts[:-1]:
         if glob.has_magic(part):

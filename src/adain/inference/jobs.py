@@ -24,7 +24,7 @@ _LONGEST_NAME = 120  # characters of the styles in a result's name
 
 
 class Job(NamedTuple):
-    """One result to be made.
+    """One result to make.
 
     Attributes:
         content: Its content.
@@ -134,7 +134,7 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
 
 
 def _in_order(key: str, value: Any) -> list[Found]:
-    """Styles or masks in the order given: unlike ``find_pictures``, one may be given twice."""
+    """Return styles or masks in the order given: unlike ``find_pictures``, one may be given twice."""
     return [found for word in words_of(key, value) for found in find_pictures(key, word)]
 
 
@@ -200,7 +200,7 @@ def name_results(
 
 
 def _piped(pairs: Sequence[tuple[Found, tuple[Found, ...]]], format: str | None) -> tuple[Found, tuple[Found, ...]]:
-    """The one result that a pipe takes."""
+    """Return the one result that a pipe takes."""
     if len(pairs) > 1:
         raise UserError(f"out=- takes one result, but {len(pairs)} are asked for: give one content and one style")
     allowed = ("mkv",) if pairs[0][0].video else tuple(ENDINGS)

@@ -151,7 +151,7 @@ class Manifest:
         return kept
 
     def _forget_contents(self) -> None:
-        """Unreadable contents are tried, and listed, anew; styles only where a picture still to be made needs them."""
+        """Forget unreadable contents, which are tried anew; styles are only where a picture to be made needs them."""
         if not self.unreadable_path.exists():
             return
         kept = []

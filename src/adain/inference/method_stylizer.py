@@ -69,7 +69,7 @@ def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, s
 
 
 def _ablation(decoder: str) -> Path | None:
-    """The checkpoint, if it is of AdaIN with another decoder than the paper's."""
+    """Return the checkpoint, if it is of AdaIN with another decoder than the paper's."""
     path = Path(decoder).expanduser()
     if path.is_dir():
         path = checkpoint_of(path)
@@ -92,7 +92,7 @@ class MethodStylizer:
         self.device = getattr(method, "device", None) or next(iter(method.encoder.buffers())).device  # type: ignore[attr-defined]
 
     def encode_style(self, style: Image.Image) -> Any:
-        """What the system keeps of a style."""
+        """Return what the model keeps of a style."""
         return self.method.encode_style(unit(to_pixels(style, "style")[0], self.device))
 
     @torch.no_grad()
@@ -105,7 +105,7 @@ class MethodStylizer:
         preserve_color: PreserveColor = "none",
         **none: Any,
     ) -> Image.Image:
-        """A picture in a style.
+        """Return a picture in a style.
 
         Args:
             content: A Pillow picture of any mode.

@@ -22,7 +22,7 @@ KEPT = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp"})
 
 
 class Job(NamedTuple):
-    """One picture to be made.
+    """One picture to make.
 
     Attributes:
         content: The content's path below its folder, with ``/``.
@@ -58,7 +58,7 @@ class Plan(NamedTuple):
     shards: int = 1
 
     def jobs(self) -> Iterator[Job]:
-        """This shard's jobs, folder by folder, names in order.
+        """Yield this shard's jobs, folder by folder, names in order.
 
         Raises:
             UserError: If a folder cannot be read.
@@ -71,7 +71,7 @@ class Plan(NamedTuple):
                         yield Job(content, style, copy, output)
 
     def survey(self) -> tuple[int, int]:
-        """How many contents there are in all, and how many jobs in this shard.
+        """Return how many contents there are in all, and how many jobs in this shard.
 
         Raises:
             UserError: If a folder cannot be read, or two contents, of whatever shard, would get one name.
@@ -102,7 +102,7 @@ class Plan(NamedTuple):
         return [str(path.with_name(f"{path.stem}_{k}{ending}")) for k in range(1, self.styles_per_picture + 1)]
 
     def _styles(self, content: str) -> list[int]:
-        """Different styles, drawn with a hash: no generator's stream, which may change between versions of a library."""
+        """Return different styles, drawn with a hash: no generator's stream, which may change between versions of a library."""
         chosen: list[int] = []
         draw = 0
         while len(chosen) < self.styles_per_picture:
@@ -140,7 +140,7 @@ def list_styles(root: Path) -> tuple[list[str], str]:
 
 
 def substitutes(style: int, names: Sequence[str], attempts: int) -> Iterator[int]:
-    """The style itself, and in whose place others stand if it cannot be read: a function of its name."""
+    """Yield the style itself, then those that replace it if it cannot be read: a function of its name."""
     yield style
     for attempt in range(attempts - 1):
         yield _number(b"substitute %d" % attempt, names[style]) % len(names)

@@ -23,7 +23,7 @@ _LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}  # pixels of a sid
 
 
 def save(picture: Image.Image, out: Path, profile: bytes | None = None, quality: int = 95) -> None:
-    """Writes a picture beside its place and moves it there whole.
+    """Write a picture beside its place and move it there whole.
 
     Args:
         picture: RGB, or RGBA, which JPEG cannot hold: it is then laid on white.
@@ -48,7 +48,7 @@ def save(picture: Image.Image, out: Path, profile: bytes | None = None, quality:
 def send(
     picture: Image.Image, format: str | None, sink: BinaryIO, profile: bytes | None = None, quality: int = 95
 ) -> None:
-    """Writes a picture's file into a pipe, as ``save`` does. ``format`` is a key of ``ENDINGS``, by default png.
+    """Write a picture's file into a pipe, as ``save`` does. ``format`` is a key of ``ENDINGS``, by default png.
 
     Raises:
         UserError: If it cannot be written.
@@ -67,7 +67,7 @@ def send(
 def _prepared(
     picture: Image.Image, out: Path, profile: bytes | None, quality: int
 ) -> tuple[Image.Image, dict[str, Any]]:
-    """The picture as the file's format takes it, and the options to save it with."""
+    """Return the picture as the file's format takes it, and the options to save it with."""
     ending = out.suffix.lower()
     if (longest := max(picture.size)) > _LONGEST.get(ending, longest):
         raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
@@ -82,7 +82,7 @@ def _prepared(
 
 
 def take_standard_output() -> BinaryIO:
-    """Standard output for a result alone: whatever is printed from now on, by whomever, goes to standard error.
+    """Return standard output for a result alone: whatever is printed from now on goes to standard error.
 
     Raises:
         UserError: If it is a terminal.

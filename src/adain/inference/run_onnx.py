@@ -1,4 +1,4 @@
-"""Runs an exported style transfer without torch: numpy, onnxruntime and pillow are all it needs.
+"""Run an exported style transfer without torch: numpy, onnxruntime and pillow are all it needs.
 
 python run_onnx.py content.jpg style.jpg out.png [alpha]
 
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 
 def read(path: str) -> np.ndarray:
-    """A picture as 1 x 3 x H x W float32, RGB in [0, 1]."""
+    """Return a picture as 1 x 3 x H x W float32, RGB in [0, 1]."""
     try:
         picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     except OSError as error:
@@ -26,12 +26,12 @@ def read(path: str) -> np.ndarray:
 
 
 def save(pixels: np.ndarray, path: str) -> None:
-    """Writes 1 x 3 x H x W float32 in [0, 1]."""
+    """Write 1 x 3 x H x W float32 in [0, 1]."""
     Image.fromarray((pixels[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(path)
 
 
 def main() -> None:
-    """Encodes the style once, then transfers it. The statistics can be kept and used for any number of contents."""
+    """Encode the style once, then transfer it. The statistics can be kept and used for any number of contents."""
     if len(sys.argv) not in (4, 5):
         sys.exit("usage: python run_onnx.py CONTENT STYLE OUT [ALPHA]")
     content, style, out = sys.argv[1:4]

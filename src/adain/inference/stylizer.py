@@ -83,12 +83,12 @@ class Stylizer:
         device: str | torch.device | None = None,
         precision: Arithmetic = "32-true",
     ) -> Stylizer:
-        """From ``"best"``, ``"shipped"``, ``"reference"``, a run's folder or a file: see ``decoder.load_decoder``."""
+        """Load ``"best"``, ``"shipped"``, ``"reference"``, a run's folder or a file: see ``decoder.load_decoder``."""
         return cls(load_decoder(decoder), device=device, precision=precision)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        """Features at relu4_1.
+        """Return features at relu4_1.
 
         Args:
             pictures: ``N x 3 x H x W``, RGB in [0, 1], on any device.
@@ -109,7 +109,7 @@ class Stylizer:
     def encode_style(
         self, style: Style | Sequence[Style], recolor: Colors | None = None
     ) -> Statistics | list[Statistics]:
-        """A style's statistics, to be used for any number of contents; a list of them for a list of styles.
+        """Return a style's statistics, to be used for any number of contents; a list of them for a list of styles.
 
         Args:
             style: A picture of any size from 16 x 16, a batch of N pictures, or a list of such. Pictures that are too
@@ -177,7 +177,7 @@ class Stylizer:
         tile: Tile = "auto",
         smooth: Smooth | None = None,
     ) -> P | list[P]:
-        """A picture, or several, in one style or several.
+        """Return a picture, or several, in one style or several.
 
         Args:
             content: A Pillow picture of any mode; an array ``H x W x 3`` or ``N x H x W x 3``; a tensor ``3 x H x W`` or
@@ -250,17 +250,19 @@ class Stylizer:
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _encoded(self, chosen: Sequence[Style], pixels: Tensor, preserve_color: PreserveColor) -> list[Statistics]:
-        """Every style's statistics, their colors changed to the content's first if they are to be."""
+        """Return every style's statistics, their colors changed to the content's first if asked for."""
         return self.encode_style(chosen, colors(pixels) if preserve_color == "coral" else None)
 
     def _statistics_of(self, style: Tensor, recolor: Colors | None = None) -> Statistics:
-        """Statistics of N style pictures, in tiles where they are large, with other colors if given."""
+        """Return the statistics of N style pictures, in tiles where they are large, with other colors if given."""
         change: Callable[[Tensor], Tensor] | None = None
         if recolor is not None:
-            wanted, own = recolor, colors(style)
+            content_colors, style_colors = recolor, colors(style)
 
             def change(window: Tensor) -> Tensor:
-                there, here = (Colors(*(part.to(window.device) for part in one)) for one in (wanted, own))
+                there, here = (
+                    Colors(*(part.to(window.device) for part in one)) for one in (content_colors, style_colors)
+                )
                 return coral(window, there, here)
 
         side = self._tile_side("auto", len(style) * style.shape[-2] * style.shape[-1])
@@ -272,7 +274,7 @@ class Stylizer:
     def _features(
         self, pixels: Tensor, box: Box, picture: Box, change: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor:
-        """The features of a box, as they are in the whole picture."""
+        """Return the features of a box, as they are in the whole picture."""
         window = box.grown(picture)
         part = unit(window.of_pixels(pixels), self.device)
         return box.of(self.encode(part if change is None else change(part)), window)
@@ -289,7 +291,7 @@ class Stylizer:
         side: int | None,
         smooth: Smooth | None,
     ) -> None:
-        """Writes the stylized ``pixels`` into ``output``, box by box."""
+        """Write the stylized ``pixels`` into ``output``, box by box."""
         picture = whole(*pixels.shape[-2:])
         tiles = boxes(picture, side)
         shares = None if covers is None else regions(cells_of_masks(covers), weights).to(self.device)
@@ -347,7 +349,7 @@ class Stylizer:
         return pixels * _BYTES_PER_PIXEL <= (min(budget, _WHOLE_BYTES) if self.device.type == "cpu" else budget)
 
     def _tile_side(self, tile: Tile, pixels: int) -> int | None:
-        """The side of a tile for so many pixels; None for the whole at once."""
+        """Return the side of a tile for so many pixels; None for the whole at once."""
         if tile is None or (tile == "auto" and self._fits(pixels)):
             return None
         if tile != "auto":

@@ -33,7 +33,7 @@ class Box(NamedTuple):
     right: int
 
     def grown(self, within: Box) -> Box:
-        """With the halo around it, as far as the picture reaches."""
+        """Return this box with the halo around it, as far as the picture reaches."""
         return Box(
             max(within.top, self.top - HALO),
             min(within.bottom, self.bottom + HALO),
@@ -42,22 +42,22 @@ class Box(NamedTuple):
         )
 
     def of(self, cells: Tensor, corner: Box | None = None) -> Tensor:
-        """This part of ``N x C x rows x columns``, whose own first cell is that of ``corner``."""
+        """Return this part of ``N x C x rows x columns``, whose own first cell is that of ``corner``."""
         top, left = (corner.top, corner.left) if corner else (0, 0)
         return cells[..., self.top - top : self.bottom - top, self.left - left : self.right - left]
 
     def of_pixels(self, pixels: Tensor, corner: Box | None = None) -> Tensor:
-        """This part of ``N x C x H x W``, whose own first pixel is that of ``corner``; H and W need be no multiples."""
+        """Return this part of ``N x C x H x W``, whose own first pixel is that of ``corner``; H and W need be no multiples."""
         return Box(*(CELL * side for side in self)).of(pixels, corner and Box(*(CELL * side for side in corner)))
 
 
 def whole(height: int, width: int) -> Box:
-    """All cells of a picture of so many pixels."""
+    """Return all cells of a picture of so many pixels."""
     return Box(0, math.ceil(height / CELL), 0, math.ceil(width / CELL))
 
 
 def boxes(picture: Box, side: int | None) -> list[Box]:
-    """The picture in tiles of about equal size and at most ``side`` pixels each way; in one if None."""
+    """Return the picture in tiles of about equal size and at most ``side`` pixels each way; in one if None."""
     if side is None:
         return [picture]
     rows, columns = (_cuts(cells, max(1, side // CELL)) for cells in (picture.bottom, picture.right))
@@ -81,7 +81,7 @@ class Moments:
         self._weight = self._mean = self._squares = torch.zeros((), dtype=torch.float64)
 
     def add(self, features: Tensor, share: Tensor | None = None) -> None:
-        """Takes in a part.
+        """Take in a part.
 
         Args:
             features: ``N x C x h x w``.
@@ -101,13 +101,13 @@ class Moments:
         self._weight = total
 
     def statistics(self, eps: float = EPS) -> Statistics:
-        """Of all parts together: what ``channel_statistics`` gives for the whole."""
+        """Return the statistics of all parts together: what ``channel_statistics`` gives for the whole."""
         variance = self._squares / self._weight.clamp_min(1e-12)
         return Statistics(self._mean.float(), (variance + eps).sqrt().float())
 
 
 def cells_of_masks(masks: Tensor) -> Tensor:
-    """Masks at the resolution of relu4_1: the mean over each cell, of what of it lies in the picture.
+    """Return masks at the resolution of relu4_1: the mean over each cell, of what of it lies in the picture.
 
     Args:
         masks: ``1 x K x H x W``, floats.

@@ -87,7 +87,7 @@ def stylize_video(
     settings: dict[str, Any] | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Report:
-    """Every frame of a video in one style or a mix of several.
+    """Stylize every frame of a video in one style or a mix of several.
 
     Size (upright), times of the frames, length, color matrix and range are the source's; its audio is copied. Subtitles
     and other streams are left out. The result grows in ``.NAME.parts`` beside ``out`` and gets its name when it is whole; a
@@ -199,7 +199,7 @@ class _Work:
         options: dict[str, Any],
         progress: Callable[[int, int | None], None] | None,
     ) -> Report:
-        """Makes the parts that are not there."""
+        """Make the parts that are not there."""
         self._restore(parts.state)
         resumed, start = self.frames, time.perf_counter()
         if self.recoloring is None:
@@ -254,12 +254,12 @@ class _Work:
         return (frame._replace(pixels=array) for frame, array in zip(batch, arrays, strict=True))
 
     def _recolored(self, pixels: Tensor, cuts: list[bool]) -> list[Statistics]:
-        """Styles in the colors of each frame."""
+        """Return the styles in the colors of each frame."""
         assert self.recoloring is not None
         each: list[list[Statistics]] = []
         for index, cut in enumerate(cuts):
-            if (wanted := self.recoloring.changed(pixels[index : index + 1], cut)) is not None:
-                self.encoded = self.stylizer.encode_style(self.styles, wanted)
+            if (content_colors := self.recoloring.changed(pixels[index : index + 1], cut)) is not None:
+                self.encoded = self.stylizer.encode_style(self.styles, content_colors)
             each.append(self.encoded)
         return [
             Statistics(*(torch.cat(parts) for parts in zip(*style, strict=True))) for style in zip(*each, strict=True)
@@ -296,7 +296,7 @@ class _Work:
 
 
 def _batches(first: Frame, frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """A part's frames, ``first`` among them, in batches. They end with the part, so that a resumed run has the same."""
+    """Yield a part's frames, ``first`` among them, in batches. They end with the part, so that a resumed run has the same."""
     left = PART - 1
     batch = [first, *islice(frames, min(left, size - 1))]
     left -= len(batch) - 1
@@ -307,7 +307,7 @@ def _batches(first: Frame, frames: Iterator[Frame], size: int) -> Iterator[list[
 
 
 def _evened(source: Source) -> list[str]:
-    """What is to be said of odd sides."""
+    """Return what is to be said of odd sides."""
     width, height = even(source.form.width), even(source.form.height)
     if (source.form.width, source.form.height) == (width, height):
         return []
@@ -315,7 +315,7 @@ def _evened(source: Source) -> list[str]:
 
 
 def _identity(content: str) -> list[Any]:
-    """What tells a file from a changed one of the same name."""
+    """Return what tells a file from a changed one of the same name."""
     try:
         found = Path(content).resolve()
         return [str(found), found.stat().st_size, found.stat().st_mtime_ns]

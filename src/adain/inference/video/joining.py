@@ -22,7 +22,7 @@ Timed = tuple[float, int, Any]
 
 
 def join(parts: Sequence[Path], out: Path, form: Form, audio: Path | None, shift: int, cut: bool) -> list[str]:
-    """Writes ``out``, which is not to be there yet under the name that the user gave.
+    """Write ``out``, which is not yet under the name that the user gave.
 
     Args:
         parts: Files of the same encoder and settings, each beginning with a key frame.
@@ -59,7 +59,7 @@ def join(parts: Sequence[Path], out: Path, form: Form, audio: Path | None, shift
 
 
 def _packets(parts: Sequence[Path], form: Form) -> Iterator[tuple[Any, int]]:
-    """The frames' packets in the order they are decoded, and when they are shown, in the source's time base."""
+    """Yield the frames' packets in the order they are decoded, and when they are shown, in the source's time base."""
     for part in parts:
         with av.open(str(part)) as container:
             for packet in container.demux(video=0):
@@ -144,7 +144,7 @@ def _timed(packets: Any, index: int) -> Iterator[Timed]:
 
 
 def _to_the_end(source: Any, index: int) -> Iterator[Any]:
-    """Packets of a stream, of a file that may break off."""
+    """Yield the packets of a stream, of a file that may break off."""
     packets = source.demux(source.streams[index])
     while True:
         try:

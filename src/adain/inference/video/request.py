@@ -146,7 +146,7 @@ def make_video(
 
 
 def _say_kept(done: int, total: float | None) -> None:
-    """What an interrupted video has kept: its whole parts."""
+    """Print what an interrupted video has kept: its whole parts."""
     from adain.inference.video.parts import PART
 
     kept = done - done % PART
@@ -169,7 +169,7 @@ def make_frame_grid(job: Job, request: StylizeRequest, stylizer: Stylizer, style
 
 
 def _picked(path: Path, numbers: Sequence[int], request: StylizeRequest) -> tuple[list[Image.Image], list[float]]:
-    """Some of a video's frames, reduced to a cell, and their times."""
+    """Return some of a video's frames, reduced to a cell, and their times."""
     from PIL import Image
 
     from adain.inference.video.source import Source

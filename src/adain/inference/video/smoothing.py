@@ -19,7 +19,7 @@ _SAME_COLOR = 0.01  # of [0, 1]: colors that have moved less leave a recolored s
 
 
 def is_cut(before: Tensor, after: Tensor) -> bool:
-    """Whether two thumbnails are of different scenes.
+    """Return whether two thumbnails are of different scenes.
 
     They are if they differ by more than ``CUT_DIFFERENCE`` on average and their patterns correlate by less than
     ``CUT_CORRELATION``. The second spares flashes and fades, which change the brightness but not the pattern.
@@ -42,7 +42,7 @@ class Cuts:
         self._last: Tensor | None = None
 
     def find(self, frames: Tensor) -> list[bool]:
-        """One answer a frame: whether a new scene begins with it; the first frame of all begins one.
+        """Return for each frame whether a new scene begins with it; the first frame of all begins one.
 
         Args:
             frames: ``N x 3 x H x W``, uint8.
@@ -55,20 +55,20 @@ class Cuts:
         return found
 
     def state(self) -> Any:
-        """What ``restore`` takes."""
+        """Return what ``restore`` takes."""
         return self._last
 
     def restore(self, state: Any) -> None:
-        """Goes on from ``state``."""
+        """Go on from ``state``."""
         self._last = state
 
 
 class Smoother:
     """The content's statistics, averaged over the frames of a scene.
 
-    ``s = temporal * s + (1 - temporal) * own`` for mean and deviation of every channel: an exponential moving average,
-    whose weight falls to a half after ``log(0.5) / log(temporal)`` frames. An object is what ``Stylizer.stylize`` takes
-    as ``smooth``; ``expect`` says before it which frames begin a scene.
+    ``s = temporal * s + (1 - temporal) * content_stats`` for mean and deviation of every channel: an exponential moving
+    average, whose weight falls to a half after ``log(0.5) / log(temporal)`` frames. An object is what ``Stylizer.stylize``
+    takes as ``smooth``; call ``expect`` first to say which frames begin a scene.
 
     It keeps what stands still steady when something else enters or moves. Where all of the source flickers, in exposure or
     by noise, it does the opposite: AdaIN by itself takes such changes away, and the average lets them through.
@@ -83,18 +83,20 @@ class Smoother:
         self._average: list[Statistics] | None = None
 
     def expect(self, cuts: list[bool]) -> None:
-        """Which of the coming frames begin a scene."""
+        """Note which of the coming frames begin a scene."""
         self._expected.extend(cuts)
 
-    def __call__(self, own: list[Statistics]) -> list[Statistics]:
-        """Averages for frames that follow each other.
+    def __call__(self, content_stats: list[Statistics]) -> list[Statistics]:
+        """Return averages for frames that follow each other.
 
         Args:
-            own: One a region, of ``N`` frames.
+            content_stats: One a region, of ``N`` frames.
         """
         made: list[list[Statistics]] = []
-        for index in range(len(own[0].mean)):
-            frame = [Statistics(region.mean[index : index + 1], region.std[index : index + 1]) for region in own]
+        for index in range(len(content_stats[0].mean)):
+            frame = [
+                Statistics(region.mean[index : index + 1], region.std[index : index + 1]) for region in content_stats
+            ]
             if not self._expected.popleft() and self._average is not None:
                 frame = [
                     Statistics(*(torch.lerp(new, old.to(new), self.temporal) for new, old in zip(a, b, strict=True)))
@@ -107,11 +109,11 @@ class Smoother:
         ]
 
     def state(self) -> Any:
-        """What ``restore`` takes: tensors in lists."""
+        """Return what ``restore`` takes: tensors in lists."""
         return None if self._average is None else [[part.cpu() for part in region] for region in self._average]
 
     def restore(self, state: Any) -> None:
-        """Goes on from ``state``."""
+        """Go on from ``state``."""
         self._average = None if state is None else [Statistics(*region) for region in state]
 
 
@@ -128,7 +130,7 @@ class Recoloring:
         self._used: Colors | None = None
 
     def changed(self, frame: Tensor, cut: bool) -> Colors | None:
-        """The colors to encode the styles with, or None if they are as good as those before.
+        """Return the colors to encode the styles with, or None if they are as good as those before.
 
         Args:
             frame: ``1 x 3 x H x W``, uint8.
@@ -145,20 +147,20 @@ class Recoloring:
 
     @property
     def used(self) -> Colors | None:
-        """What the styles were last encoded with."""
+        """Return what the styles were last encoded with."""
         return self._used
 
     def state(self) -> Any:
-        """What ``restore`` takes."""
+        """Return what ``restore`` takes."""
         return [None if part is None else list(part) for part in (self._average, self._used)]
 
     def restore(self, state: Any) -> None:
-        """Goes on from ``state``."""
+        """Go on from ``state``."""
         self._average, self._used = (None if part is None else Colors(*part) for part in state)
 
 
 def _distance(one: Colors, other: Colors) -> float:
-    """The largest difference of a mean or, about, of a deviation, in units of [0, 1]."""
+    """Return the largest difference of a mean or, about, of a deviation, in units of [0, 1]."""
     deviation = other.covariance.diagonal(dim1=1, dim2=2).amax().clamp_min(1e-4).sqrt()
     spread = (one.covariance - other.covariance).abs().amax() / (2 * deviation)
     return max(float((one.mean - other.mean).abs().amax()), float(spread))

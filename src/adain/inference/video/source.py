@@ -90,7 +90,7 @@ class Listener(Protocol):
     streams: tuple[Any, ...]
 
     def take(self, packet: Any) -> None:
-        """Is given each packet of them, in the thread that decodes."""
+        """Take a packet of them, in the thread that decodes."""
 
     def close(self) -> None:
         """There are no more."""
@@ -174,7 +174,7 @@ class Source:
             self.total = min(self.total, most) if self.total else most
 
     def frames(self, after: int | None, ahead: int) -> Iterator[Frame]:
-        """Frames, decoded in a thread of their own while the last ones are worked on.
+        """Yield frames, decoded in a thread of their own while the last ones are worked on.
 
         Args:
             after: Only those that are shown later than this.
@@ -207,7 +207,7 @@ class Source:
             yield item
 
     def close(self) -> None:
-        """Ends reading, and listening to the audio."""
+        """End reading, and listening to the audio."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
@@ -259,7 +259,7 @@ class Source:
         return np.ascontiguousarray(upright)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Every frame that can be had: damage is stepped over, and the end may come early."""
+        """Yield every frame that can be had: damage is skipped, and the end may come early."""
         streams = [self._video, *(self._listener.streams if self._listener else ())]
         packets = self._container.demux(*streams)
         while True:
@@ -303,13 +303,13 @@ class Recorder:
         self._copies = {stream.index: self._out.add_stream_from_template(stream) for stream in streams}
 
     def take(self, packet: Any) -> None:
-        """Writes a packet."""
+        """Write a packet."""
         if packet.dts is not None:
             packet.stream = self._copies[packet.stream.index]
             self._out.mux(packet)
 
     def close(self) -> None:
-        """Ends the file."""
+        """End the file."""
         self._out.close()
 
 

@@ -42,7 +42,7 @@ class Stream:
         self._copies: dict[int, Any] = {}
 
     def listen(self, streams: tuple[Any, ...]) -> Stream:
-        """Takes the source's audio too; see ``source.Listener``."""
+        """Take the source's audio too; see ``source.Listener``."""
         self._open()
         for stream in streams:
             if {stream.codec_context.name, stream.codec.canonical_name} & set(self._out.supported_codecs):
@@ -53,19 +53,19 @@ class Stream:
         return self
 
     def take(self, packet: Any) -> None:
-        """Keeps an audio packet until the frames have come as far."""
+        """Keep an audio packet until the frames have come as far."""
         if packet.dts is not None:
             self._heard.append((packet.stream.index, packet))  # the source may be closed when it is sent
 
     def write(self, form: Form, codec: str, crf: int) -> _Writer:
-        """What the next frames are given to."""
+        """Return what the next frames are given to."""
         self._open()
         if self.count == 0:
             self._form, self._video = form, add_encoder(self._out, form, codec, crf, at_once=True)
         return _Writer(self)
 
     def encode(self, frame: Frame | None) -> None:
-        """Sends a frame, and the audio up to it; with None what the encoder holds back and the audio that is left."""
+        """Send a frame, and the audio up to it; with None what the encoder holds back and the audio that is left."""
         try:
             picture = None if frame is None else to_video_frame(frame.pixels, frame.pts, self._form)
             for packet in self._video.encode(picture):
@@ -86,7 +86,7 @@ class Stream:
         self.frames += frame is not None
 
     def commit(self, state: dict[str, Any]) -> None:
-        """A part's worth of frames has been written."""
+        """Note that a part's worth of frames has been written."""
         self.count += 1
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class _Writer:
         self.frames = 0
 
     def write(self, frames: Iterable[Frame]) -> None:
-        """Sends frames."""
+        """Send frames."""
         for frame in frames:
             self._stream.encode(frame)
             self.frames += 1
