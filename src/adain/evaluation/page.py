@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from adain.evaluation.pairs import Pair
@@ -20,32 +21,11 @@ from adain.runtime.schema import HIGHER_IS_BETTER
 
 _SIDE = 128  # pixels
 
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}
-th:first-child,td:first-child{text-align:left}th{position:sticky;top:0;background:#f4f4f4}
-button{all:unset;cursor:pointer;font-weight:600}button:hover,button:focus-visible{text-decoration:underline}
-img{display:block;border-radius:3px}td.names{text-align:left;font-size:12px;color:#555;min-width:9rem;overflow-wrap:anywhere}
-.wide{overflow-x:auto}.note{color:#555}th[aria-sort=ascending] button:after{content:" \\2191"}
-th[aria-sort=descending] button:after{content:" \\2193"}
-@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}th{background:#262626}th,td{border-color:#444}
-td.names,.note{color:#aaa}}
-"""
-
-_SCRIPT = """
-const body=document.querySelector('#pairs tbody');
-document.querySelectorAll('#pairs th button').forEach(button=>button.addEventListener('click',()=>{
-  const th=button.parentElement,down=th.getAttribute('aria-sort')!=='descending';
-  document.querySelectorAll('#pairs th').forEach(other=>other.removeAttribute('aria-sort'));
-  th.setAttribute('aria-sort',down?'descending':'ascending');
-  const value=row=>Number(row.children[th.cellIndex].dataset.value);
-  [...body.rows].sort((a,b)=>down?value(b)-value(a):value(a)-value(b)).forEach(row=>body.append(row));
-}));
-"""
+_TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 
 def chosen(rows: Sequence[Row], order: str, higher_is_better: bool, count: int) -> list[tuple[str, Row]]:
-    """Which pairs the page shows: the worst third, the best third, and others at even distances between.
+    """Return the pairs that the page shows: the worst third, the best third, and others at even distances between.
 
     Args:
         rows: All.
@@ -70,7 +50,7 @@ def write_page(
     folder: Path, title: str, pairs: Sequence[Pair], rows: Sequence[Row], results: Mapping[str, Any], frame: Frame,
     order: str, count: int,
 ) -> Path:  # fmt: skip
-    """Writes ``index.html``.
+    """Write ``index.html`` and return its path.
 
     Args:
         folder: Of the evaluation; its thumbnails are put into the page.
@@ -85,59 +65,36 @@ def write_page(
     names = figures(rows)
     if names:
         order = order if order in names else names[0]
-        shown_rows = chosen(rows, order, order in HIGHER_IS_BETTER, count)
+        shown = chosen(rows, order, order in HIGHER_IS_BETTER, count)
         said = f"the worst by {order}, then the best, then some between. A click on a column sorts by it"
     else:
-        shown_rows, said = [("", row) for row in rows[:count]], "no figure of pairs was measured"
-    pictures: dict[Path, str] = {}
-
-    def shown(path: Path) -> str:
-        if path not in pictures:
-            pictures[path] = _embedded(frame.read(path))
-        return pictures[path]
-
+        shown, said = [("", row) for row in rows[:count]], "no figure of pairs was measured"
+    embedded = cache(lambda path: _embedded(frame.read(path)))  # in a cross of folders each is shown again and again
     lines = []
-    for kind, row in shown_rows:
+    for kind, row in shown:
         pair = pairs[row["index"]]
         with Image.open(folder / "thumbs" / f"{row['index']:07d}.jpg") as thumb:
             output = _embedded(thumb.convert("RGB"))
-        cells = "".join(f'<td data-value="{row[name]}">{row[name]:.4g}</td>' for name in names)
-        lines.append(
-            f"<tr><td>{kind}</td>{_cell(shown(pair.content_path), 'content ' + pair.content)}"
-            f"{_cell(shown(pair.style_path), 'style ' + pair.style)}{_cell(output, 'output')}"
-            f'<td class="names">{html.escape(pair.content)}<br>in<br>{html.escape(pair.style)}</td>{cells}</tr>'
-        )
-    summary = "".join(
-        f"<tr><td>{name}</td><td>{m['mean']:.4g}</td><td>{_ends(m)}</td>"
-        f"<td>{'higher' if m['higher_is_better'] else 'lower'}</td></tr>"
-        for name, m in results["metrics"].items()
-    )
+        lines.append({
+            "kind": kind, "content": pair.content, "style": pair.style, "figures": [row[name] for name in names],
+            "content_picture": embedded(pair.content_path), "style_picture": embedded(pair.style_path),
+            "output_picture": output,
+        })  # fmt: skip
     notes = [f"{name} left out: {reason}" for name, reason in results["left_out"].items()]
     notes += [*results["notes"], f"Interval: {results['interval']}."]
-    head = "".join(f"<th><button>{name.replace('_', ' ')}</button></th>" for name in names)
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>{html.escape(title)}</h1>'
-        f"<table><tr><th>metric<th>mean<th>95% interval<th>better</tr>{summary}</table>"
-        + "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
-        + f"<h2>Pairs</h2><p>{len(lines)} of {len(rows)}: {said}.</p>"
-        f'<div class="wide"><table id="pairs"><thead><tr><th></th><th>content</th><th>style</th><th>output</th><th></th>'
-        f"{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div><script>{_SCRIPT}</script></html>"
-    )
+    environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    environment.filters["figure"] = lambda value: f"{value:.4g}"
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        title=title, metrics=results["metrics"], notes=notes, names=names, rows=lines, total=len(rows), order=said,
+        side=_SIDE,
+    )  # fmt: skip
     path = folder / "index.html"
     write_whole(path, page)
     return path
 
 
-def _cell(source: str, text: str) -> str:
-    return f'<td><img src="{source}" alt="{html.escape(text)}" width="{_SIDE}"></td>'
-
-
-def _ends(metric: Mapping[str, Any]) -> str:
-    return "" if metric["low"] is None else f"{metric['low']:.4g} to {metric['high']:.4g}"
-
-
 def _embedded(picture: Image.Image) -> str:
+    """Return a small JPEG of a picture as a data address."""
     small = picture.copy()
     small.thumbnail((_SIDE, _SIDE))
     data = io.BytesIO()
