@@ -17,7 +17,7 @@ from PIL import Image
 from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
-from adain.training.outcome import write_pairs
+from adain.training.run import write_pairs
 from tests.helpers.runners import Run, train
 from tests.helpers.settings import QUICK, configs
 

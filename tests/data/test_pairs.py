@@ -345,24 +345,24 @@ def test_resuming_with_another_seed() -> None:
 
 
 def test_draw_is_deterministic() -> None:
-    for one, other in zip(module().draw(5), module().draw(5), strict=True):
+    for one, other in zip(module().sample_crops(5), module().sample_crops(5), strict=True):
         assert torch.equal(one, other)
 
 
 def test_draw_layout() -> None:
-    for crops in module().draw(5):
+    for crops in module().sample_crops(5):
         assert crops.shape == (5, 3, 16, 16)
         assert crops.dtype == torch.float32
         assert 0 <= crops.min() < crops.max() <= 1
 
 
 def test_draw_depends_on_the_seed() -> None:
-    assert not torch.equal(module(seed=1).draw(5)[0], module(seed=2).draw(5)[0])
+    assert not torch.equal(module(seed=1).sample_crops(5)[0], module(seed=2).sample_crops(5)[0])
 
 
 def test_draw_is_no_part_of_the_stream() -> None:
     data = attached()
-    drawn = data.draw(4)[0]
+    drawn = data.sample_crops(4)[0]
     batches = train_batches(data, 2)
     assert same(batches, train_batches(attached(), 2))
     assert not torch.equal(drawn, torch.cat([batch["content"] for batch in batches]).float() / 255)

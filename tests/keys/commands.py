@@ -24,10 +24,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from adain.cli.train import build_trainer
 from adain.data.scan_cache import ScanCache, ScanResult, conditions
 from adain.runtime.conf import root_of
 from adain.runtime.mistakes import mistake
+from adain.training.trainer import build_trainer
 from tests.helpers.pictures import draw
 from tests.helpers.settings import ROOT
 

@@ -21,7 +21,7 @@ from tests.helpers.tensors import sample_pair, smooth_tensor
 @pytest.fixture(scope="module")
 def method() -> AdaINMethod:
     built = AdaINMethod(init="reference")
-    built.initialize(lambda count: pytest.fail("the reference start needs no pictures"))
+    built.init_weights(lambda count: pytest.fail("the reference start needs no pictures"))
     return built
 
 
@@ -62,9 +62,9 @@ def test_the_identity_loss_with_an_encoder_that_rounds_down(monkeypatch: pytest.
 def test_loss_terms_against_an_independent_formula(method: AdaINMethod, reduction: str) -> None:
     content, style = sample_pair(64)
     with torch.no_grad():
-        method.hparams["style_reduction"] = reduction
+        method.style_reduction = reduction
         terms, output = method.losses(content, style)
-        method.hparams["style_reduction"] = "mean"
+        method.style_reduction = "mean"
 
         def taps(picture: Tensor) -> dict[str, np.ndarray[Any, Any]]:
             found, x = {}, picture
@@ -136,20 +136,20 @@ def test_bf16_losses_are_float32_and_near(method: AdaINMethod, pictures: Tensor)
 def test_init_from_a_decoder_of_other_widths_or_encoder_is_refused(tmp_path: Path) -> None:
     torch.save(Decoder([8, 16, 32]).state_dict(), tmp_path / "narrow.pth")
     with pytest.raises(UserError, match="widths"):
-        AdaINMethod(init=str(tmp_path / "narrow.pth")).initialize(lambda count: pytest.fail("no pictures"))
+        AdaINMethod(init=str(tmp_path / "narrow.pth")).init_weights(lambda count: pytest.fail("no pictures"))
     state = {f"decoder.{key}": value for key, value in Decoder().state_dict().items()}
     torch.save(
         {"state_dict": state, "hyper_parameters": {"encoder": "vgg19_torchvision"}, "method": "adain"},
         tmp_path / "v.ckpt",
     )
     with pytest.raises(UserError, match="encoder"):
-        AdaINMethod(init=str(tmp_path / "v.ckpt")).initialize(lambda count: pytest.fail("no pictures"))
+        AdaINMethod(init=str(tmp_path / "v.ckpt")).init_weights(lambda count: pytest.fail("no pictures"))
 
 
 def test_init_from_a_path_takes_its_weights(tmp_path: Path, method: AdaINMethod) -> None:
     torch.save(load_decoder("reference").decoder.state_dict(), tmp_path / "ours.pth")
     fresh = AdaINMethod(init=str(tmp_path / "ours.pth"))
-    fresh.initialize(lambda count: pytest.fail("no pictures"))
+    fresh.init_weights(lambda count: pytest.fail("no pictures"))
     assert torch.equal(fresh.decoder.conv4_1.weight, method.decoder.conv4_1.weight)
 
 

@@ -125,7 +125,7 @@ def test_texture_network(pictures: Tensor, tmp_path: Path) -> None:
         tv_weight=TV,
     )
     lively(method.generator)
-    method.initialize(lambda count: pytest.fail("a texture network needs no pictures to start"))
+    method.init_weights(lambda count: pytest.fail("a texture network needs no pictures to start"))
     found = step(method, pictures, pictures)
     style = torch.from_numpy(pixels / 255).float().permute(2, 0, 1)[None]
     with torch.no_grad():

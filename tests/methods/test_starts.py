@@ -23,7 +23,7 @@ def test_the_least_squares_start_is_of_contents_and_styles(
     crops = torch.rand(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     asked: list[int] = []
     method = kind(widths=widths, init="least_squares", start_pictures=3, start_patches=300)
-    method.initialize(lambda count: (asked.append(count), (crops[0], crops[1]))[1])
+    method.init_weights(lambda count: (asked.append(count), (crops[0], crops[1]))[1])
     assert asked == [3]
     ((decoder, own, pictures, patches),) = fitted
     assert (decoder, own, patches) == (method.decoder, encoder, 300)

@@ -21,7 +21,7 @@ def method() -> StyleSwap:
     torch.manual_seed(0)
     built = StyleSwap(widths=[32, 64], init="least_squares", start_patches=3000)
     content, style = sample_pair(128)
-    built.initialize(lambda count: (torch.cat([content, content.flip(3)]), torch.cat([style, style.flip(3)])))
+    built.init_weights(lambda count: (torch.cat([content, content.flip(3)]), torch.cat([style, style.flip(3)])))
     return built.eval()
 
 

@@ -25,7 +25,7 @@ def painting(tmp_path_factory: pytest.TempPathFactory) -> str:
 def built(painting: str, **given: object) -> TextureNetwork:
     torch.manual_seed(0)
     method = TextureNetwork(painting, width=4, blocks=1, style_size=None, **given)  # type: ignore[arg-type]
-    method.initialize(lambda count: pytest.fail("a texture network needs no pictures to start"))
+    method.init_weights(lambda count: pytest.fail("a texture network needs no pictures to start"))
     return method
 
 
@@ -117,7 +117,9 @@ def test_the_style_travels_in_the_checkpoint(painting: str) -> None:
 def test_a_style_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("nothing")
     with pytest.raises(UserError, match=r"model\.style=.*no\.png cannot be used"):
-        TextureNetwork(str(tmp_path / "no.png"), width=4, blocks=1).initialize(lambda count: pytest.fail("no pictures"))
+        TextureNetwork(str(tmp_path / "no.png"), width=4, blocks=1).init_weights(
+            lambda count: pytest.fail("no pictures")
+        )
 
 
 def test_what_it_cannot_do_names_what_can(painting: str, pictures: Tensor) -> None:

@@ -208,7 +208,7 @@ def test_a_run_without_steps_left_keeps_its_figures(uncut: Run, tmp_path: Path) 
     folder = copy(uncut, tmp_path)
     code, out, err = run_here("train", tmp_path, f"ckpt={folder}", "logger=none")
     assert code == 0, err
-    assert "it had made its 10 steps already" in out
+    assert "Already trained for 10 steps; raise trainer.max_steps to continue" in out
     assert Run(folder, code, out, err).summary == uncut.summary
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from adain.runtime.errors import UserError
-from adain.training.session import Stopped, alone, stoppable
+from adain.training.session import alone, stoppable
 
 
-def _stop_myself(number: int, as_exit: bool = False) -> None:
-    with stoppable():
+def _stop_myself(folder: Path, number: int, as_exit: bool = False) -> None:
+    with stoppable(folder):
         try:
             os.kill(os.getpid(), number)
             signal.sigtimedwait([], 5)
@@ -28,18 +28,22 @@ def test_one_training_at_a_time_in_a_folder(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_what_comes_before_the_first_step(number: int, code: int) -> None:
+@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
+def test_a_signal_ends_what_comes_before_the_first_step(
+    number: int, code: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(Stopped) as stop:
-        _stop_myself(number)
+    with pytest.raises(SystemExit) as stop:
+        _stop_myself(tmp_path, number)
     assert stop.value.code == code
     assert signal.getsignal(number) is before
+    assert f"stopped by {word}: before its first step, so nothing was kept" in capsys.readouterr().err
 
 
-def test_the_exit_that_lightning_makes_of_it_is_told_apart() -> None:
-    with pytest.raises(Stopped) as stop:
-        _stop_myself(signal.SIGINT, as_exit=True)
+def test_the_exit_that_lightning_makes_of_it_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        _stop_myself(tmp_path, signal.SIGINT, as_exit=True)
     assert stop.value.code == 130
-    with pytest.raises(SystemExit), stoppable():
+    with pytest.raises(SystemExit) as stop, stoppable(tmp_path):
         raise SystemExit(3)
+    assert stop.value.code == 3

@@ -7,16 +7,18 @@ import shutil
 import sys
 import tempfile
 
+from adain.runtime.conf import group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
 from adain.runtime.quoting import quote
 
 
 def choose_recipe() -> None:
-    """A method with a recipe of its own takes that one where no experiment is typed: the default is AdaIN's."""
+    """Take the experiment of a model's own name where there is one and none is typed: the default is AdaIN's."""
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     name = given.get("model")
-    if name in ("style_swap", "texture_network") and not any(key.lstrip("+~") == "experiment" for key in given):
+    typed = any(key.lstrip("+~") == "experiment" for key in given)
+    if not typed and name in group_choices("train", "experiment"):
         sys.argv.append(f"experiment={name}")
 
 

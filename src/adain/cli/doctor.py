@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.app import fail, run
 from adain.cli.quiet import quieten
-from adain.cli.train import PATHS, build_trainer
+from adain.cli.train import PATHS
 from adain.runtime.errors import UserError
 from adain.runtime.files import relative, write_whole
 from adain.runtime.findings import COLORS, Finding, run_checks
@@ -68,6 +68,7 @@ def _machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Fin
     from hydra.utils import instantiate
 
     from adain.training import doctor as checks
+    from adain.training.trainer import build_trainer
 
     config.trainer.enable_progress_bar = False
     model, trainer = cache(lambda: instantiate(config.model)), cache(lambda: build_trainer(config, [], []))
@@ -75,7 +76,7 @@ def _machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Fin
     encoder, compare_with = config.encoder, config.get("compare_with")
     return [
         ("weights", lambda: checks.check_weights(
-            encoder.name, encoder.weights, starts, compare_with, lambda: model().initialize(checks.no_pictures))),
+            encoder.name, encoder.weights, starts, compare_with, lambda: model().init_weights(checks.no_pictures))),
         ("disk", lambda: checks.check_disk(plan_of(config), model(), Path(config.logs))),
         ("W&B", lambda: checks.check_wandb(config.logger.get("wandb") is not None)),
         ("devices", lambda: checks.check_devices(trainer(), config.trainer.precision)),

@@ -14,10 +14,10 @@ from adain.cli.preflight.jobs import MultirunPlan, plan_jobs, preflight_jobs
 from adain.cli.report import report
 from adain.cli.train import PATHS, train
 from adain.runtime.errors import UserError
+from adain.runtime.files import point_latest
 from adain.runtime.quoting import quote, quoted, unquoted
 from adain.runtime.schema import current_override
 from adain.sweeps.folder import find_sweep
-from adain.training.outcome import point_latest
 from adain.training.resume import is_checkpoint
 
 _OURS = ("resume", "wandb_sweep")

@@ -210,7 +210,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         """Return the training pairs from a place on."""
         return PairStream(self.train_content, self.train_style, framing or self.framing, seed, place)
 
-    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+    def sample_crops(self, count: int) -> tuple[Tensor, Tensor]:
         """Some training crops outside the stream's order, for starting a decoder.
 
         Returns:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adain.functional.losses import content_loss, identity_loss, style_loss, total_variation
 from adain.functional.statistics import Statistics, adain, channel_statistics
-from adain.methods.base import Draw, TrainedMethod, check_words
+from adain.methods.base import CropSampler, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.least_squares import fit_again
 from adain.methods.optimizers import OptimizerFactory
@@ -87,8 +87,11 @@ class AdaINMethod(TrainedMethod):
         super().__init__(optimizer)
         self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
         check_words(transfer=(transfer, Transfer), norm=(norm, Norm), style_reduction=(style_reduction, StyleReduction))
+        self.concat, self.style_reduction = transfer == "concat", style_reduction
+        self.encoder_name, self.init = encoder, init
+        self.start_pictures, self.start_patches = start_pictures, start_patches
         self.encoder = Encoder.load(encoder, encoder_weights)
-        self.decoder = Decoder(widths, copies=2 if transfer == "concat" else 1, norm=norm)
+        self.decoder = Decoder(widths, copies=2 if self.concat else 1, norm=norm)
         object.__setattr__(self, "network", StyleTransfer(self.encoder, self.decoder))  # no submodule: saved once
         self.weights = {
             "content": content_weight,
@@ -101,9 +104,8 @@ class AdaINMethod(TrainedMethod):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Concatenation has no statistics to blend or mix."""
-        concat = self.hparams["transfer"] == "concat"
-        return Capabilities(trained=True, any_style=True) if concat else CAPABILITIES["adain"]
+        """Return what this network can do: concatenation has no statistics to blend or mix."""
+        return Capabilities(trained=True, any_style=True) if self.concat else CAPABILITIES["adain"]
 
     @torch.inference_mode()
     def encode_style(self, style: Tensor) -> Statistics | StyleFeatures:
@@ -112,7 +114,7 @@ class AdaINMethod(TrainedMethod):
         Args:
             style: ``N x 3 x H x W``, RGB in [0, 1].
         """
-        if self.hparams["transfer"] == "concat":
+        if self.concat:
             return StyleFeatures(self.network.encode(style))
         return self.network.encode_style(style)
 
@@ -136,34 +138,41 @@ class AdaINMethod(TrainedMethod):
         features = side_by_side(self.network.encode(content), encoded.features)
         return self.network.decode(features, content.shape[-2:])
 
-    def initialize(self, draw: Draw) -> None:
-        """Gives the decoder its start, as ``init`` says.
+    def init_weights(self, sample_crops: CropSampler) -> None:
+        """Start the decoder as ``init`` says.
 
         Args:
-            draw: Source of training crops for the least-squares start.
+            sample_crops: Source of training crops for the least-squares start.
 
         Raises:
             UserError: If ``init`` is a path that holds no decoder of these widths and this encoder.
         """
-        init, count = self.hparams["init"], self.hparams["start_pictures"]
-        if init == "random":
+        if self.init == "random":
             return
-        if init == "least_squares":
-            pictures = torch.cat(draw(count))
-            fit_again(self.decoder, self.encoder, pictures, self.hparams["start_patches"])
+        if self.init == "least_squares":
+            fit_again(self.decoder, self.encoder, torch.cat(sample_crops(self.start_pictures)), self.start_patches)
             return
         if not self.decoder.plain:
             raise UserError(
-                f"model.init={init} is for the plain decoder, but an ablation is configured: give random or least_squares"
+                f"model.init={self.init} is for the plain decoder, but an ablation is configured: give random or "
+                "least_squares"
             )
-        start, encoder = load_decoder(init)
-        for word, given, wanted in (
+        start, encoder = load_decoder(self.init)
+        for word, given, configured in (
             ("widths", list(start.widths), list(self.decoder.widths)),
-            ("encoder", encoder, self.hparams["encoder"]),
+            ("encoder", encoder, self.encoder_name),
         ):
-            if given != wanted:
-                raise UserError(f"model.init={init} has {word} {given}, but {wanted} is configured: give both the same")
+            if given != configured:
+                raise UserError(
+                    f"model.init={self.init} has {word} {given}, but {configured} is configured: give both the same"
+                )
         self.decoder.load_state_dict(start.state_dict())
+
+    def incomparable(self, encoder: EncoderName) -> str | None:
+        """Return why an AdaIN decoder for this encoder cannot be measured by these losses; None if it can."""
+        if self.concat:
+            return super().incomparable(encoder)
+        return None if encoder == self.encoder_name else f"it belongs to encoder={encoder}"
 
     # --- losses -----------------------------------------------------------------------------------------------------
 
@@ -179,36 +188,37 @@ class AdaINMethod(TrainedMethod):
             output, ``N x 3 x H' x W'``, not clamped.
         """
         with torch.no_grad():  # nothing before the decoder is trained
-            own, wanted, other = self._encode(content, style)
-            aim = adain(own, wanted[BOTTLENECK])
-            given = side_by_side(own, other) if self.hparams["transfer"] == "concat" else aim
-        output = self.decoder(given)
-        features = self.encoder.extract_features(output)
-        terms = {"content": content_loss(features[BOTTLENECK], aim)}
-        for name, statistics in wanted.items():
-            found = channel_statistics(features[name])
-            terms[f"style/{name}"] = style_loss(found, statistics, self.hparams["style_reduction"])
+            content_features, style_stats, style_features = self._encode(content, style)
+            target = adain(content_features, style_stats[BOTTLENECK])
+            decoded = side_by_side(content_features, style_features) if self.concat else target
+        output = self.decoder(decoded)
+        output_features = self.encoder.extract_features(output)
+        terms = {"content": content_loss(output_features[BOTTLENECK], target)}
+        for name, stats in style_stats.items():
+            output_stats = channel_statistics(output_features[name])
+            terms[f"style/{name}"] = style_loss(output_stats, stats, self.style_reduction)
         if self.weights["tv"]:
             terms["tv"] = total_variation(output)
         if self.weights["identity"]:
             height, width = content.shape[-2:]
-            same = torch.cat([own] * self.decoder.copies, 1)
-            terms["identity"] = identity_loss(self.decoder(same)[..., :height, :width], content)
+            reconstructed = self.decoder(torch.cat([content_features] * self.decoder.copies, 1))
+            terms["identity"] = identity_loss(reconstructed[..., :height, :width], content)
         return terms, output
 
     def _encode(self, content: Tensor, style: Tensor) -> tuple[Tensor, dict[str, Statistics], Tensor]:
-        """The content's features, the style's statistics and its deepest features. No other map is kept longer than needed.
+        """Return the content's features, the style's statistics and its deepest features; no other map is kept.
 
         A GPU takes both in one call. A CPU's caches hold the feature maps of one better than of two.
         """
         content, style = self.encoder.padded(content), self.encoder.padded(style)
         joint = content.is_cuda
-        wanted, both = {}, content
-        for name, both in self.encoder.iter_features(torch.cat([content, style]) if joint else style):
+        style_stats, features = {}, content
+        for name, features in self.encoder.iter_features(torch.cat([content, style]) if joint else style):
             if name in STYLE_LAYERS:
-                wanted[name] = channel_statistics(both[len(content) :] if joint else both)
-        own, other = (both[: len(content)], both[len(content) :]) if joint else (self.encoder(content), both)
-        return own, wanted, other
+                style_stats[name] = channel_statistics(features[len(content) :] if joint else features)
+        if joint:
+            return features[: len(content)], style_stats, features[len(content) :]
+        return self.encoder(content), style_stats, features
 
 
 def side_by_side(content: Tensor, style: Tensor) -> Tensor:

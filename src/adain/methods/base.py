@@ -11,18 +11,22 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
-from adain.data.pairs import Batch
+from adain.data.pairs import Batch, StyleTransferDataModule
 from adain.functional.losses import weighted_total
+from adain.methods.interface import CAPABILITIES, Capabilities
 from adain.methods.optimizers import OptimizerFactory, adam
 from adain.runtime.errors import UserError
-from adain.runtime.schema import MethodName
+from adain.runtime.schema import EncoderName, MethodName
 
-Draw = Callable[[int], tuple[Tensor, Tensor]]
-"""Gives so many content and style crops in [0, 1]: ``StyleTransferDataModule.draw``."""
+CropSampler = Callable[[int], tuple[Tensor, Tensor]]
+"""Returns so many content and style crops in [0, 1]: ``StyleTransferDataModule.sample_crops``."""
 
 
 class TrainedMethod(pl.LightningModule):
-    """A method with weights to train. It states ``method`` and ``weights``, and writes ``initialize`` and ``losses``.
+    """A method with weights to train.
+
+    It states ``method`` and ``weights``, and writes ``init_weights`` and ``losses``. ``capabilities``, ``configure_data``
+    and ``incomparable`` are there to be overridden.
 
     Every parameter is trained.
 
@@ -42,9 +46,25 @@ class TrainedMethod(pl.LightningModule):
         super().__init__()
         self.optimizer = optimizer or adam
 
-    def initialize(self, draw: Draw) -> None:
-        """Gives a new run's weights their start."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what this network can do: an ablation may do less than its system."""
+        return CAPABILITIES[self.method]
+
+    def configure_data(self, datamodule: StyleTransferDataModule) -> None:
+        """Give the data what this method needs of it, before it is set up."""
+
+    def init_weights(self, sample_crops: CropSampler) -> None:
+        """Start the weights of a new run.
+
+        Args:
+            sample_crops: Source of training crops, for a start that is fitted to them.
+        """
         raise NotImplementedError
+
+    def incomparable(self, encoder: EncoderName) -> str | None:
+        """Return why an AdaIN decoder for this encoder cannot be measured by this method's losses; None if it can."""
+        return "it decodes what AdaIN makes, not what this method does"
 
     def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The named loss terms, unweighted, and the output pictures, not clamped."""

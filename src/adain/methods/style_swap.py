@@ -11,8 +11,7 @@ from torch import Tensor
 from adain.functional.losses import content_loss, style_loss, total_variation
 from adain.functional.patches import style_swap
 from adain.functional.statistics import channel_statistics
-from adain.methods.base import Draw, TrainedMethod
-from adain.methods.interface import CAPABILITIES, Capabilities
+from adain.methods.base import CropSampler, TrainedMethod
 from adain.methods.least_squares import fit_again
 from adain.methods.optimizers import OptimizerFactory
 from adain.nn.decoder import WIDTHS, Decoder
@@ -76,17 +75,13 @@ class StyleSwap(TrainedMethod):
         self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
         check_patches(patch_size, stride)
         self.patch_size, self.stride = patch_size, stride
+        self.init, self.start_pictures, self.start_patches = init, start_pictures, start_patches
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.decoder = Decoder(widths, start=LAYER)
         # style is looked at, not trained for
         self.weights = {"content": 1.0, "style": 0.0, "tv": tv_weight}
 
     # --- the system -------------------------------------------------------------------------------------------------
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """See ``interface``."""
-        return CAPABILITIES[self.method]
 
     @torch.inference_mode()
     def encode_style(self, style: Tensor) -> StylePatches:
@@ -129,28 +124,27 @@ class StyleSwap(TrainedMethod):
             )
         return style_swap(content, style, self.patch_size, self.stride)
 
-    def initialize(self, draw: Draw) -> None:
-        """Gives the inverse network its start, as ``init`` says.
+    def init_weights(self, sample_crops: CropSampler) -> None:
+        """Start the inverse network as ``init`` says.
 
         Args:
-            draw: Source of training crops for the least-squares start.
+            sample_crops: Source of training crops for the least-squares start.
 
         Raises:
             UserError: If ``init`` is a path that holds no inverse network of these widths.
         """
-        init, count = self.hparams["init"], self.hparams["start_pictures"]
-        if init == "random":
+        if self.init == "random":
             return
-        if init == "least_squares":
-            fit_again(self.decoder, self.encoder, torch.cat(draw(count)), self.hparams["start_patches"])
+        if self.init == "least_squares":
+            fit_again(self.decoder, self.encoder, torch.cat(sample_crops(self.start_pictures)), self.start_patches)
             return
-        state: dict[str, Any] = read_state(Path(init).expanduser())
-        own = {key.removeprefix("decoder."): value for key, value in state.get("state_dict", {}).items()}
+        state: dict[str, Any] = read_state(Path(self.init).expanduser())
+        weights = {key.removeprefix("decoder."): value for key, value in state.get("state_dict", {}).items()}
         try:
-            self.decoder.load_state_dict(own)
+            self.decoder.load_state_dict(weights)
         except RuntimeError:
             raise UserError(
-                f"model.init={init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
+                f"model.init={self.init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
                 "least_squares or a checkpoint of model=style_swap"
             ) from None
 
@@ -168,23 +162,23 @@ class StyleSwap(TrainedMethod):
             swapped pictures against the style's, for the eye. ``tv``. And the swapped pictures, not clamped.
         """
         with torch.no_grad():
-            wanted, other = {}, style
-            for name, other in self.encoder.iter_features(self.encoder.padded(style)):
+            style_stats, style_features = {}, style
+            for name, style_features in self.encoder.iter_features(self.encoder.padded(style)):
                 if name in STYLE_LAYERS:
-                    wanted[name] = channel_statistics(other)
+                    style_stats[name] = channel_statistics(style_features)
                 if name == LAYER:
                     break
-            own = self._features(content)
-            swapped = self._swap(own, other)
+            content_features = self._features(content)
+            swapped = self._swap(content_features, style_features)
             # held-out pictures are judged by the swap alone; training inverts real activations too
-            target = torch.cat([own, other, swapped]) if self.training else swapped
+            target = torch.cat([content_features, style_features, swapped]) if self.training else swapped
         output = self.decoder(target)
         pictures = output[-len(content) :]
         terms: dict[str, Tensor] = {}
         for name, features in self.encoder.iter_features(output):
-            if name in wanted:
-                found = channel_statistics(features[-len(content) :].detach())
-                terms[f"style/{name}"] = style_loss(found, wanted[name], "mean")
+            if name in style_stats:
+                output_stats = channel_statistics(features[-len(content) :].detach())
+                terms[f"style/{name}"] = style_loss(output_stats, style_stats[name], "mean")
             if name == LAYER:
                 terms["content"] = content_loss(features, target)
                 break

@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from adain.data.pairs import StyleTransferDataModule
 from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
+from adain.data.sources import FolderSource
 from adain.functional.losses import content_loss, gram, gram_loss, style_loss, total_variation
 from adain.functional.statistics import Statistics, channel_statistics
-from adain.methods.base import Draw, TrainedMethod, check_words
-from adain.methods.interface import CAPABILITIES, Capabilities, require
+from adain.methods.base import CropSampler, TrainedMethod, check_words
+from adain.methods.interface import require
 from adain.methods.optimizers import OptimizerFactory
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import UserError
@@ -161,6 +163,7 @@ class TextureNetwork(TrainedMethod):
         check_words(measure=(measure, StyleMeasure))
         if min(width, blocks) < 1:
             raise UserError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
+        self.style, self.style_size, self.measure = style, style_size, measure
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.generator = Generator(width, blocks)
         weight = STYLE_WEIGHTS[measure] if style_weight is None else style_weight
@@ -173,11 +176,6 @@ class TextureNetwork(TrainedMethod):
             self.register_buffer(f"style_{name}", torch.zeros(shape))
 
     # --- the system -------------------------------------------------------------------------------------------------
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """See ``interface``."""
-        return CAPABILITIES[self.method]
 
     def encode_style(self, style: Tensor | None = None) -> LearnedStyle:
         """The style of its training, whatever picture is given: whoever lets users give one says so (``require``)."""
@@ -200,22 +198,26 @@ class TextureNetwork(TrainedMethod):
         output: Tensor = self.generator(content)
         return output.clamp(0, 1)
 
-    def initialize(self, draw: Draw) -> None:
-        """Measures the style, and gives the generator its colors.
+    def configure_data(self, datamodule: StyleTransferDataModule) -> None:
+        """Show the held-out contents beside the one style that is learned, not beside others."""
+        datamodule.style = FolderSource(self.style)
+
+    def init_weights(self, sample_crops: CropSampler) -> None:
+        """Measure the style, and give the generator its colors.
 
         Raises:
             UserError: If its file is no picture.
         """
-        path, size = Path(self.hparams["style"]).expanduser(), self.hparams["style_size"]
+        path = Path(self.style).expanduser()
         try:
-            picture = to_unit(to_tensor(read_picture(path, size, min_side=16)))[None].to(self.device)
+            picture = to_unit(to_tensor(read_picture(path, self.style_size, min_side=16)))[None].to(self.device)
         except PictureError as error:
             raise UserError(f"model.style={path} cannot be used ({error}): give a picture") from None
         self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.extract_features(picture).items():
-                found = self._style_of(features)
-                self.get_buffer(f"style_{name}").copy_(torch.cat(found) if isinstance(found, Statistics) else found)
+                stats = self._style_of(features)
+                self.get_buffer(f"style_{name}").copy_(torch.cat(stats) if isinstance(stats, Statistics) else stats)
 
     # --- losses -----------------------------------------------------------------------------------------------------
 
@@ -230,22 +232,22 @@ class TextureNetwork(TrainedMethod):
             ``content``, ``style/relu1_1`` to ``style/relu4_1``, and ``tv`` if weighted; and the output, not clamped.
         """
         with torch.no_grad():
-            own = self.encoder(content)
+            content_features = self.encoder(content)
         output = self.generator(content)
         terms: dict[str, Tensor] = {}
         for name, features in self.encoder.iter_features(output):
             if name in STYLE_LAYERS:
-                found, wanted = self._style_of(features), self.get_buffer(f"style_{name}")
+                output_stats, style_stats = self._style_of(features), self.get_buffer(f"style_{name}")
                 terms[f"style/{name}"] = (
-                    style_loss(found, Statistics(wanted[:1], wanted[1:]), "mean")
-                    if isinstance(found, Statistics)
-                    else gram_loss(found, wanted)
+                    style_loss(output_stats, Statistics(style_stats[:1], style_stats[1:]), "mean")
+                    if isinstance(output_stats, Statistics)
+                    else gram_loss(output_stats, style_stats)
                 )
             if name == BOTTLENECK:
-                terms["content"] = content_loss(features, own)
+                terms["content"] = content_loss(features, content_features)
         if self.weights["tv"]:
             terms["tv"] = total_variation(output)
         return terms, output
 
     def _style_of(self, features: Tensor) -> Tensor | Statistics:
-        return gram(features) if self.hparams["measure"] == "gram" else channel_statistics(features)
+        return gram(features) if self.measure == "gram" else channel_statistics(features)

@@ -82,3 +82,14 @@ def relative(path: Path) -> Path:
     """Return a path as a user would type it here."""
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def point_latest(link: Path, folder: Path) -> None:
+    """Make ``.../latest`` point at the newest run or sweep."""
+    part = link.with_name(f".{link.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        part.symlink_to(folder.resolve(), target_is_directory=True)
+        part.replace(link)
+    except OSError as error:  # a file system without links
+        print(f"{link} could not be pointed at {folder} ({error.strerror})")

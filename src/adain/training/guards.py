@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adain.runtime.errors import UserError
+from adain.runtime.files import relative
 from adain.training.progress import say
 
 
@@ -80,6 +81,14 @@ class SkippedPictures(pl.Callback):
     ) -> None:  # fmt: skip
         """Adds those passed over in choosing the held-out pictures."""
         self._add(batch["skipped"])
+
+    def closing_line(self) -> str | None:
+        """Return how many there were, and where they are listed."""
+        return (
+            f"skipped       {len(self.seen)} unreadable pictures, listed in {relative(self.path)}"
+            if self.seen
+            else None
+        )
 
     def _add(self, lines: list[str]) -> None:
         for line in lines:

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from adain.runtime.errors import UserError
+from adain.runtime.signals import SignalHandlers
 from adain.training.progress import say
 
 
@@ -43,7 +44,7 @@ class LastCheckpoint(Checkpoint):
         self.received: signal.Signals | None = None
         self._saved_at = -1
         self._validated_at: int | None = None  # None: unknown, a checkpoint of version 0.1
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._handlers: SignalHandlers | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the step of the last validation."""
@@ -57,9 +58,7 @@ class LastCheckpoint(Checkpoint):
         """Listens for the signals, in place of Lightning, which would break off inside a step. Makes up for a validation."""
         self._saved_at = trainer.global_step
         self.path = trainer.strategy.broadcast(self.path)  # the folder of rank 0
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-            if number != signal.SIGUSR2 or callable(signal.getsignal(number)):
-                self._handlers[number] = signal.signal(number, self._receive)
+        self._handlers = SignalHandlers(self._receive)
         step = trainer.global_step
         if step and self._validated_at is not None and self._validated_at < step and _is_due(trainer):
             _validate(trainer)
@@ -102,13 +101,12 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Gives the signals back."""
-        while self._handlers:
-            number, handler = self._handlers.popitem()
-            signal.signal(number, handler)
+        """Give the signals back."""
+        if self._handlers is not None:
+            self._handlers.restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Gives the signals back: Lightning tears no callback down then, and the next job of a sweep must hear them."""
+        """Give the signals back: Lightning tears no callback down then, and the next job of a sweep must hear them."""
         self.teardown(trainer, pl_module, "fit")
 
     def _save(self, trainer: pl.Trainer) -> None:

@@ -1,110 +1,96 @@
-"""What a training leaves behind: where things are, what came of it, what to type next."""
+"""What a training ends with: another decoder measured beside it, the table of losses, where things are, what to type next."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, cast
 
+import pytorch_lightning as pl
+import torch
+
+from adain.data.pairs import StyleTransferDataModule
+from adain.methods.base import TrainedMethod
+from adain.methods.interface import CAPABILITIES
+from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.files import relative
-from adain.runtime.schema import READY_DECODERS
+from adain.runtime.schema import READY_DECODERS, MethodName
+from adain.training.callbacks import closing_lines, find_callback
+from adain.training.progress import say
+from adain.training.run_summary import RunSummary
+from adain.training.validation_printer import Losses, held_out_losses, label
 
 _MOST_ROWS = 12  # of the closing table: the start and the last ones
 
 
-def compare(source: str, method: Any, datamodule: Any) -> tuple[float, float] | None:
-    """Held-out losses of another decoder, or None, said in a line, where it does not fit or cannot be had."""
-    from adain.nn.decoder import load_decoder
-    from adain.training.progress import say
-    from adain.training.validation_printer import held_out_losses
+class Compared(NamedTuple):
+    """A decoder that a run is compared with, and its held-out losses."""
 
+    source: str
+    content: float
+    style: float
+
+
+def compare(
+    source: str, method: TrainedMethod, datamodule: StyleTransferDataModule, device: torch.device
+) -> Compared | None:
+    """Measure another decoder on the held-out pairs. None, said in a line, where it does not fit or cannot be had."""
     try:
         decoder, encoder = load_decoder(source)
     except UserError as error:
         say(f"compare_with={source} is left out: {error}")
         return None
-    if method.method != "adain" or method.hparams["transfer"] != "adain":
-        say(f"compare_with={source} is left out: it decodes what AdaIN makes, not what this method does")
+    if reason := method.incomparable(encoder):
+        say(f"compare_with={source} is left out: {reason}")
         return None
-    if encoder != method.hparams["encoder"]:
-        say(f"compare_with={source} is left out: it belongs to encoder={encoder}")
-        return None
-    return held_out_losses(method, decoder, datamodule.val_dataloader(), method.device)
+    losses = held_out_losses(cast(Losses, method.to(device)), decoder, datamodule.val_dataloader(), device)
+    return Compared(source, *losses)
 
 
-def point_latest(link: Path, folder: Path) -> None:
-    """Makes ``.../latest`` point at the newest run or sweep."""
-    part = link.with_name(f".{link.name}.part")
-    try:
-        part.unlink(missing_ok=True)
-        part.symlink_to(folder.resolve(), target_is_directory=True)
-        part.replace(link)
-    except OSError as error:  # a file system without links
-        print(f"{link} could not be pointed at {folder} ({error.strerror})")
+def report(folder: Path, callbacks: Sequence[pl.Callback], compared: Compared | None) -> None:
+    """Print what came of a run, and where it is.
 
-
-def write_pairs(path: Path, names: list[tuple[str, str]]) -> None:
-    """Which held-out pairs every figure and picture of the run is of. A resumed run says so if they are others."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([("content", "style"), *names])
-    lines = text.getvalue().encode(errors="surrogateescape")  # file names need not be UTF-8
-    if path.is_file() and path.read_bytes() != lines:
-        print(
-            f"the held-out pairs are not those in {path}, because the pictures changed: figures from here on cannot be "
-            "compared with those before; data.held_out=FILE fixes them"
-        )
-    path.write_bytes(lines)
-
-
-def say_shared(datamodule: Any, kinds: Sequence[str]) -> None:
-    """That pictures of these kinds (``content``, ``style``) are both trained on and held out, where there is but one."""
-    for kind in kinds:
-        source = getattr(datamodule, f"train_{kind}")
-        names = set(getattr(source, "names", ()))
-        if names and names <= {pair[kind == "style"] for pair in datamodule.held_out.names}:
-            print(f"data.{kind} is one picture: it is trained on and held out, so held-out losses say little")
-
-
-def report(
-    folder: Path,
-    logs: str,
-    callbacks: dict[str, Any],
-    compared: tuple[str, tuple[float, float]] | None,
-    method: str,
-    stopped: bool,
-    several: bool,
-) -> None:
-    """The last lines: what came of it, where it is, what to type next; of a job of ``several``, the sweep says that."""
-    from adain.training.validation_printer import label
-
+    Args:
+        folder: The run's.
+        callbacks: All of them: some have a line of their own to add.
+        compared: A last row for the table of losses.
+    """
+    if (summary := find_callback(callbacks, RunSummary)) is not None:
+        _print_losses(summary.history, compared)
     shown = relative(folder)
-    if "summary" in callbacks:
-        print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
-        history = callbacks["summary"].history
-        rows = history if len(history) <= _MOST_ROWS else [history[0], *history[1 - _MOST_ROWS :]]
-        for row in rows:
-            print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
-        if compared is not None:
-            source, (content, style) = compared
-            name = f"{source} decoder" if source in READY_DECODERS else "compare_with"
-            print(f"{name:<20}{content:>10.3f}{style:>10.3f}")
     print(f"\nrun           {shown}")
-    kept = [name for name in ("best.ckpt", "last.ckpt") if (folder / "checkpoints" / name).exists()]
-    print(f"checkpoints   {shown}/checkpoints/  ({', '.join(kept) or 'none yet'})")
-    if "grid" in callbacks and callbacks["grid"].latest is not None:
-        print(f"pictures      {relative(callbacks['grid'].latest)}")
-    if "skipped" in callbacks and callbacks["skipped"].seen:
-        listed = relative(callbacks["skipped"].path)
-        print(f"skipped       {len(callbacks['skipped'].seen)} unreadable pictures, listed in {listed}")
-    if several:
-        return
-    inputs = "content=FILE" if method == "texture_network" else "content=FILE style=FILE"
-    other = "" if method == "adain" else f"model={method} "
-    elsewhere = "" if logs == "logs" else f" logs={logs}"  # where latest and last are looked for
+    print(f"checkpoints   {shown}/checkpoints/  ({', '.join(_checkpoints(folder)) or 'none yet'})")
+    for line in closing_lines(callbacks):
+        print(line)
+
+
+def print_next(folder: Path, logs: str, method: MethodName, stopped: bool) -> None:
+    """Print what to type next: go on with a run that was stopped, or use what it trained.
+
+    Args:
+        folder: The run's.
+        logs: Where ``latest`` and ``last`` are looked for.
+        method: What was trained.
+        stopped: Whether it was told to stop.
+    """
+    elsewhere = "" if logs == "logs" else f" logs={logs}"
     if stopped:
         print(f"next          make train ckpt=last{elsewhere}")
-    elif kept:
-        print(f"next          make stylize {other}{inputs}{elsewhere}")
+    elif _checkpoints(folder):
+        inputs = "content=FILE style=FILE" if CAPABILITIES[method].any_style else "content=FILE"
+        model = "" if method == "adain" else f"model={method} "  # adain is the default of make stylize
+        print(f"next          make stylize {model}{inputs}{elsewhere}")
+
+
+def _print_losses(history: list[dict[str, float]], compared: Compared | None) -> None:
+    print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
+    for row in history if len(history) <= _MOST_ROWS else [history[0], *history[1 - _MOST_ROWS :]]:
+        print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
+    if compared is not None:
+        name = f"{compared.source} decoder" if compared.source in READY_DECODERS else "compare_with"
+        print(f"{name:<20}{compared.content:>10.3f}{compared.style:>10.3f}")
+
+
+def _checkpoints(folder: Path) -> list[str]:
+    return [name for name in ("best.ckpt", "last.ckpt") if (folder / "checkpoints" / name).exists()]

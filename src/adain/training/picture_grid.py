@@ -10,6 +10,7 @@ from PIL import Image
 
 from adain.data.contact_sheet import picture_grid
 from adain.data.picture import to_picture
+from adain.runtime.files import relative
 from adain.runtime.schema import Count
 from adain.training.wandb_run import left_out_if_refused, wandb_loggers
 
@@ -67,6 +68,10 @@ class PictureGrid(pl.Callback):
             logger.log_image("pictures", [grid], step=None, caption=[f"content, style, output at step {step}"])
         if len(self._outputs) > _MOST_COLUMNS:
             self._outputs = {step: column for i, (step, column) in enumerate(self._outputs.items()) if i % 2 == 0}
+
+    def closing_line(self) -> str | None:
+        """Return where the newest grid is."""
+        return None if self.latest is None else f"pictures      {relative(self.latest)}"
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Logs the table: a row a pair, a column a validation."""

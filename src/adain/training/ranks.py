@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,11 +18,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -29,9 +30,13 @@ from omegaconf import DictConfig, OmegaConf
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
 from adain.runtime.mistakes import mistake
+from adain.runtime.signals import SignalHandlers
 
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+_LOST = re.compile(r"gloo|NCCL|pair closure|[Cc]onnection (closed|reset)|[Tt]imed out|[Tt]imeout")
 _GRACE = 20.0  # seconds for the other ranks to notice that one is gone, write their summary and end
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # USR2: submitit, before SLURM's time is up
 
 
 def run_ranks(config: DictConfig, count: int) -> float | None:
@@ -53,17 +58,15 @@ def run_ranks(config: DictConfig, count: int) -> float | None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     with tempfile.TemporaryDirectory(prefix="adain-ranks-") as messages:
         group = _Group(config, count, Path(messages), folder / "checkpoints" / "last.ckpt")
-        handlers = {number: _replace_handler(number, group.receive) for number in _STOPPING}
+        handlers = SignalHandlers(group.receive)
         try:
             failed = group.wait()
         finally:
             group.kill()
-            for number, handler in handlers.items():
-                if handler is not None:
-                    signal.signal(number, handler)
+            handlers.restore()
         message = group.message(failed) if failed is not None else ""
     if group.received is not None and (failed is None or group.codes[failed] >= 128 or group.codes[failed] < 0):
-        if group.received == signal.SIGUSR2 and callable(handler := handlers[signal.SIGUSR2]):
+        if group.received == signal.SIGUSR2 and callable(handler := signal.getsignal(signal.SIGUSR2)):
             handler(group.received, None)  # submitit's: queues the job again
         sys.exit(128 + group.received)
     if failed is None:
@@ -149,15 +152,6 @@ class _Group:
         return f"rank {rank} of {len(self.processes)} was ended by {signal.Signals(-code).name}{hint}{advice}"
 
 
-def _replace_handler(number: signal.Signals, receive: Any) -> Any:
-    """Listens for a signal; None where that cannot be (outside the main thread) or nobody is to be asked about USR2."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    if number == signal.SIGUSR2 and not callable(signal.getsignal(number)):
-        return None
-    return signal.signal(number, receive)
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -219,3 +213,22 @@ def _follow_parent() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def lost_ranks_named(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
+    """Tell a rank that lost the others, in the middle of an exchange, from a fault of its own.
+
+    Raises:
+        UserError: With the rank, the step and the checkpoint to go on with.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not _LOST.search(str(error)):
+            raise
+        last = folder / "checkpoints" / "last.ckpt"
+        raise UserError(
+            f"rank {trainer.global_rank} of {trainer.world_size} lost the others at step {trainer.global_step} "
+            f"({str(error).splitlines()[0][:200]}): look there for the cause, then go on with ckpt={last}"
+        ) from error

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from adain.runtime.files import write_whole
+from adain.training.callbacks import find_callback
 from adain.training.last_checkpoint import LastCheckpoint
 from adain.training.progress import say
 from adain.training.pruning import PruneTrial
@@ -34,7 +35,7 @@ class RunSummary(pl.Callback):
         monitor: ``metric`` and ``mode`` (``min`` or ``max``) of what "best" means.
 
     Attributes:
-        began: When the user's waiting for the first step began.
+        began: When the user's waiting for the first step began, in seconds since the epoch.
         history: For each validation, its step and its metrics.
         reference: Held-out losses of the decoder that the run is compared with, by name; empty until then.
         first_step: Seconds from there until it was done; None before that, and where nothing was left to train.
@@ -94,9 +95,9 @@ class RunSummary(pl.Callback):
                 mark(self.path.parent, "finished")
             return
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        stopped = any(isinstance(c, LastCheckpoint) and c.received for c in callbacks)
-        stopped = stopped and trainer.global_step < trainer.max_steps
-        pruned = any(isinstance(c, PruneTrial) and c.pruned for c in callbacks)
+        last, prune = find_callback(callbacks, LastCheckpoint), find_callback(callbacks, PruneTrial)
+        stopped = last is not None and last.received is not None and trainer.global_step < trainer.max_steps
+        pruned = prune is not None and prune.pruned
         self.finish(trainer, "preempted" if stopped else "pruned" if pruned else "finished")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -132,7 +133,7 @@ class RunSummary(pl.Callback):
         ):  # asking would call the other ranks, of which one may be gone
             found = trainer.callback_metrics
             self._train = {k: float(v) for k, v in found.items() if k.startswith(("train/", "data/"))}
-        speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)  # type: ignore[attr-defined]
+        speed = find_callback(trainer.callbacks, Throughput)  # type: ignore[attr-defined]
         summary = {
             "status": self.status,
             "error": self.error or None,

@@ -12,6 +12,7 @@ from types import FrameType
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.runtime.launched import launched_outside
+from adain.runtime.signals import SignalHandlers
 
 
 @contextlib.contextmanager
@@ -31,24 +32,15 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-class Stopped(Exception):
-    """A training was told to stop before it could keep anything.
-
-    Attributes:
-        code: For the process to end with, 128 + the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.code = 128 + number
-
-
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end what comes before the first step; from there on ``callbacks.resumable`` listens.
+def stoppable(folder: Path) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end what comes before the first step; from there on ``LastCheckpoint`` hears them.
+
+    Args:
+        folder: The run's.
 
     Raises:
-        Stopped: In place of ``KeyboardInterrupt``, and of the exit that Lightning makes of it.
+        SystemExit: With 128 + the signal, in place of ``KeyboardInterrupt``, and of the exit that Lightning makes of it.
     """
     received: list[int] = []
 
@@ -56,21 +48,20 @@ def stoppable() -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = SignalHandlers(receive, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         if not received:
             raise
-        raise Stopped(received[0]) from None
+        _say_stopped(received[0], folder)
+        raise SystemExit(128 + received[0]) from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        handlers.restore()
 
 
-def say_stopped(stop: Stopped, folder: Path) -> None:
-    """How a run ended that was stopped at once."""
-    word = "Ctrl-C" if stop.code == 128 + signal.SIGINT else signal.Signals(stop.code - 128).name
+def _say_stopped(number: int, folder: Path) -> None:
+    word = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     last = folder / "checkpoints" / "last.ckpt"
     kept = (
         f"go on with ckpt={last}"
