@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adain.runtime.errors import UserError
-from adain.runtime.files import replacing
+from adain.runtime.extras import install_command
+from adain.runtime.files import relative, replacing
 
 KINDS = (".png", ".svg", ".pdf", ".webp")
 """Endings of a drawing's file."""
@@ -148,3 +149,37 @@ def draw_curves(path: Path, curves: Sequence[Curves], colors: Mapping[str, str] 
     with replacing(path) as part:
         figure.savefig(part, dpi=130)
     plt.close(figure)
+
+
+def report_runs(typed: str, out: str | None, logs: Path) -> None:
+    """Draw the losses of one run, or of several beside each other, and print where.
+
+    Args:
+        typed: ``latest``, a run's folder, or ``[several,folders]``.
+        out: The picture; by default ``curves.png`` in the (first) run's folder.
+        logs: Where outputs go.
+
+    Raises:
+        UserError: If a folder holds no run, or the picture cannot be written.
+    """
+    words = [word.strip() for word in typed.strip("[]").split(",") if word.strip()]
+    folders = [logs / "latest" if word == "latest" else Path(word).expanduser() for word in words]
+    if not folders:
+        raise UserError(f"run={typed} names no run: give latest, a run's folder, or [several,folders]")
+    for word, folder in zip(words, folders, strict=True):
+        if not folder.is_dir():
+            raise UserError(f"run={word} is no folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME")
+    folders = [folder.resolve() for folder in folders]
+    path = Path(out).expanduser() if out else folders[0] / "curves.png"
+    if path.suffix not in KINDS:
+        raise UserError(f"out={out} must end in {', '.join(KINDS)}")
+    names = [f"{folder.parent.name} {folder.name}" for folder in folders]
+    try:
+        draw_curves(path, [read_curves(folder, name) for folder, name in zip(folders, names, strict=True)])
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise UserError(f"matplotlib is missing: {install_command('compare')}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}): give out=FILE") from None
+    print(f"curves        {relative(path)}")
