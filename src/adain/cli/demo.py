@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.demo.server import free_port, is_loopback, signaled, work_folder
-from adain.inference.models import choose_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
+from adain.training.checkpoints import resolve_checkpoint
 
 
 def demo(config: DictConfig) -> None:
@@ -23,7 +23,7 @@ def demo(config: DictConfig) -> None:
             f"warning: host={host} lets everyone who reaches this machine use the page and upload pictures: it has no password",
             file=sys.stderr,
         )
-    decoder = choose_decoder(None if config.decoder is None else str(config.decoder), Path(config.logs))
+    decoder = resolve_checkpoint(None if config.decoder is None else str(config.decoder), Path(config.logs))
     with work_folder() as folder:
         try:
             import gradio  # noqa: F401  # before torch: a missing extra is told at once

@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 from adain.cli.app import run
 from adain.cli.plain import as_fields, make_loggers
 from adain.cli.preflight.evaluation import check_evaluation, count_or_file, metric_names
-from adain.evaluation.request import Evaluation, find_checkpoint, is_evaluation
+from adain.evaluation.request import Evaluation, is_evaluation
 from adain.methods.interface import CAPABILITIES, known_method
+from adain.training.checkpoints import resolve_file
 
 if TYPE_CHECKING:
     from adain.evaluation.evaluate import Report
@@ -29,11 +30,11 @@ def evaluate(config: DictConfig) -> None:
     pairs = find_pairs(
         config.content, config.style, count_or_file(config.pairs), config.pairing, config.outputs, config.seed
     )
-    model, logs, out = config.model.name, Path(config.logs), config.out and Path(config.out).expanduser()
-    makes = pairs[0].output_path is None and CAPABILITIES[known_method(model)].trained
-    checkpoint = find_checkpoint(model, config.decoder, logs) if makes else None
+    model, logs, out = known_method(config.model.name), Path(config.logs), config.out and Path(config.out).expanduser()
+    makes = pairs[0].output_path is None and CAPABILITIES[model].trained
+    checkpoint = resolve_file(config.decoder, logs, model) if makes else None
     earlier = Path(config.against).expanduser() if is_evaluation(config.against) else None
-    other = find_checkpoint(model, config.against, logs) if config.against and earlier is None else None
+    other = resolve_file(config.against, logs, model) if config.against and earlier is None else None
     options = {str(key): value for key, value in config.model.items() if key != "name"}
     evaluation = Evaluation(
         **as_fields(Evaluation, config, model=model, options=options, metrics=metric_names(config.metrics),

@@ -7,8 +7,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from adain.cli.app import run
-from adain.inference.models import choose_decoder
 from adain.runtime.errors import UserError
+from adain.training.checkpoints import resolve_checkpoint
 
 
 def export(config: DictConfig) -> None:
@@ -16,7 +16,7 @@ def export(config: DictConfig) -> None:
     if config.out is None:
         raise UserError("out=null cannot be used: give a folder")
     out = Path(config.out).expanduser()
-    decoder = choose_decoder(config.decoder, Path(config.logs))
+    decoder = resolve_checkpoint(config.decoder, Path(config.logs))
     if decoder != "reference" and Path(decoder).resolve() == (out / "decoder.safetensors").resolve():
         raise UserError(f"out={out} holds the decoder that is to be exported: give another folder")
     try:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adain.inference.models import checkpoint_of_model, choose_decoder
-from adain.runtime.errors import UserError
 from adain.runtime.files import check_writable
-from adain.runtime.schema import READY_DECODERS, EncoderName
+from adain.runtime.schema import EncoderName
 
 
 @dataclass(frozen=True)
@@ -76,26 +74,3 @@ class Evaluation:
 def is_evaluation(folder: str | None) -> bool:
     """Return whether this is the folder of an earlier evaluation."""
     return folder is not None and (Path(folder).expanduser() / "settings.json").is_file()
-
-
-def find_checkpoint(model: str, decoder: str | None, logs: Path) -> str:
-    """Return what ``load_method`` takes for the words of ``make stylize``.
-
-    Raises:
-        UserError: If there is no such file.
-    """
-    if model != "adain":
-        return str(checkpoint_of_model(model, str(decoder), logs))
-    chosen = choose_decoder(decoder, logs)
-    if chosen in READY_DECODERS:
-        return chosen
-    path = Path(chosen).expanduser()
-    if path.is_file():
-        return str(path)
-    from adain.nn.decoder import checkpoint_of
-
-    if not path.is_dir():
-        raise UserError(
-            f"there is no checkpoint at {decoder}: give a file, a run's folder, latest, best, shipped or reference"
-        )
-    return str(checkpoint_of(path))

@@ -11,11 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adain.inference.models import choose_decoder
 from adain.inference.plan import Job, Plan, list_styles
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 from adain.runtime.schema import Arithmetic
+from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
     from adain.inference.manifest import Manifest
@@ -106,7 +106,7 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
     contents, total = plan.survey()  # also finds names that would collide
     if contents == 0:
         raise UserError(f"content={content} holds no picture: give a folder of pictures")
-    decoder = choose_decoder(request.decoder, Path(request.logs))
+    decoder = resolve_checkpoint(request.decoder, Path(request.logs))
     print(f"decoder       {decoder}")
 
     from adain.inference.dataset import decoder_digest  # torch is imported from here on

@@ -11,15 +11,15 @@ from PIL import Image
 
 from adain.data.image_io import to_pixels, unit
 from adain.functional.color import colors, coral, keep_chroma
-from adain.inference.models import checkpoint_of_model, choose_decoder
 from adain.inference.request import StylizeRequest
 from adain.inference.stylizer import Stylizer
-from adain.methods.interface import Method, require
-from adain.nn.decoder import checkpoint_of
+from adain.methods.interface import Method, known_method, require
 from adain.nn.weights import read_state
 from adain.runtime.device import find_device
 from adain.runtime.errors import UserError
+from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import PreserveColor
+from adain.training.checkpoints import resolve_checkpoint
 
 
 def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, str]:
@@ -29,7 +29,7 @@ def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, s
         UserError: If a checkpoint is missing or of another system, or an ablation is asked for what it cannot do.
     """
     if request.model_name == "adain":
-        decoder = choose_decoder(str(request.decoder), Path(request.logs))
+        decoder = resolve_checkpoint(request.decoder, Path(request.logs))
         try:
             return Stylizer.load(decoder, request.device, request.precision), f"decoder {decoder}"
         except UserError:
@@ -59,7 +59,7 @@ def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, s
 
     checkpoint = None
     if request.model_name != "gatys":
-        checkpoint = checkpoint_of_model(request.model_name, str(request.decoder), Path(request.logs))
+        checkpoint = resolve_checkpoint(request.decoder, Path(request.logs), known_method(request.model_name))
     called = f"model {request.model['name']}" + (
         f", {checkpoint}" if checkpoint else f", {request.model['iterations']} iterations"
     )
@@ -70,10 +70,8 @@ def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, s
 
 def _ablation(decoder: str) -> Path | None:
     """Return the checkpoint, if it is of AdaIN with another decoder than the paper's."""
-    path = Path(decoder).expanduser()
-    if path.is_dir():
-        path = checkpoint_of(path)
-    if path.suffix != ".ckpt" or not path.is_file():
+    path = checkpoint_of(Path(decoder).expanduser())
+    if path is None or path.suffix != ".ckpt":
         return None
     hparams: Any = read_state(path).get("hyper_parameters") or {}
     plain = hparams.get("transfer", "adain") == "adain" and hparams.get("norm", "none") == "none"

@@ -1,4 +1,4 @@
-"""Which weights a word means, and whether the model can do what is asked. No torch is imported for it."""
+"""Whether the model can do what is asked. No torch is imported for it."""
 
 from __future__ import annotations
 
@@ -7,47 +7,7 @@ from pathlib import Path
 from adain.inference.request import StylizeRequest
 from adain.methods.interface import CAPABILITIES, known_method, require
 from adain.runtime.errors import UserError
-from adain.runtime.files import relative
-from adain.training.checkpoints import list_checkpoints
-
-_TRIALS = ("smoke", "overfit")
-"""Recipes that show that everything works, and are over before it looks good."""
-
-
-def choose_decoder(word: str | None, logs: Path) -> str:
-    """Return what ``load_decoder`` takes and what is printed: ``shipped``, ``reference`` or a path.
-
-    Args:
-        word: ``latest`` is the newest run's best checkpoint, and ``best`` where nothing was trained yet, which is said;
-            ``best`` is ``shipped`` where the package has a decoder, else ``reference``; other words are themselves.
-        logs: The folder of the runs.
-
-    Raises:
-        UserError: If the decoder is null.
-    """
-    if word is None:
-        raise UserError("decoder=null cannot be used: give latest, best, shipped, reference, or a path")
-    from adain.nn.decoder import best_at_hand, checkpoint_of
-
-    if word == "best":
-        return best_at_hand()
-    if word != "latest":
-        return word
-    newest = logs / "latest"
-    try:
-        path = checkpoint_of(newest)
-    except UserError:
-        if kept := list_checkpoints(logs):  # the newest run failed, was stopped at once, or has only just begun
-            path = kept[0]
-            print(f"the newest run kept no checkpoint: using {relative(path)}, or give decoder=PATH")
-        else:
-            chosen = best_at_hand()
-            called = "published reference" if chosen == "reference" else chosen
-            print(f"no trained decoder below {logs} yet: using the {called} decoder")
-            return chosen
-    if (experiment := path.parents[2].name) in _TRIALS:
-        print(f"the newest run is of experiment={experiment}, a trial: decoder=shipped makes good pictures")
-    return str(relative(path))
+from adain.training.checkpoints import resolve_checkpoint
 
 
 def check_model(request: StylizeRequest) -> None:
@@ -84,27 +44,4 @@ def check_model(request: StylizeRequest) -> None:
     if not can.trained and request.decoder not in ("latest", None):
         require(name, "trained")
     if can.trained:
-        checkpoint_of_model(name, str(request.decoder), Path(request.logs))
-
-
-def checkpoint_of_model(name: str, word: str, logs: Path) -> Path:
-    """Return the file that ``decoder=WORD`` means for a trained model other than AdaIN; ``latest``: of its own newest run.
-
-    Raises:
-        UserError: If there is none.
-    """
-    if word in ("best", "shipped", "reference"):
-        raise UserError(f"decoder={word} is AdaIN's: give model={name} latest, a run's folder, or a file")
-    runs = [Path(word).expanduser()]
-    if word == "latest":
-        runs = [*list_checkpoints(logs, name), logs / "latest"]
-    for run in runs:
-        for path in (run, run / "checkpoints" / "best.ckpt", run / "checkpoints" / "last.ckpt"):
-            if path.is_file():
-                return path
-    if word == "latest":
-        style = " model.style=FILE" if name == "texture_network" else ""
-        raise UserError(
-            f"no model={name} was trained below {logs} yet: make train experiment={name}{style}, or give decoder=PATH"
-        )
-    raise UserError(f"decoder={word} has no checkpoint: give latest, a run's folder, or a file")
+        resolve_checkpoint(request.decoder, Path(request.logs), name)

@@ -13,6 +13,7 @@ from adain.kernels.layers import doubled_conv2d, padded_conv2d
 from adain.nn.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import UserError
+from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import EncoderName, Norm, current_name
 
 WIDTHS = (64, 128, 256)
@@ -232,19 +233,13 @@ def _file_of(source: str | Path) -> Path:
         raise UserError(
             f"{source!r} is no decoder: give 'best', 'shipped', 'reference', a run's folder (as logs/latest) or a file"
         )
-    return checkpoint_of(path) if path.is_dir() else path
-
-
-def checkpoint_of(run: Path) -> Path:
-    """Return a run's best checkpoint, or its last if it had no validation.
-
-    Raises:
-        UserError: If the folder has neither.
-    """
-    for name in ("best.ckpt", "last.ckpt"):
-        if (path := run.resolve() / "checkpoints" / name).is_file():
-            return path
-    raise UserError(f"{run} is a folder without checkpoints/best.ckpt or last.ckpt: give a run's folder, or a file")
+    if path.is_dir():
+        if (checkpoint := checkpoint_of(path.resolve())) is None:
+            raise UserError(
+                f"{path} is a folder without checkpoints/best.ckpt or last.ckpt: give a run's folder, or a file"
+            )
+        return checkpoint
+    return path
 
 
 def _noted_encoder(path: Path) -> EncoderName | None:

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from adain.runtime.errors import UserError
-from adain.training.resume import is_checkpoint
+from adain.runtime.run_folder import is_checkpoint
 
 Train = Callable[[DictConfig, Sequence[Any]], float | None]
 """Trains as configured, with callbacks beside the configured ones; returns the best monitored value."""

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
 from adain.runtime.quoting import quote
+from adain.runtime.run_folder import is_checkpoint
 from adain.runtime.schema import RENAMED, current_name, current_override
-from adain.training.checkpoints import list_checkpoints
+from adain.training.checkpoints import checkpoint_to_resume
 
 _MISSING = object()
 _FREE = {
@@ -44,7 +45,7 @@ def rewrite_arguments() -> None:
     wanted = given.get("ckpt", "null")
     if wanted in ("null", ""):
         return
-    checkpoint = find_checkpoint(wanted, Path(given.get("logs", "logs")).expanduser())
+    checkpoint = checkpoint_to_resume(wanted, Path(given.get("logs", "logs")).expanduser())
     run = checkpoint.parent.parent
     overrides = run / ".hydra" / "overrides.yaml"
     if not overrides.is_file():
@@ -67,33 +68,6 @@ def _typed_before(path: Path) -> list[str]:
     written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert isinstance(written, list)
     return [str(override) for override in written]
-
-
-def find_checkpoint(wanted: str, logs: Path) -> Path:
-    """The file that ``last``, ``best`` or a path means.
-
-    Raises:
-        UserError: If it does not exist.
-    """
-    if wanted in ("last", "best"):
-        path = (logs / "latest").resolve() / "checkpoints" / f"{wanted}.ckpt"
-        if not (logs / "latest").exists():
-            raise UserError(f"ckpt={wanted}: there is no run below {logs} yet: train first, or give a path")
-        if not is_checkpoint(path):
-            others = list_checkpoints(logs)
-            advice = (
-                f"give ckpt={others[0]} to go on with the newest that has one"
-                if others
-                else "train first, or give a path"
-            )
-            raise UserError(f"ckpt={wanted}: the newest run below {logs} has no {path.name}: {advice}")
-        return path
-    path = Path(wanted.strip("'\"")).expanduser()
-    if path.is_dir() and not is_checkpoint(path):
-        path = path / "checkpoints" / "last.ckpt"
-    if not is_checkpoint(path):
-        raise UserError(f"ckpt={wanted} does not exist: give last, best, a run's folder or a checkpoint")
-    return path.resolve()
 
 
 def check_unchanged(config: DictConfig, run: Path) -> None:
@@ -188,11 +162,6 @@ def write_record(config: DictConfig, run: Path) -> None:
         ("overrides", hydra.hydra.overrides.task),
     ):
         write_whole(run / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether there is one: a file, or one of DeepSpeed's folders."""
-    return path.is_file() or (path / "latest").is_file()
 
 
 def requeued(config: DictConfig, folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adain.runtime.errors import UserError
+from adain.runtime.run_folder import checkpoint_of
 
 if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
@@ -23,10 +24,8 @@ def checkpoint_file(name: str, given: str) -> Path:
     Raises:
         UserError: If there is none.
     """
-    path = Path(given).expanduser()
-    for candidate in (path, path / "checkpoints" / "best.ckpt", path / "checkpoints" / "last.ckpt"):
-        if candidate.is_file():
-            return candidate.resolve()
+    if (path := checkpoint_of(Path(given).expanduser())) is not None:
+        return path.resolve()
     raise UserError(
         f"checkpoints.{name}={given} is neither a file nor a run's folder with a checkpoint: check the path, or give null, "
         "and one is trained here"
