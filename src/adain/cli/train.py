@@ -17,10 +17,10 @@ from adain.cli.preflight.strategy import check_strategy, device_count, strategy_
 from adain.cli.quiet import quieten
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
-from adain.training.began import began
 from adain.training.ranks import is_rank, run_ranks, serve
 from adain.training.resume import check_unchanged, requeued, rewrite_arguments
 from adain.training.session import alone, stoppable
+from adain.training.waiting import waiting_since
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -42,7 +42,7 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     Returns:
         The best monitored value, for a sweeper; None if there was no validation.
     """
-    since, folder = began(), Path(HydraConfig.get().runtime.output_dir)
+    since, folder = waiting_since(), Path(HydraConfig.get().runtime.output_dir)
     check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
     requeued(config, folder)
     if config.ckpt is not None:

@@ -177,7 +177,7 @@ class AdaINMethod(TrainedMethod):
     # --- losses -----------------------------------------------------------------------------------------------------
 
     def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The named loss terms, unweighted, and the output pictures.
+        """Return the named loss terms, unweighted, and the output pictures.
 
         Args:
             content: ``N x 3 x H x W``, RGB in [0, 1].

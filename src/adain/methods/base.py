@@ -67,7 +67,7 @@ class TrainedMethod(pl.LightningModule):
         return "it decodes what AdaIN makes, not what this method does"
 
     def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The named loss terms, unweighted, and the output pictures, not clamped."""
+        """Return the named loss terms, unweighted, and the output pictures, not clamped."""
         raise NotImplementedError
 
     def configure_model(self) -> None:
@@ -99,7 +99,7 @@ class TrainedMethod(pl.LightningModule):
         return self._step(batch, "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The same losses on held-out pairs, and the pictures for whoever shows them."""
+        """Return the same losses on held-out pairs, and the pictures for whoever shows them."""
         return self._step(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -118,11 +118,11 @@ class TrainedMethod(pl.LightningModule):
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Says whose checkpoint it is."""
+        """Say whose checkpoint it is."""
         checkpoint["method"] = self.method
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses another method's checkpoint."""
+        """Refuse another method's checkpoint."""
         if (method := checkpoint.get("method")) != self.method:
             raise UserError(
                 f"the checkpoint is of method {method!r}, but model={self.method} is given: give the one it belongs to"
@@ -130,7 +130,7 @@ class TrainedMethod(pl.LightningModule):
 
 
 def check_words(**given: tuple[str, Any]) -> None:
-    """Holds words against the ``Literal`` they are typed with.
+    """Check words against the ``Literal`` they are typed with.
 
     Raises:
         UserError: At the first that is not among them.

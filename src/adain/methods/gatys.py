@@ -120,7 +120,7 @@ class Gatys:
 
     @torch.no_grad()
     def encode_style(self, style: Tensor) -> PixelStyle:
-        """The style's Gram matrices or statistics at every layer and scale.
+        """Return the style's Gram matrices or statistics at every layer and scale.
 
         Args:
             style: ``N x 3 x H x W``, RGB in [0, 1], H and W at least ``16 x 2^(scales - 1)``.
@@ -248,7 +248,7 @@ class Gatys:
         return torch.rand(content.shape, generator=random).to(content)
 
     def _pyramid(self, picture: Tensor, what: str) -> list[Tensor]:
-        """The picture at every scale, coarse to fine."""
+        """Return the picture at every scale, coarse to fine."""
         height, width = picture.shape[-2:]
         factors = [2**power for power in range(self.scales - 1, -1, -1)]
         if min(height, width) < _SMALLEST * factors[0]:

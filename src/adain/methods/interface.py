@@ -68,7 +68,7 @@ class Method(Protocol[Style]):
         ...
 
     def encode_style(self, style: Tensor) -> Style:
-        """All that is kept of a style, to be used for any number of contents.
+        """Return all that is kept of a style, to be used for any number of contents.
 
         Args:
             style: ``N`` pictures or 1, of any size.
@@ -93,7 +93,7 @@ class Method(Protocol[Style]):
 
 
 def require(name: MethodName, ability: Ability, can: Capabilities | None = None) -> None:
-    """Answers a request that a system cannot do.
+    """Refuse a request that a system cannot do.
 
     Args:
         name: The system's.
@@ -111,7 +111,7 @@ def require(name: MethodName, ability: Ability, can: Capabilities | None = None)
 
 
 def known_method(name: str) -> MethodName:
-    """A word as a system's name.
+    """Return a word as a system's name.
 
     Raises:
         UserError: If it is none.

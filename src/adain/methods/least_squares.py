@@ -48,7 +48,7 @@ def fit_decoder(
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, float]:
-    """Sets the decoder's weights by least squares. Deterministic for given pictures and seed.
+    """Set the decoder's weights by least squares. Deterministic for given pictures and seed.
 
     Args:
         decoder: Any width; changed in place.
@@ -190,7 +190,7 @@ def _choose(features: Tensor, count: int, random: torch.Generator) -> Tensor:
 
 
 def _patches(features: Tensor, chosen: Tensor) -> Tensor:
-    """The 3x3 patches around the chosen positions, ``P x 9C``, ordered as a convolution's weights are."""
+    """Return the 3x3 patches around the chosen positions, ``P x 9C``, ordered as a convolution's weights are."""
     height, width = features.shape[-2:]
     padded = F.pad(features, (1, 1, 1, 1), mode="reflect").permute(0, 2, 3, 1).contiguous()  # gather whole pixels
     picture, rest = chosen // (height * width), chosen % (height * width)

@@ -39,7 +39,7 @@ def load_method(
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Method[Any]:
-    """A system in evaluation mode on a device, whatever kind it is.
+    """Return a system in evaluation mode on a device, whatever kind it is.
 
     Args:
         name: ``adain``, ``gatys``, ``texture_network`` or ``style_swap``. None: what the checkpoint is of.
@@ -73,7 +73,7 @@ def load_method(
 
 
 def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]:
-    """What a checkpoint holds, once it is known to be the named system's: empty for a word, a decoder's own state dict.
+    """Return what a checkpoint of the named system holds: nothing for a word, a decoder's own state dict as it is.
 
     Args:
         name: Of a trained system; None: any.
@@ -99,7 +99,7 @@ def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]
 
 
 def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: dict[str, Any]) -> Any:
-    """A LightningModule with the checkpoint's arguments and weights."""
+    """Return a LightningModule with the checkpoint's arguments and weights."""
     kind = _TRAINED[name]
     allowed = {"adain": set(), "texture_network": set(), "style_swap": {"patch_size", "stride"}}[name]
     _known(name, given, allowed | {"encoder_weights"})
@@ -137,7 +137,7 @@ def _gatys(device: torch.device, options: dict[str, Any]) -> Gatys:
 
 
 def _initial(wanted: Any, device: torch.device) -> Any:
-    """A word or a picture as it is; anything else is a picture's file."""
+    """Return a word or a picture as it is; anything else is a picture's file."""
     if isinstance(wanted, Tensor) or wanted in ("content", "noise"):
         return wanted
     try:

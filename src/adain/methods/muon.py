@@ -23,7 +23,7 @@ _ITERATIONS = 5
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """The semi-orthogonal matrix nearest to a matrix, approximately.
+    """Return the semi-orthogonal matrix nearest to a matrix, approximately.
 
     Five quintic Newton-Schulz iterations ``X <- a X + b (X X') X + c (X X')^2 X`` from ``X = M / |M|``. All of them are
     polynomials in ``G = X X'`` times X, so for a wide matrix the iterations work on the small G and X is multiplied once.

@@ -85,7 +85,7 @@ class StyleSwap(TrainedMethod):
 
     @torch.inference_mode()
     def encode_style(self, style: Tensor) -> StylePatches:
-        """The style's features, whose patches are the palette.
+        """Return the style's features, whose patches are the palette.
 
         Args:
             style: ``N x 3 x H x W``, RGB in [0, 1].
@@ -151,7 +151,7 @@ class StyleSwap(TrainedMethod):
     # --- losses -----------------------------------------------------------------------------------------------------
 
     def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The named loss terms, unweighted, and the swapped pictures.
+        """Return the named loss terms, unweighted, and the swapped pictures.
 
         Args:
             content: ``N x 3 x H x W``, RGB in [0, 1].
@@ -187,7 +187,7 @@ class StyleSwap(TrainedMethod):
 
 
 def check_patches(patch_size: int, stride: int) -> None:
-    """Holds the two numbers against each other.
+    """Check the two numbers against each other.
 
     Raises:
         UserError: If positions would be left out, or there are none.

@@ -69,7 +69,7 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def begin(self, style: Tensor) -> None:
-        """Starts at the content's light and dark in the style's colors, with little from the layers.
+        """Start at the content's light and dark in the style's colors, with little from the layers.
 
         Light goes along the direction in which the style's pixels vary most, as far as they do.
 
@@ -178,7 +178,7 @@ class TextureNetwork(TrainedMethod):
     # --- the system -------------------------------------------------------------------------------------------------
 
     def encode_style(self, style: Tensor | None = None) -> LearnedStyle:
-        """The style of its training, whatever picture is given: whoever lets users give one says so (``require``)."""
+        """Return the style of its training, whatever picture is given: callers that let users give one refuse it."""
         return LearnedStyle()
 
     @torch.inference_mode()
@@ -222,7 +222,7 @@ class TextureNetwork(TrainedMethod):
     # --- losses -----------------------------------------------------------------------------------------------------
 
     def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The named loss terms, unweighted, and the output pictures.
+        """Return the named loss terms, unweighted, and the output pictures.
 
         Args:
             content: ``N x 3 x H x W``, RGB in [0, 1].

@@ -25,7 +25,7 @@ _STYLE = Path(__file__).with_name("page.css").read_text()
 
 
 def write_page(sweep: Sweep, ranking: Ranking) -> str:
-    """Writes ``report.html`` into the sweep's folder and gives its path."""
+    """Write ``report.html`` into the sweep's folder and return its path."""
     parts = [_head(sweep, ranking), _table(sweep, ranking)]
     parts += _plot("Content against style", _trade_off_text(ranking), trade_off(sweep, ranking))
     parts += _pictures(sweep, ranking)
@@ -147,7 +147,7 @@ def _column(job: Job, step: int) -> str:
 
 
 def samples(job: Job) -> tuple[int, list[list[Image.Image]]] | None:
-    """A job's pictures at its best step, else at its newest: the step, and rows of content, style and output."""
+    """Return a job's pictures at its best step, else at its newest: the step, and rows of content, style and output."""
     files = {
         int(path.stem.partition("_")[2]): path
         for path in (job.folder / "samples").glob("step_*.png")

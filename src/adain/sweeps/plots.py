@@ -22,7 +22,7 @@ _MOST_LABELS = 14  # beyond, labels beside the points cover each other
 
 
 def numbers(texts: Sequence[str]) -> list[float] | None:
-    """The texts as numbers, if all are."""
+    """Return the texts as numbers, if all are."""
     try:
         return [float(text) for text in texts]
     except ValueError:
@@ -82,7 +82,7 @@ def _name(swept: dict[str, str], jobs: Sequence[Job]) -> str:
 
 
 def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
-    """Content loss against style loss: a point a setting, the Pareto front as a stair."""
+    """Return content loss against style loss: a point a setting, the Pareto front as a stair."""
     shades, figure = colors(sweep), go.Figure()
     done = [s for s in ranking.settings if s.measured]
     so_far = [j for j in sweep.jobs if j.status != "finished" and math.isfinite(j.best("val/content"))]
@@ -131,7 +131,7 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
 
 
 def _axis(values: list[float]) -> dict[str, object]:
-    """An axis that shows these values, whatever else is drawn."""
+    """Return an axis that shows these values, whatever else is drawn."""
     if min(values) > 0 and max(values) / min(values) > 20:
         return {"type": "log", "range": [math.log10(min(values) / 1.2), math.log10(max(values) * 1.2)]}
     pad = 0.12 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0

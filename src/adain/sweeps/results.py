@@ -44,19 +44,19 @@ class Job:
     pairs: tuple[tuple[str, str], ...] = ()
 
     def best(self, metric: str) -> float:
-        """A held-out figure at the best validation so far; no number where there is none."""
+        """Return a held-out figure at the best validation so far; no number where there is none."""
         value = (self.summary.get("best") or {}).get(metric)
         return math.nan if value is None else float(value)
 
     @property
     def best_step(self) -> int | None:
-        """The step of ``best.ckpt``."""
+        """Return the step of ``best.ckpt``."""
         step = (self.summary.get("best") or {}).get("step")
         return None if step is None else int(step)
 
     @property
     def label(self) -> str:
-        """Short, for legends: its number and swept values."""
+        """Return a short name, for legends: its number and swept values."""
         values = [f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in self.swept.items()]
         return ", ".join([f"job {self.number}", *values])
 
@@ -83,7 +83,7 @@ class Sweep:
     planned: int | None
 
     def count(self, status: str) -> int:
-        """How many jobs have that status."""
+        """Return how many jobs have that status."""
         return sum(job.status == status for job in self.jobs)
 
     @property
@@ -94,7 +94,7 @@ class Sweep:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """A run's ``summary.json``, or nothing where there is none that can be read."""
+    """Return a run's ``summary.json``, or nothing where there is none that can be read."""
     try:
         found = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError):
@@ -103,7 +103,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def status_of(folder: Path) -> str:
-    """What is known of a job from its folder."""
+    """Return what is known of a job from its folder."""
     word = str(read_summary(folder).get("status", ""))
     if word == "running" or (not word and (folder / ".hydra").is_dir()):
         return "unfinished"
@@ -111,7 +111,7 @@ def status_of(folder: Path) -> str:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """Reads the folder of a sweep, whoever made it: this project's sweepers, or Hydra's own.
+    """Read the folder of a sweep, whoever made it: this project's sweepers, or Hydra's own.
 
     Raises:
         UserError: If it is no sweep's folder, or nothing has been planned in it.
@@ -164,7 +164,7 @@ def read_plan(folder: Path) -> list[dict[str, str]]:
 
 
 def _monitor(jobs: list[Job], metric: str, mode: str) -> tuple[str, str]:
-    """An experiment's own monitor, which multirun.yaml shows too unless the experiment itself is swept."""
+    """Return an experiment's own monitor, which multirun.yaml shows too unless the experiment itself is swept."""
     for job in jobs:
         if isinstance(found := job.config.get("monitor"), dict):
             return str(found["metric"]), str(found["mode"])
@@ -192,7 +192,7 @@ def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, st
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys and values."""
+    """Return dotted keys and values."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):

@@ -106,7 +106,7 @@ def _log_from(low: float, log: bool, override: Override) -> None:
 
 
 def grid(fixed: Sequence[str], axes: Sequence[Axis]) -> list[dict[str, str]]:
-    """Every combination: a list of swept keys and values, the last axis changing fastest.
+    """Return every combination: a list of swept keys and values, the last axis changing fastest.
 
     Raises:
         UserError: If nothing is swept, or an axis is an interval.
@@ -126,7 +126,7 @@ def grid(fixed: Sequence[str], axes: Sequence[Axis]) -> list[dict[str, str]]:
 
 
 def probes(axes: Sequence[Axis]) -> list[dict[str, str]]:
-    """Each value of each axis at least once, the ends of an interval for it: what can be checked of a search space."""
+    """Return each value of each axis at least once, of an interval its ends: what can be checked of a search space."""
     ends = [axis.values or tuple(number(x, axis.integer) for x in (axis.low, axis.high)) for axis in axes]
     longest = max((len(values) for values in ends), default=0)
     return [
@@ -136,7 +136,7 @@ def probes(axes: Sequence[Axis]) -> list[dict[str, str]]:
 
 
 def number(value: float, integer: bool = False) -> str:
-    """A number as override text that reads back as the same number."""
+    """Return a number as override text that reads back as the same number."""
     return str(int(value)) if integer else repr(float(value))
 
 
@@ -146,14 +146,14 @@ def overrides_of(values: Mapping[str, str]) -> list[str]:
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """The last part of each dotted key, or the whole key where two end alike."""
+    """Return the last part of each dotted key, or the whole key where two end alike."""
     keys = [key.lstrip("+") for key in keys]
     tails = [key.rpartition(".")[2] for key in keys]
     return {key: tail if tails.count(tail) == 1 else key for key, tail in zip(keys, tails, strict=True)}
 
 
 def short_value(text: str) -> str:
-    """A value for people: what a sampler drew with 17 digits is shown with 4."""
+    """Return a value for people: what a sampler drew with 17 digits is shown with 4."""
     try:
         return f"{float(text):.4g}" if len(text) > 8 else text
     except ValueError:
@@ -161,7 +161,7 @@ def short_value(text: str) -> str:
 
 
 def naming(fixed: Sequence[str], values: Mapping[str, str], group: str) -> tuple[list[str], list[str]]:
-    """The fixed overrides less W&B's names, and W&B's name, group and tags of one job.
+    """Return the fixed overrides less W&B's names, and W&B's name, group and tags of one job.
 
     Args:
         fixed: Of every job. What is typed there for ``run.name``, ``run.group`` and ``run.tags`` is kept in the result.
@@ -187,7 +187,7 @@ def naming(fixed: Sequence[str], values: Mapping[str, str], group: str) -> tuple
 
 
 def wandb_parameters(axes: Sequence[Axis]) -> dict[str, dict[str, Any]]:
-    """The same space in the words of a W&B sweep file."""
+    """Return the same space in the words of a W&B sweep file."""
     import yaml
 
     found: dict[str, dict[str, Any]] = {}

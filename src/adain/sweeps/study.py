@@ -25,12 +25,12 @@ _WAIT = 60  # seconds a worker waits for another's write to sqlite
 
 
 def storage_url(storage: str | None, folder: Path) -> str:
-    """The database: as given, or ``study.db`` in the sweep's folder."""
+    """Return the database: as given, or ``study.db`` in the sweep's folder."""
     return storage or f"sqlite:///{(folder / 'study.db').resolve()}"
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """A database that several workers may use.
+    """Return a database that several workers may use.
 
     Raises:
         UserError: If it cannot be opened.
@@ -50,12 +50,12 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of an sqlite URL."""
+    """Return the file of an sqlite URL."""
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def distributions(axes: Sequence[Axis]) -> dict[str, BaseDistribution]:
-    """The search space in Optuna's words. Listed values are kept as the text that was typed."""
+    """Return the search space in Optuna's words. Listed values are kept as the text that was typed."""
     return {axis.typed: _distribution(axis) for axis in axes}
 
 
@@ -68,14 +68,14 @@ def _distribution(axis: Axis) -> BaseDistribution:
 
 
 def override_text(value: Any, distribution: BaseDistribution) -> str:
-    """A drawn value as an override has it."""
+    """Return a drawn value as an override has it."""
     if isinstance(distribution, CategoricalDistribution):
         return str(value)
     return number(value, isinstance(distribution, IntDistribution))
 
 
 def size(space: dict[str, BaseDistribution]) -> float:
-    """How many combinations there are; infinite with an interval of numbers."""
+    """Return how many combinations there are; infinite with an interval of numbers."""
     total = 1.0
     for distribution in space.values():
         if isinstance(distribution, CategoricalDistribution):
@@ -92,7 +92,7 @@ def size(space: dict[str, BaseDistribution]) -> float:
 def open_study(
     url: str, name: str, axes: Sequence[Axis], fixed: Sequence[str], mode: str, sampler: Any, pruner: Any
 ) -> optuna.Study:
-    """A study that is there, or a new one.
+    """Return a study that is there, or a new one.
 
     Args:
         url: Of the database.
@@ -133,14 +133,14 @@ def open_study(
 
 
 def load_trial(storage: str | None, name: str, folder: Path, trial: int, pruner: Any) -> optuna.Trial:
-    """A running trial of a study, to report to."""
+    """Return a running trial of a study, to report to."""
     study = optuna.load_study(study_name=name, storage=open_storage(storage_url(storage, folder)), pruner=pruner)
     found = study.get_trials(deepcopy=False)[trial]
     return optuna.Trial(study, found._trial_id)
 
 
 def finished(study: optuna.Study) -> int:
-    """How many trials came to a figure."""
+    """Return how many trials came to a figure."""
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
 
 

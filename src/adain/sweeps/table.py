@@ -25,14 +25,14 @@ STYLES = {
 
 
 def figure(value: float, deviation: float = math.nan) -> str:
-    """A figure for people, with its deviation where there is one."""
+    """Return a figure for people, with its deviation where there is one."""
     if not math.isfinite(value):
         return "-"
     return f"{value:.3f} ± {deviation:.3f}" if math.isfinite(deviation) else f"{value:.3f}"
 
 
 def columns(sweep: Sweep, ranking: Ranking) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows: one row a setting."""
+    """Return heads and rows: one row a setting."""
     keys = [key for key in sweep.keys if not (ranking.seeds and key == "seed")]
     names = short_names(keys)
     heads = ["front" if ranking.by == "pareto" else "rank", "jobs" if ranking.seeds else "job"]
@@ -71,7 +71,7 @@ def status_text(jobs: tuple[Job, ...]) -> str:
 
 
 def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None:
-    """Prints the table, how it is ranked, and what failed."""
+    """Print the table, how it is ranked, and what failed."""
     console = console or Console(highlight=False)
     if not console.is_terminal:  # a log file has room
         console.width = 180
@@ -104,7 +104,7 @@ def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None
 
 
 def write_csv(sweep: Sweep, ranking: Ranking) -> str:
-    """Writes ``sweep.csv``, one row a job, and gives its path."""
+    """Write ``sweep.csv``, one row per job, and return its path."""
     out = io.StringIO()
     finals = sorted({name for job in sweep.jobs for name in (job.summary.get("final") or {}) if name != "step"})
     facts = (

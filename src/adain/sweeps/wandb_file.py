@@ -19,7 +19,7 @@ _METHODS = {"TPESampler": "bayes", "RandomSampler": "random", "BruteForceSampler
 
 
 def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[Axis], path: Path) -> str:
-    """Writes the file.
+    """Write the file.
 
     Args:
         config: What is the same in every run, with Hydra's own part.

@@ -39,7 +39,7 @@ class Curves(NamedTuple):
 
 
 def read_curves(folder: Path, name: str) -> Curves:
-    """A run's losses from its ``summary.json`` and CSV file, as far as it has come.
+    """Return a run's losses from its ``summary.json`` and CSV file, as far as it has come.
 
     Raises:
         UserError: If it has no ``summary.json``, or no validation in it yet.
@@ -60,12 +60,12 @@ def read_curves(folder: Path, name: str) -> Curves:
 
 
 def training_curves(folder: Path, name: str) -> Curves:
-    """A run's training losses alone; empty ones where no CSV file was logged."""
+    """Return a run's training losses alone; empty ones where no CSV file was logged."""
     return Curves(name, {}, {loss: training_curve(folder, f"train/{loss}") for loss in _LOSSES}, {})
 
 
 def training_curve(folder: Path, metric: str, most: int = 400) -> list[tuple[float, float]]:
-    """Step and value of a training metric from the CSV logger's files, thinned to a number of points.
+    """Return step and value of a training metric from the CSV logger's files, thinned to a number of points.
 
     A resumed run has a file for each of its parts; a later one stands in place of what it does again.
     """
@@ -84,7 +84,7 @@ def training_curve(folder: Path, metric: str, most: int = 400) -> list[tuple[flo
 
 
 def smoothed(points: Points, share: float = 0.1) -> list[tuple[float, float]]:
-    """Each point's mean with its neighbors, a share of all points together, fewer at the ends."""
+    """Return each point's mean with its neighbors, a share of all points together, fewer at the ends."""
     reach = int(share * len(points)) // 2
     found = []
     for index, (step, _) in enumerate(points):

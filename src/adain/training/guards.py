@@ -23,11 +23,11 @@ class NonFiniteGuard(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Remembers what the loss will be of."""
+        """Remember what the loss will be of."""
         self._batch = batch
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Looks at the loss.
+        """Check the loss.
 
         Raises:
             UserError: If it is infinite or no number; with the step, the pictures and the last good checkpoint.
@@ -70,7 +70,7 @@ class SkippedPictures(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Adds what is new."""
+        """Add what is new."""
         self._add(batch["skipped"])
         if batch["skipped"]:
             pl_module.log("data/skipped", float(len(self.seen)), batch_size=1)
@@ -79,7 +79,7 @@ class SkippedPictures(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Adds those passed over in choosing the held-out pictures."""
+        """Add those passed over in choosing the held-out pictures."""
         self._add(batch["skipped"])
 
     def closing_line(self) -> str | None:

@@ -55,7 +55,7 @@ class LastCheckpoint(Checkpoint):
         self._validated_at = state_dict["validated_at"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listens for the signals, in place of Lightning, which would break off inside a step. Makes up for a validation."""
+        """Hear the signals, in place of Lightning, which would stop inside a step. Make up for a validation."""
         self._saved_at = trainer.global_step
         self.path = trainer.strategy.broadcast(self.path)  # the folder of rank 0
         self._handlers = SignalHandlers(self._receive)
@@ -71,7 +71,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves when it is time to, and stops if told to. A step of several batches is not cut between them."""
+        """Save when it is due, and stop if told to. A step of several batches is not cut between them."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         step = trainer.global_step
@@ -89,14 +89,14 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves anew what was saved before a validation that the interval asked for."""
+        """Save again what was saved before a validation that the interval asked for."""
         self._validated_at = trainer.global_step
         step = trainer.global_step
         if trainer.state.fn == TrainerFn.FITTING and step in (self._saved_at, trainer.max_steps) and _is_due(trainer):
             self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the end, unless it is saved."""
+        """Save the last step, unless it is saved."""
         if trainer.global_step != self._saved_at:
             self._save(trainer)
 
@@ -126,13 +126,13 @@ class FirstStep(pl.Callback):
         self._start = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Notes the step that a resumed run begins with."""
+        """Note the step that a resumed run begins with."""
         self._start = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Calls it."""
+        """Call the function."""
         if self._then is not None and trainer.global_step > self._start:
             if trainer.is_global_zero:
                 self._then()
@@ -140,7 +140,7 @@ class FirstStep(pl.Callback):
 
 
 def _is_due(trainer: pl.Trainer) -> bool:
-    """Whether the interval asks for a validation at this step.
+    """Return whether the interval asks for a validation at this step.
 
     Going on from there, Lightning counts the step as logged if it finds that it need not validate again, so the two kinds of
     validation are saved at different moments: else logged steps were one off from there on.
@@ -150,7 +150,7 @@ def _is_due(trainer: pl.Trainer) -> bool:
 
 
 def _validate(trainer: pl.Trainer) -> None:
-    """Runs a validation before the next step, as Lightning's training loop runs one between two steps."""
+    """Run a validation before the next step, as Lightning's training loop runs one between two steps."""
     loop = trainer.fit_loop.epoch_loop.val_loop
     loop.restarting = False  # the whole of it
     trainer.validating = True
@@ -159,7 +159,7 @@ def _validate(trainer: pl.Trainer) -> None:
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
-    """Writes a checkpoint under another name and moves it into place.
+    """Write a checkpoint under another name and move it into place.
 
     Raises:
         UserError: If the disk is full or the folder may not be written. The file that was there stays as it was.

@@ -35,14 +35,14 @@ class PictureGrid(pl.Callback):
         self._outputs: dict[int, list[Image.Image]] = {}
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begins a new column."""
+        """Begin a new column."""
         self._outputs[trainer.global_step] = []
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Keeps the first pairs of the first rank."""
+        """Keep the first pairs of the first rank."""
         column = self._outputs[trainer.global_step]
         for index in range(len(batch["content"])):
             if not trainer.is_global_zero or len(column) == self.pairs:
@@ -55,7 +55,7 @@ class PictureGrid(pl.Callback):
                 self._rows.append((*names, content, to_picture(batch["style"][index])))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes and logs the grid."""
+        """Write and log the grid."""
         if not trainer.is_global_zero:
             return
         step = trainer.global_step
@@ -74,7 +74,7 @@ class PictureGrid(pl.Callback):
         return None if self.latest is None else f"pictures      {relative(self.latest)}"
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Logs the table: a row a pair, a column a validation."""
+        """Log the table: a row a pair, a column a validation."""
         for logger in wandb_loggers(trainer):
             import wandb
 

@@ -24,15 +24,15 @@ class StepBar(TQDMProgressBar):
         return total if total > 0 else super().total_train_batches
 
     def on_train_start(self, trainer: pl.Trainer, *args: object) -> None:
-        """Begins the bar: of a resumed run Lightning starts no epoch, and so no bar."""
+        """Begin the bar: of a resumed run Lightning starts no epoch, and so no bar."""
         super().on_train_start(trainer)
         self._begin(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: object) -> None:
-        """Keeps it as it is: the epoch is the run."""
+        """Keep it as it is: the epoch is the run."""
 
     def _begin(self, trainer: pl.Trainer) -> None:
-        """Names the bar, and lets a resumed run's estimate begin at its first step."""
+        """Name the bar, and let a resumed run's estimate begin at its first step."""
         bar = self.train_progress_bar
         bar.reset(self.total_train_batches)
         bar.set_description("training")
@@ -41,7 +41,7 @@ class StepBar(TQDMProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """The two losses, short."""
+        """Return the two losses, short."""
         found = trainer.callback_metrics
         return {
             name: f"{found[f'train/{name}'].item():.2f}" for name in ("content", "style") if f"train/{name}" in found

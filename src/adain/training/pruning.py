@@ -26,7 +26,7 @@ class PruneTrial(pl.Callback):
         self.trial, self.metric, self.pruned = trial, metric, False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reports, and asks the study whether to go on."""
+        """Report, and ask the study whether to go on."""
         if (
             trainer.state.fn != TrainerFn.FITTING
             or trainer.global_step == 0

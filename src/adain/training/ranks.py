@@ -40,7 +40,7 @@ _GRACE = 20.0  # seconds for the other ranks to notice that one is gone, write t
 
 
 def run_ranks(config: DictConfig, count: int) -> float | None:
-    """Trains in ``count`` new processes on this machine and waits for them.
+    """Train in ``count`` new processes on this machine and wait for them.
 
     SIGTERM and SIGINT are passed on. If one rank ends badly, the others get some seconds to end by themselves.
 
@@ -108,17 +108,17 @@ class _Group:
 
     @property
     def codes(self) -> list[int]:
-        """Exit codes so far, 0 for those that run."""
+        """Return exit codes so far, 0 for those that run."""
         return [process.poll() or 0 for process in self.processes]
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Passes a signal on: the ranks agree among themselves on the step after which they stop."""
+        """Pass a signal on: the ranks agree among themselves on the step after which they stop."""
         self.received = signal.Signals(number)
         for process in self.processes:
             process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
     def wait(self) -> int | None:
-        """Waits for all. Returns the rank that failed first, or None."""
+        """Wait for all. Return the rank that failed first, or None."""
         failed, until = None, float("inf")
         while any(process.poll() is None for process in self.processes) and time.monotonic() < until:
             if failed is None and (failed := self._failed()) is not None:
@@ -132,7 +132,7 @@ class _Group:
         return next(iter([*killed, *(rank for rank, code in enumerate(codes) if code)]), None)
 
     def kill(self) -> None:
-        """Ends what still runs."""
+        """End what still runs."""
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -141,7 +141,7 @@ class _Group:
                 process.stdin.close()
 
     def message(self, rank: int) -> str:
-        """Why a rank ended."""
+        """Return why a rank ended."""
         with suppress(OSError):
             return (self.messages / str(rank)).read_text()
         code = self.codes[rank]
@@ -178,7 +178,7 @@ def _mark_failed(summary: Path, message: str) -> None:
 
 
 def is_rank() -> bool:
-    """Whether this process was started by ``run_ranks``."""
+    """Return whether this process was started by ``run_ranks``."""
     return "ADAIN_RANKS" in os.environ
 
 
@@ -209,7 +209,7 @@ def serve(train: Callable[[DictConfig], object]) -> None:
 
 
 def _follow_parent() -> None:
-    """Stops the training, checkpoint written, when the process that started us is gone without a word."""
+    """Stop the training, checkpoint written, when the process that started us is gone without a word."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -32,7 +32,7 @@ _FIXED = ("seed", "monitor.metric", "monitor.mode", "data._target_", *(f"data.{k
 
 
 def rewrite_arguments() -> None:
-    """Puts the interrupted run's own overrides before what was typed, and sends the outputs to its folder.
+    """Put the interrupted run's own overrides before what was typed, and send the outputs to its folder.
 
     So ``make train ckpt=last`` goes on with the newest run whatever experiment it was, and
     ``make train ckpt=last trainer.max_steps=1000`` lengthens it. Hydra is kept from writing there: see ``write_record``.
@@ -64,14 +64,14 @@ def rewrite_arguments() -> None:
 
 
 def _typed_before(path: Path) -> list[str]:
-    """A run's overrides as they were typed: a ``${`` in them is not resolved here."""
+    """Return a run's overrides as they were typed: a ``${`` in them is not resolved here."""
     written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert isinstance(written, list)
     return [str(override) for override in written]
 
 
 def check_unchanged(config: DictConfig, run: Path) -> None:
-    """Refuses a configuration that is not that of the run it would go on with.
+    """Refuse a configuration that is not that of the run it would go on with.
 
     Args:
         config: As composed now.
@@ -104,7 +104,7 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
 
 
 def _value(config: Any, key: str) -> Any:
-    """A value resolved, as plain data; ``_MISSING`` where there is none or it refers to what a record does not hold."""
+    """Return a value resolved, as plain data; ``_MISSING`` where there is none or it refers to what is not recorded."""
     try:
         value = OmegaConf.select(config, key, default=_MISSING)
     except Exception:  # an interpolation that only Hydra can resolve
@@ -119,7 +119,7 @@ def _shown(value: Any) -> str:
 
 
 def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
-    """Loads a checkpoint into what is to go on from it, before anything of the run is touched.
+    """Load a checkpoint into what is to go on from it, before anything of the run is touched.
 
     Args:
         checkpoint: A file; DeepSpeed's folders are left to DeepSpeed.
@@ -153,7 +153,7 @@ def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
 
 
 def write_record(config: DictConfig, run: Path) -> None:
-    """Writes ``.hydra/`` of a run that goes on, as Hydra does for a new one."""
+    """Write ``.hydra/`` of a run that goes on, as Hydra does for a new one."""
     hydra: Any = HydraConfig.instance().cfg
     (run / ".hydra").mkdir(exist_ok=True)
     for name, content in (

@@ -40,7 +40,7 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
     Args:
         config: Composed from ``conf/train.yaml``, and checked.
         folder: Of the run.
-        since: When the user's waiting began, in seconds since the epoch.
+        since: When the user began to wait, in seconds since the epoch.
         extra: Callbacks beside the configured ones: a sweep's.
 
     Returns:
@@ -95,7 +95,7 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
 def _callbacks(config: DictConfig, since: float, datamodule: StyleTransferDataModule) -> list[pl.Callback]:
     configured = list(instantiate(config.callbacks).values())
     if (summary := find_callback(configured, RunSummary)) is not None:
-        summary.began = since
+        summary.waiting_since = since
     return [BroadcastInit(datamodule.sample_crops if config.ckpt is None else None), *configured]
 
 

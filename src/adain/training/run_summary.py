@@ -35,7 +35,7 @@ class RunSummary(pl.Callback):
         monitor: ``metric`` and ``mode`` (``min`` or ``max``) of what "best" means.
 
     Attributes:
-        began: When the user's waiting for the first step began, in seconds since the epoch.
+        waiting_since: When the user began to wait for the first step, in seconds since the epoch.
         history: For each validation, its step and its metrics.
         reference: Held-out losses of the decoder that the run is compared with, by name; empty until then.
         first_step: Seconds from there until it was done; None before that, and where nothing was left to train.
@@ -47,13 +47,13 @@ class RunSummary(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.reference: dict[str, float] = {}
         self.status, self.error = "running", ""
-        self._start = self.began = time.time()
+        self._start = self.waiting_since = time.time()
         self.first_step: float | None = None
         self._rate: dict[str, float] = {}
         self._train: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Notes the learning rate; a resumed run goes on with the history up to its checkpoint."""
+        """Note the learning rate; a resumed run goes on with the history up to its checkpoint."""
         pairs = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
         batch = None if pairs is None else pairs * trainer.accumulate_grad_batches * trainer.world_size
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
@@ -64,9 +64,9 @@ class RunSummary(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Notes how long the first step took to come."""
+        """Note how long the first step took to come."""
         if self.first_step is None:
-            self.first_step = time.time() - self.began
+            self.first_step = time.time() - self.waiting_since
 
     def _recall(self, trainer: pl.Trainer) -> None:
         if trainer.ckpt_path and self.path.is_file():
@@ -75,20 +75,20 @@ class RunSummary(pl.Callback):
 
     @property
     def best(self) -> dict[str, float]:
-        """The validation with the best monitored value; empty before the first."""
+        """Return the validation with the best monitored value; empty before the first."""
         metric, sign = self.monitor["metric"], 1 if self.monitor["mode"] == "min" else -1
         seen = [row for row in self.history if row["step"] and math.isfinite(row.get(metric, math.nan))]
         return min(seen, key=lambda row: sign * row[metric]) if seen else {}
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keeps the figures."""
+        """Keep the figures."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         self.history = [row for row in self.history if row["step"] != trainer.global_step]
         self.history.append({"step": trainer.global_step, **figures})
         self.write(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The run ended as it should, or was told to stop. One that had no step left keeps the figures of those before."""
+        """Write how the run ended. One that had no step left keeps the figures of those before."""
         if self._untouched(trainer):
             self._recall(trainer)
             if trainer.is_global_zero:
@@ -101,18 +101,18 @@ class RunSummary(pl.Callback):
         self.finish(trainer, "preempted" if stopped else "pruned" if pruned else "finished")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """The run broke off. One that could not go on stays as it was: nothing new is known of it."""
+        """Write that the run broke off. One that could not go on stays as it was."""
         if self._untouched(trainer):
             return
         self.error = f"{type(exception).__name__}: {exception}"
         self.finish(trainer, "preempted" if isinstance(exception, KeyboardInterrupt) else "failed")
 
     def _untouched(self, trainer: pl.Trainer) -> bool:
-        """Whether the run was to go on but has not made a step of its own."""
+        """Return whether the run was to go on but has not made a step of its own."""
         return bool(trainer.ckpt_path) and self.first_step is None and self.path.is_file()
 
     def finish(self, trainer: pl.Trainer, status: str) -> None:
-        """Writes the last word, here and in W&B."""
+        """Write the last word, here and in W&B."""
         self.status = status
         self.write(trainer)
         best = {f"best/{name.removeprefix('val/')}": value for name, value in self.best.items()}
@@ -120,12 +120,12 @@ class RunSummary(pl.Callback):
             logger.experiment.summary.update({"status": status, **best})
 
     def compared(self, trainer: pl.Trainer, content: float, style: float) -> None:
-        """Keeps the held-out losses of the decoder that the run is compared with."""
+        """Keep the held-out losses of the decoder that the run is compared with."""
         self.reference = {"content": content, "style": style}
         self.write(trainer)
 
     def write(self, trainer: pl.Trainer) -> None:
-        """Writes ``summary.json``, whole or not at all."""
+        """Write ``summary.json``, whole or not at all."""
         if not trainer.is_global_zero:
             return
         if (
@@ -158,7 +158,7 @@ class RunSummary(pl.Callback):
 
 
 def mark(folder: Path, status: str, error: str | None = None) -> None:
-    """Says in ``summary.json`` how a run ended, whatever it said before, and keeps its figures."""
+    """Say in ``summary.json`` how a run ended, whatever it said before, and keep its figures."""
     path = folder / "summary.json"
     found = json.loads(path.read_text()) if path.is_file() else {"steps": 0, "final": {}, "best": {}, "history": []}
     write_whole(path, json.dumps({**found, "status": status, "error": error}, indent=2) + "\n")
@@ -166,7 +166,7 @@ def mark(folder: Path, status: str, error: str | None = None) -> None:
 
 @cache  # asked for at every validation; the code that runs is that of the start
 def git_commit() -> str | None:
-    """The commit of the code that runs, with ``-dirty`` if it was changed since; None outside a checkout."""
+    """Return the commit of the code that runs, with ``-dirty`` if it was changed since; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
@@ -188,7 +188,7 @@ def log_configuration(loggers: list[Any], config: Any) -> None:
 
 
 def close_wandb(code: int) -> None:
-    """Ends the W&B run, if there is one, with the exit code: else the next job of a sweep would go on in it."""
+    """End the W&B run, if there is one, with the exit code: else the next job of a sweep would go on in it."""
     import sys
 
     wandb = sys.modules.get("wandb")

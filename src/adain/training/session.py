@@ -17,7 +17,7 @@ from adain.runtime.signals import SignalHandlers
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keeps a run's folder to this training. Of several ranks the first keeps it for all.
+    """Keep a run's folder to this training. Of several ranks the first keeps it for all.
 
     Raises:
         UserError: If another training is at work there: started in the same second, or resumed twice.

@@ -12,7 +12,7 @@ import torch
 
 
 def peak_memory_mib() -> float:
-    """The most memory this process has held: on the GPU if it uses one, else resident. In MiB."""
+    """Return the most memory this process has held: on the GPU if it uses one, else resident. In MiB."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
@@ -34,14 +34,14 @@ class Throughput(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Starts the clock; what has passed since the last batch's end was waiting for data, and counts."""
+        """Start the clock; what has passed since the last batch's end was waiting for data, and counts."""
         if not self._since:
             self._since = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Counts, and logs at the trainer's interval."""
+        """Count, and log at the trainer's interval."""
         now = time.perf_counter()
         pairs, seconds = len(batch["content"]) * trainer.world_size, now - self._since
         self.pairs, self.seconds, self._since = self.pairs + pairs, self.seconds + seconds, now
@@ -54,5 +54,5 @@ class Throughput(pl.Callback):
             self._window_pairs, self._window_seconds = 0, 0.0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stops the clock."""
+        """Stop the clock."""
         self._since = 0.0

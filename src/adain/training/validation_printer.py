@@ -34,7 +34,7 @@ class ValidationPrinter(pl.Callback):
             trainer.should_stop = True
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Prints the line."""
+        """Print the line."""
         found = trainer.callback_metrics
         say(
             f"held-out  {label(trainer.global_step)}  content {found['val/content']:6.3f}  style {found['val/style']:6.3f}"

@@ -20,7 +20,7 @@ _PATIENCE = 30.0  # seconds that the server has to answer in
 def wandb_logger(
     folder: str, project: str, name: str | None, group: str | None, tags: Sequence[str], finish_timeout: float = 300
 ) -> WandbLogger:
-    """A W&B logger that goes offline, and says so, where nobody is logged in or the server cannot be used.
+    """Return a W&B logger that goes offline, and says so, where nobody is logged in or the server cannot be used.
 
     Args:
         folder: The run's folder. The run's identity is derived from it, so a resumed run is the same W&B run.
@@ -73,5 +73,5 @@ def left_out_if_refused(what: str) -> Iterator[None]:
 
 
 def wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
-    """The trainer's W&B loggers; none on ranks that do not write."""
+    """Return the trainer's W&B loggers; none on ranks that do not write."""
     return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)] if trainer.is_global_zero else []

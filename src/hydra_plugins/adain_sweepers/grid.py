@@ -42,7 +42,7 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Launches what is to be done, in one batch.
+        """Launch what is to be done, in one batch.
 
         Raises:
             UserError: If another process runs this sweep, or it was planned with other values.
@@ -76,7 +76,7 @@ class GridSweeper(Sweeper):
 
 
 def launch(launcher: Launcher, batch: list[Sequence[str]]) -> Sequence[Any]:
-    """Launches jobs. What each came to stands in its folder, so a launcher that lost some does not lose the others.
+    """Launch jobs. What each came to stands in its folder, so a launcher that lost some does not lose the others.
 
     Raises:
         UserError: If the launcher cannot be used.

@@ -52,7 +52,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Asks, launches and tells, batch by batch.
+        """Ask, launch and tell, batch by batch.
 
         Raises:
             UserError: If the study cannot be opened or searches something else.
@@ -133,7 +133,7 @@ class OptunaSweeper(Sweeper):
         return taken
 
     def _take(self, folder: str | None, trial: Any, locks: ExitStack) -> bool:
-        """Locks a trial's folder. One without a folder was asked for by a worker that ended before it could say where."""
+        """Lock a trial's folder. One without a folder is of a worker that ended before it could say where."""
         from optuna import Trial
 
         place = Path(folder) if folder else self.folder.resolve() / str(trial.number)
@@ -153,7 +153,7 @@ class OptunaSweeper(Sweeper):
         return [*rest, *overrides_of(values), *names, f"hydra.sweep.subdir={number}"]
 
     def _tell(self, number: int) -> None:
-        """Tells the study what a trial's folder says. A trial cut short is left running, for ``resume=``."""
+        """Tell the study what a trial's folder says. A trial cut short is left running, for ``resume=``."""
         from optuna.trial import TrialState
 
         place = self._place(number)

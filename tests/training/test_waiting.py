@@ -9,8 +9,8 @@ import time
 
 def test_the_first_training_counts_from_the_start_of_its_process_and_the_next_from_its_own() -> None:
     script = (
-        "import time; up = time.time(); from adain.training.began import began\n"
-        "first, between, second, after = began(), time.time(), began(), time.time()\n"
+        "import time; up = time.time(); from adain.training.waiting import waiting_since\n"
+        "first, between, second, after = waiting_since(), time.time(), waiting_since(), time.time()\n"
         "print(first, up, between, second, after)"
     )
     before = time.time()

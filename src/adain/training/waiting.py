@@ -10,8 +10,8 @@ from pathlib import Path
 _TRAININGS = count()
 
 
-def began() -> float:
-    """The time that the training which starts now is counted from.
+def waiting_since() -> float:
+    """Return the time that the training which starts now is counted from.
 
     Returns:
         For the first of a process the start of the process, imports included; for a sweep's later jobs, which need no
