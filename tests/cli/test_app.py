@@ -1,4 +1,4 @@
-"""How a command starts and ends."""
+"""How a command starts, fails and ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ runpy.run_module("adain.cli.train", run_name="__main__", alter_sys=True)
 
 @pytest.fixture(scope="module")
 def mistyped(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """``make train model.style_wieght=20``: what it said, and the folder it ran in."""
+    """Run ``make train model.style_wieght=20``; return the result and the folder it ran in."""
     folder = tmp_path_factory.mktemp("mistyped")
     command = [sys.executable, "-c", WRAPPED, "model.style_wieght=20"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
@@ -45,7 +45,7 @@ def test_a_mistyped_key_ends_with_exit_code_1(mistyped: Mistyped) -> None:
 
 
 def test_a_mistyped_key_is_one_line(mistyped: Mistyped) -> None:
-    assert mistyped[0].stderr.startswith("error: there is no key model.style_wieght (did you mean model.style_weight")
+    assert mistyped[0].stderr.startswith("error: unknown key model.style_wieght (did you mean model.style_weight")
     assert mistyped[0].stderr.count("\n") == 1
 
 
@@ -63,7 +63,7 @@ def test_a_mistyped_key_makes_no_folder(mistyped: Mistyped) -> None:
 def ended(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], task: Callable[[DictConfig], Any]
 ) -> tuple[object, str]:
-    """A command whose task is this: its exit code and what it said on stderr."""
+    """Run a command with this task; return its exit code and stderr."""
     monkeypatch.setattr(sys, "argv", ["stylize", "content=a.png", "style=b.png"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
     code: object = 0
@@ -106,7 +106,7 @@ def test_a_users_mistake_inside_instantiate_is_one_line(
     assert ended(monkeypatch, capsys, raising(error)) == (1, "error: give less\n")
 
 
-def test_what_instantiate_could_not_call_says_why(
+def test_a_target_that_cannot_be_called_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = InstantiationException("Error in call to target 'x':\nTypeError('unexpected argument foo')")
@@ -171,28 +171,28 @@ def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
         "a b\\",
     ],
 )
-def test_a_file_name_is_taken_as_it_is(name: str) -> None:
+def test_a_file_name_is_read_literally(name: str) -> None:
     override = OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",)))
     assert override.value() == name
 
 
 @pytest.mark.parametrize("name", ["2024", "1.5", "1e3", "true"])
-def test_a_file_name_that_looks_like_a_number_is_a_name(name: str) -> None:
+def test_a_file_name_that_looks_like_a_number_stays_a_name(name: str) -> None:
     assert OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",))).value() == name
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "['a,b','c']", "'a b'", '"a b"'])
-def test_nothing_and_what_has_quotes_stay(value: str) -> None:
+def test_empty_and_quoted_values_are_unchanged(value: str) -> None:
     assert quoting.quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
 
 
 @pytest.mark.parametrize("names", [["a", "b"], ["a b.png", "k=v.png"], ["it's.png"], ["2024", "a(1).png", "C:\\x\\"]])
-def test_every_name_of_a_list_is_a_name(names: list[str]) -> None:
+def test_every_name_of_a_list_is_read_literally(names: list[str]) -> None:
     override = quoting.quoted(f"styles=[{','.join(names)}]", ("styles",))
     assert OverridesParser.create().parse_override(override).value() == names
 
 
-def test_a_file_that_is_called_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_named_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("[1]").touch()
     assert OverridesParser.create().parse_override(quoting.quoted("content=[1]", ("content",))).value() == "[1]"
@@ -208,7 +208,7 @@ def test_a_file_that_is_called_like_a_list_is_a_file(tmp_path: Path, monkeypatch
         ("[2024]", ["2024"]),
     ],
 )
-def test_a_list_of_file_names_stays_one(typed: str, names: list[str], tmp_path: Path) -> None:
+def test_a_list_of_file_names_stays_a_list(typed: str, names: list[str], tmp_path: Path) -> None:
     quoted = quoting.quoted(f"data.content={typed}", ("data.content",))
     config = compose.preflight("train", ["data=folders", "data.style=/b", quoted])
     assert list(config.data.content) == names
@@ -218,10 +218,10 @@ NASTY = ["a${x}b", "${oc.env:HOME}", "a\\${x}", "a\\\\${b", "$${x}'", "${a'b", "
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_an_interpolation_in_a_file_name_is_taken_as_it_is(
+def test_an_interpolation_in_a_file_name_is_read_literally(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Through both ways a configuration is composed: ours and ``hydra.main``'s."""
+    """Both our preflight and ``hydra.main`` compose the configuration."""
     from adain.cli.train import PATHS
 
     seen: list[DictConfig] = []
@@ -274,7 +274,7 @@ def test_a_full_disk_is_a_users_message(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "/x/summary.part" in text
 
 
-def test_another_fault_of_the_system_is_not_hidden(
+def test_another_system_error_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(OSError, match="Bad file"):
@@ -294,7 +294,7 @@ def test_a_run_folder_that_cannot_be_made_is_a_users_message(
     assert text.count("\n") == 1
 
 
-def test_other_keys_stay() -> None:
+def test_other_keys_are_unchanged() -> None:
     assert quoting.quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
 
 
@@ -310,13 +310,13 @@ def test_the_configuration_is_found_in_a_checkout() -> None:
         ("-model.style_weight=3", "such as model.style_weight=3"),
     ],
 )
-def test_a_key_typed_with_dashes_is_told_how_it_is_typed(
+def test_a_key_typed_with_dashes_is_refused_with_the_right_form(
     typed: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["train", typed])
     with pytest.raises(SystemExit, match="1"):
         app.run("train", lambda _: pytest.fail("it ran"))
-    assert capsys.readouterr().err == f"error: {typed} is no option: keys are typed without dashes, {told}\n"
+    assert capsys.readouterr().err == f"error: {typed} is not an option: type keys without dashes, {told}\n"
 
 
 def test_a_home_folder_in_logs_is_found_whatever_the_shell(

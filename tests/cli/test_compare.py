@@ -134,7 +134,7 @@ def test_changed_settings_are_refused_and_nothing_is_lost(done: SimpleNamespace,
     [
         (
             ["training=[data.corp=3]"],
-            "training=[data.corp=3] cannot be used for texture_network: there is no key data.corp",
+            "training=[data.corp=3] cannot be used for texture_network: unknown key data.corp",
         ),
         (["parts=[ablations]", "training=[data.crop=3]"], "cannot be used for baseline: data.crop=3 is too small"),
         (["device=cuda:99"], "device=cuda:99 is not there"),
@@ -169,7 +169,7 @@ def test_what_is_cheap_to_know_is_told_before_all_pictures_are_read(
         (["style=null"], "content is given without style"),
         (["speed.gatys_done=9"], "speed.gatys_done=9 is more than"),
         (["checkpoints.texture_network=style_swap/best.ckpt"], "was trained for no style, which is none of"),
-        (["size=64"], "there is no key size"),
+        (["size=64"], "unknown key size"),
     ],
 )
 def test_mistakes(cwd: Path, overrides: list[str], message: str) -> None:

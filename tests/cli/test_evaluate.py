@@ -129,10 +129,13 @@ def test_alpha_compared_pair_by_pair(first: tuple[Path, str], folders: Path) -> 
         (["pairs=none.csv"], "neither a number nor an existing file"),
         (["compare=[content,style]"], "is no folder of an evaluation"),
         (["size=8"], "size=8 is too small"),
-        (["sizes=8"], "there is no key sizes"),
+        (["sizes=8"], "unknown key sizes"),
         (["page_order=abc"], "page_order=abc is not allowed; choose one of content_loss"),
         (["page_order=fid"], "page_order=fid is not allowed"),
-        (["weights.lpips_alexnet=/no/such"], "weights.lpips_alexnet=/no/such is no existing file: give the path of"),
+        (
+            ["weights.lpips_alexnet=/no/such"],
+            "weights.lpips_alexnet=/no/such is not an existing file: give the path of",
+        ),
     ],
 )
 def test_mistakes(folders: Path, overrides: list[str], message: str) -> None:

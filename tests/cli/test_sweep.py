@@ -162,7 +162,7 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precisio
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["model.style_wieght=1,5"], "there is no key model.style_wieght (did you mean model.style_weight"),
+        (["model.style_wieght=1,5"], "unknown key model.style_wieght (did you mean model.style_weight"),
         (["model.style_weight=1,2,3,4,5,6,seven,8"], "model.style_weight=seven is of the wrong type"),
         (["model.style_weight=1,-5"], "model.style_weight=-5 is too small"),
         (["optimizer.schedule=linear,sideways"], "optimizer.schedule=sideways is not allowed"),
@@ -215,7 +215,7 @@ def test_a_report_at_any_time(swept: Swept) -> None:
         (["sweep=latest"], "there is no sweep below"),
         (["sweep=nowhere"], "is no folder"),
         (["sweep=."], "holds no multirun.yaml"),
-        (["sweeps=latest"], "there is no key sweeps"),
+        (["sweeps=latest"], "unknown key sweeps"),
         (["run=latest"], "run=latest is no folder"),
         (["run=."], "holds no summary.json"),
         (["run="], "names no run"),

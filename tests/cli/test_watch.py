@@ -88,7 +88,7 @@ def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path]
 
 def test_an_unknown_key_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert end(monkeypatch, "rnu=x") == 1
-    assert capsys.readouterr().err.startswith("error: there is no key rnu: make watch takes run=PATH")
+    assert capsys.readouterr().err.startswith("error: unknown key rnu: make watch takes run=PATH")
 
 
 def test_no_run_says_what_to_do(

@@ -1,4 +1,4 @@
-"""How every command starts and ends: configuration composed and checked first, a user's mistake in one sentence."""
+"""Run a command under Hydra: check its configuration first, and report a user's mistake in one sentence."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _FLAGS = {
     "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
     "--experimental-rerun", "-i", "--info",
 }  # fmt: skip
-"""Hydra's own. Its parser would take ``--experiment`` for the beginning of the longest of them."""
+"""Hydra's flags. Without this list its parser would take ``--experiment`` for an abbreviation of ``--experimental-rerun``."""
 
 
 def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = (), head: str | None = None) -> None:
-    """Runs a command under Hydra and exits: 0 done, 1 a user's mistake, 128 + n stopped by signal n.
+    """Run a command under Hydra and exit: with 0 if done, 1 for a user's mistake, 128 + n if stopped by signal n.
 
-    With ``--multirun`` every job is checked before the first starts, and a job's mistake does not end the others.
+    With ``--multirun`` every job is checked before the first starts, and one job's mistake does not stop the others.
 
     Args:
         config: Name of the primary configuration.
-        task: What to do with the composed one.
-        paths: Keys whose value is a file name, taken as it is, whatever characters it has.
-        head: First lines of ``--help``, where the command shares its configuration with another.
+        task: Called with the composed configuration.
+        paths: Keys whose values are file names, read literally whatever characters they contain.
+        head: First lines of ``--help``, if the command shares its configuration with another.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,17 +53,15 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
     if {"--help", "-h"} & set(arguments):
         try:
             print(usage(config, overrides, head), flush=True)
-        except BrokenPipeError:  # into head, say
+        except BrokenPipeError:  # the reader closed the pipe, as head does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except HydraException as error:
             fail(explain(error, overrides, lambda: compose_config(config, [])))
         return
     if dashed := [a for a in arguments if a.startswith("-") and a.partition("=")[0] not in _FLAGS]:
         key = dashed[0].lstrip("-")
-        fail(
-            f"{dashed[0]} is no option: keys are typed without dashes, such as {key if '=' in key else f'{key}=VALUE'}"
-        )
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own printing
+        fail(f"{dashed[0]} is not an option: type keys without dashes, such as {key if '=' in key else f'{key}=VALUE'}")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors here instead of letting Hydra print them
 
     started = False
 
@@ -74,13 +72,13 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
             return task(given)
         except Exception as error:
             if (text := mistake(error)) is None:
-                raise  # a fault of ours: with its traceback
+                raise  # a bug: show its traceback
             fail(text)
 
     try:
         if many:
             preflight_jobs(config, overrides)
-        elif not any(a.startswith("-") for a in arguments):  # --help and the like are Hydra's
+        elif not any(a.startswith("-") for a in arguments):  # flags such as --cfg are Hydra's
             check_files(preflight(config, overrides))
         start = hydra.main(version_base="1.3", config_path=str(root_of(config)), config_name=config)
         start(task if many else guarded)()
@@ -98,6 +96,6 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the process with one sentence and exit code 1."""
+    """Print one sentence to stderr and exit with code 1."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)

@@ -26,7 +26,7 @@ def main() -> None:
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     if unknown := sorted(set(given) - _KEYS):
         fail(
-            f"there is no key {unknown[0]}: make report takes sweep=PATH|latest, or run=PATH|latest with out=FILE; also logs="
+            f"unknown key {unknown[0]}: make report takes sweep=PATH|latest, or run=PATH|latest with out=FILE; also logs="
         )
     if "run" in given and "sweep" in given:
         fail("run= and sweep= are both given: give one of them")

@@ -18,7 +18,7 @@ def main() -> None:
         return
     given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     if unknown := sorted(set(given) - {"run", "logs"}):
-        fail(f"there is no key {unknown[0]}: make watch takes run=PATH and logs=PATH")
+        fail(f"unknown key {unknown[0]}: make watch takes run=PATH and logs=PATH")
     logs = Path(given.get("logs") or "logs").expanduser()
     root = Path(given.get("run") or logs).expanduser()
     if not gather(root, logs / "wandb"):

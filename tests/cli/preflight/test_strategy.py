@@ -1,4 +1,4 @@
-"""What a machine cannot do is said in one sentence before any job starts."""
+"""A strategy that the machine cannot run is refused in one sentence before any job starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is checked is the same whether or not the optional packages are installed here."""
+    """Make the optional packages look installed, so that the checks do not depend on this machine."""
     find = importlib.util.find_spec
     there = ("deepspeed", "hydra_plugins.")
     monkeypatch.setattr(
@@ -59,7 +59,7 @@ def _every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         (0, "optimizer.lr_batch=0", "optimizer.lr_batch=0 is too small"),
     ],
 )
-def test_the_impossible_is_refused(gpus: int, words: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_combinations_are_refused(gpus: int, words: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strategy, "_gpus", lambda: gpus)
     with pytest.raises(UserError) as error:
         preflight("train", words.split())
@@ -79,8 +79,8 @@ def test_the_impossible_is_refused(gpus: int, words: str, said: str, monkeypatch
         (0, "hydra/launcher=submitit_slurm trainer=gpu trainer.devices=8 strategy=ddp"),
     ],
 )
-def test_the_possible_passes(gpus: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last is for a cluster's machines, not for the one that asks."""
+def test_possible_combinations_pass(gpus: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one is for a cluster's machines, not for this one."""
     monkeypatch.setattr(strategy, "_gpus", lambda: gpus)
     preflight("train", words.split())
 
@@ -101,7 +101,7 @@ def test_a_missing_extra_is_named(package: str, words: str, extra: str, monkeypa
         preflight("train", words.split())
 
 
-def test_processes_started_outside_must_be_as_many_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_launched_processes_must_match_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in RANK.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="2 processes were started"):

@@ -1,4 +1,4 @@
-"""``--help``: the keys as typed, with the values that the typed choices give them."""
+"""``--help`` shows the keys as typed, with the values that the typed choices give them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMANDS = sorted(path.stem for path in (*conf_dir().glob("*.yaml"), *(conf_dir(
 
 
 def lines(text: str) -> dict[str, str]:
-    """Comment and all, by what stands left of the equals sign."""
+    """Return the lines of ``--help``, comments included, by the word before the equals sign."""
     return {line.partition("=")[0]: line.partition("=")[2] for line in text.splitlines() if "=" in line}
 
 
@@ -38,7 +38,7 @@ def test_values_are_those_of_the_recipe_that_is_typed() -> None:
     assert paper["seed"] == "1"
 
 
-def test_keys_that_only_hand_on_anothers_are_left_out() -> None:
+def test_keys_that_only_pass_on_another_keys_value_are_left_out() -> None:
     shown = usage("train", [])
     assert "${" not in shown
     assert "_target_" not in shown
@@ -52,5 +52,5 @@ def test_the_keys_are_those_of_the_model_that_is_typed() -> None:
     assert shown["model.iterations"].endswith("over all scales")
 
 
-def test_a_comment_over_several_lines_is_one() -> None:
+def test_a_comment_over_several_lines_is_joined() -> None:
     assert "a glob; or one live video" in lines(usage("stylize", []))["content"]

@@ -67,7 +67,7 @@ from tests.helpers.stylize import EXISTING, MIX, Failed
         ((*EXISTING, "decoder=shipped"), "ships no decoder"),
         ((*EXISTING, "decoder=empty"), "empty is a folder without checkpoints/best.ckpt"),
         ((*EXISTING, "decoder=text.png"), "text.png"),
-        (("contnt=content.png", "style=style.png"), "there is no key contnt (did you mean content?)"),
+        (("contnt=content.png", "style=style.png"), "unknown key contnt (did you mean content?)"),
         (("content=null", "style=style.png"), "content=null cannot be used"),
     ],
 )

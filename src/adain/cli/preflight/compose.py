@@ -1,4 +1,4 @@
-"""A configuration composed and checked as the task will see it, before torch is imported and any folder is made."""
+"""Compose and check the configuration as the task will see it, before importing torch and creating folders."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from adain.cli.preflight.values import check
 from adain.runtime.conf import group_choices, root_of
 from adain.runtime.errors import UserError
 
-# A launcher's file of ours has the plugin's name, and is checked against the plugin's own keys: as it should be.
+# Our launcher files share the plugins' names on purpose, so that Hydra validates them against the plugins' keys.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 
 
 def preflight(config: str, overrides: list[str]) -> DictConfig:
-    """Composes the configuration and checks it.
+    """Compose the configuration and check it.
 
     Returns:
-        The configuration. Files that it names are not looked at: see ``training.check_files``.
+        The configuration. The files it names are not checked; see ``training.check_files``.
 
     Raises:
-        UserError: What is wrong, what is allowed and what to do.
+        UserError: If a key or value is wrong. The message says what is allowed and what to do.
     """
     groups = tuple(override for override in overrides if is_group(config, override))
     try:
@@ -43,13 +43,13 @@ def preflight(config: str, overrides: list[str]) -> DictConfig:
     return composed
 
 
-@cache  # the same for most jobs of a sweep
+@cache  # most jobs of a sweep share their groups
 def _default(config: str, groups: tuple[str, ...]) -> DictConfig:
     return compose_config(config, list(groups))
 
 
 def compose_config(config: str, overrides: list[str]) -> DictConfig:
-    """The configuration as the task will see it, the run's folder left open."""
+    """Return the configuration as the task will see it, except for the run's folder."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(root_of(config)), version_base="1.3"):
         composed = compose(config, overrides, return_hydra_config=True)
@@ -61,5 +61,5 @@ def compose_config(config: str, overrides: list[str]) -> DictConfig:
 
 
 def is_group(command: str, override: str) -> bool:
-    """Whether an override chooses among a group's files. One with + or ~ before it does not."""
+    """Return whether an override selects one of a group's files. With a leading + or ~ it does not."""
     return bool(group_choices(command, override.partition("=")[0].partition("@")[0]))

@@ -1,4 +1,4 @@
-"""Errors of Hydra and OmegaConf in a user's words, with the nearest right names."""
+"""Explain errors of Hydra and OmegaConf in the user's words, with the closest valid names."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from adain.methods.interface import CAPABILITIES, require
 from adain.runtime.errors import UserError
 from adain.runtime.schema import MODELS, RENAMED
 
-_MOST_KEYS = 40  # in a message
+_MOST_KEYS = 40  # a message lists no more than this
 
 
 def explain(error: Exception, overrides: list[str], default: Callable[[], DictConfig]) -> str:
-    """Hydra's error as one sentence, with the nearest right names.
+    """Return one sentence that explains an error, with the closest valid names.
 
     Args:
-        error: What Hydra or OmegaConf raised while composing.
-        overrides: As typed.
-        default: Composes the configuration without overrides, to know its keys.
+        error: The error that Hydra or OmegaConf raised while composing.
+        overrides: The overrides as typed.
+        default: Composes the configuration without changed values, to list its keys.
     """
     text = str(error)
     if match := re.search(
@@ -30,7 +30,7 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
     ):
         group, _, given = match[1].rpartition("/")
         options = match[2].split()
-        if group == "model" and "gatys" in options:  # of the inference commands: not training's recipes
+        if group == "model" and "gatys" in options:  # an inference command: leave out training's recipes
             options = list(MODELS)
         elif group == "model" and given in CAPABILITIES:
             try:
@@ -39,68 +39,68 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
                 return str(answer)
         return f"{group}={given} does not exist{near(given, options)}; choose one of {', '.join(sorted(options))}"
     if match := re.search(r"An item is already at '([^']+)'", text):
-        return f"{match[1]} is there already: leave the + out"
+        return f"{match[1]} exists already: leave out the +"
     if match := re.search(
         r"Could not (?:override|append to config|delete from config)\.? '?(?:group )?'?([\w./@]+)'?", text
     ):
         key = match[1]
         if key in ("data.content", "data.style", "data.held_out"):
-            return f"the data chosen has no key {key}: add data=folders"
+            return f"this data has no key {key}: add data=folders"
         group, dot, rest = key.partition(".")
         if group in RENAMED:
-            return f"{key} is called {RENAMED[group]}{dot}{rest} now: type that"
+            return f"{key} is now called {RENAMED[group]}{dot}{rest}: use that name"
         if rest and group in CAPABILITIES:
-            return f"there is no key {key}: type model={group} model.{rest}=VALUE"
+            return f"unknown key {key}: type model={group} model.{rest}=VALUE"
         having = [name for name, keys in MODELS.items() if group == "model" and rest in keys]
         if having and OmegaConf.select(default(), "model.name"):
-            return f"the model chosen has no key {key}: add model={having[0]}"
+            return f"this model has no key {key}: add model={having[0]}"
         if key == "resume":
-            return "resume= goes on with a sweep (make sweep resume=latest); one run goes on with ckpt=last"
+            return "resume= continues a sweep (make sweep resume=latest); to continue a run, use ckpt=last"
         config = default()
         keys = _keys(config)
         advice = near(key, keys) or near(key.rpartition(".")[2], [k for k in keys if "." not in k])
         if not advice and is_used(config, key):
             advice = f"; add a new one with +{key}=VALUE"
-        return f"there is no key {key}{advice or _some(config)}"
+        return f"unknown key {key}{advice or _some(config)}"
     if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
-        return f"there is no key {match[1]}{near(match[1], _keys(default()))}"
+        return f"unknown key {match[1]}{near(match[1], _keys(default()))}"
     if "Config group override must be" in text:
         word = next((o for o in overrides if o.startswith("=") or o.endswith("=null")), " ".join(overrides))
-        return f"{word} names no choice: give group=NAME, or leave it out"
+        return f"{word} is not a valid choice: give group=NAME, or leave it out"
     if match := re.search(r"Ambiguous value for argument '(.+)'", text):
-        sweep = ", or make sweep to train with one after another" if "trainer" in default() else ""
+        sweep = ", or use make sweep to train with each of them" if "trainer" in default() else ""
         return f"{match[1]} gives several values: give one, [a,b] for a list{sweep}"
     if match := re.search(r"Multiple values for ([\w/]+)", text):
-        return f"{match[1]} has a choice already: leave the + out"
+        return f"{match[1]} has a choice already: leave out the +"
     if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
         return f"{text.splitlines()[0].rstrip(':')}: {str(error.__cause__).splitlines()[0]}"
     first = text.splitlines()[0] if text else type(error).__name__
     if type(error).__name__ == "OverrideParseException":
         word = next((o for o in overrides if o in text), " ".join(overrides))
-        return f"{word} cannot be read as key=value ({first}): quote values that hold spaces, commas or brackets"
+        return f"{word} cannot be read as key=value ({first}): quote values with spaces, commas or brackets"
     return first
 
 
 def _keys(config: DictConfig) -> list[str]:
-    """Every key of a configuration, dotted, and its groups."""
-    found: list[str] = []
+    """Return every dotted key of a configuration, and the groups that it can add."""
+    keys: list[str] = []
 
     def visit(node: Any, prefix: str) -> None:
         for name in node:
             key = f"{prefix}{name}"
             if str(name).startswith("_"):
                 continue
-            found.append(key)
+            keys.append(key)
             child = node._get_node(name)
             if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
                 visit(child, f"{key}.")
 
     visit(config, "")
-    return [*found, "experiment", "callbacks"]
+    return [*keys, "experiment", "callbacks"]
 
 
 def is_used(config: DictConfig, key: str) -> bool:
-    """Whether somebody would read a new key: it belongs to an object that is built with whatever it is given."""
+    """Return whether a new key would be used, because it lies below a ``_target_`` that gets it as an argument."""
     parent, _, _ = key.rpartition(".")
     while parent:
         node = OmegaConf.select(config, parent, throw_on_missing=False)
@@ -111,25 +111,25 @@ def is_used(config: DictConfig, key: str) -> bool:
 
 
 def _some(config: DictConfig) -> str:
-    """A command's keys, where they are few."""
+    """Return a list of the command's keys for a message, unless there are too many."""
     names = [str(name) for name in config]
-    return f"; there are {', '.join(names)}" if len(names) <= _MOST_KEYS else ""
+    return f"; the keys are {', '.join(names)}" if len(names) <= _MOST_KEYS else ""
 
 
 def near(word: str, words: list[str] | tuple[str, ...]) -> str:
-    """`` (did you mean a or b?)``, or nothing. A last part that matches exactly comes first."""
+    """Return `` (did you mean a or b?)``, or an empty text. Keys whose last part matches exactly come first."""
     tail = word.rpartition(".")[2]
     close = [w for w in words if w.rpartition(".")[2] == tail and w != word]
     by_lower = {w.lower(): w for w in reversed(words)}
-    found = difflib.get_close_matches(word.lower(), by_lower, 3, 0.6)
-    # of three letters two are easily found elsewhere: bmp is not near mp4
-    found = [w for w in found if len(word) > 3 or w[0] == word[0].lower()]
-    close += [by_lower[w] for w in found if by_lower[w] not in close]
+    matches = difflib.get_close_matches(word.lower(), by_lower, 3, 0.6)
+    # short words match too easily: bmp is not close to mp4
+    matches = [w for w in matches if len(word) > 3 or w[0] == word[0].lower()]
+    close += [by_lower[w] for w in matches if by_lower[w] not in close]
     return f" (did you mean {' or '.join(close[:3])}?)" if close else ""
 
 
 def shown(value: Any) -> str:
-    """A value as a user would type it."""
+    """Return a value as a user would type it."""
     if OmegaConf.is_list(value):
         return f"[{','.join(map(shown, value))}]"
     if value is None:

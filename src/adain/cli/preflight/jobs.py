@@ -1,4 +1,4 @@
-"""The jobs of a multirun: taken apart, composed and checked before the first starts."""
+"""List the jobs of a multirun and check all of them before the first starts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from adain.sweeps.space import Axis, grid, overrides_of, probes, split
 
 
 def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
-    """Composes and checks every job of a multirun, or of a search space every value that can be named.
+    """Compose and check every job of a multirun, or every value of a search space that can be listed.
 
     Raises:
-        UserError: What is wrong with the first job that cannot run.
+        UserError: If a job cannot run. The message is about the first such job.
     """
     plan = plan_jobs(config, overrides)
     for values in probes(plan.axes) if plan.sampled else grid(plan.fixed, plan.axes):
@@ -36,14 +36,14 @@ def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
 
 @dataclass(frozen=True)
 class MultirunPlan:
-    """What a multirun will do.
+    """The jobs of a multirun.
 
     Attributes:
-        fixed: Overrides of every job.
-        axes: What is swept.
-        sampled: Whether a sampler draws from the axes; else every combination is run.
-        folder: Of the sweep.
-        config: Of what is fixed, with Hydra's own part.
+        fixed: Overrides that all jobs share.
+        axes: The swept keys and their values.
+        sampled: Whether a sampler draws from the axes; if not, every combination runs.
+        folder: The sweep's folder.
+        config: The configuration of the fixed overrides, including Hydra's own.
     """
 
     fixed: list[str]
@@ -54,10 +54,10 @@ class MultirunPlan:
 
 
 def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
-    """Takes the overrides of a multirun apart.
+    """Split the overrides of a multirun into fixed ones and swept axes.
 
     Raises:
-        UserError: If they cannot be read, or what is the same in every job does not compose.
+        UserError: If an override cannot be read, or the fixed ones do not compose.
     """
     try:
         GlobalHydra.instance().clear()

@@ -1,4 +1,4 @@
-"""Whether a machine can do what ``strategy=`` and ``trainer.devices=`` ask for; asked before any job starts."""
+"""Check that the machine can do what ``strategy=`` and ``trainer.devices=`` ask for, before any job starts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from adain.runtime.launched import launched_outside
 
 _KINDS = {"DDPStrategy": "ddp", "FSDP": "fsdp", "DeepSpeed": "deepspeed"}
 SHARDING = ("fsdp", "deepspeed")
-_EXTRAS = {  # a launcher's plugin and the extra that brings it
+_EXTRAS = {  # each launcher's plugin, and the extra that installs it
     "joblib": ("joblib_launcher", "joblib"),
     "submitit_slurm": ("submitit_launcher", "slurm"),
     "ray": ("ray_launcher", "ray"),
 }
-_ELSEWHERE = ("submitit_slurm", "ray")  # launchers whose jobs run on other machines than the one that asks
+_ELSEWHERE = ("submitit_slurm", "ray")  # launchers whose jobs run on other machines
 
 
 def strategy_kind(config: DictConfig) -> str:
-    """``single``, ``ddp``, ``fsdp`` or ``deepspeed``.
+    """Return ``single``, ``ddp``, ``fsdp`` or ``deepspeed``.
 
     Raises:
-        UserError: If ``trainer.strategy`` was given one of Lightning's words.
+        UserError: If ``trainer.strategy`` has one of Lightning's names instead of a choice of ``strategy=``.
     """
     strategy = OmegaConf.select(config, "trainer.strategy")
     if strategy is None or strategy == "auto":
@@ -36,16 +36,16 @@ def strategy_kind(config: DictConfig) -> str:
         if target.startswith(name):
             return kind
     raise UserError(
-        f"trainer.strategy={strategy} is not taken: choose with strategy=single, strategy=ddp, strategy=fsdp or "
+        f"trainer.strategy={strategy} is not allowed: choose with strategy=single, strategy=ddp, strategy=fsdp or "
         "strategy=deepspeed"
     )
 
 
 def device_count(config: DictConfig) -> int:
-    """How many processes ``trainer.devices`` asks for on each machine: one a device.
+    """Return the number of processes that ``trainer.devices`` asks for on each machine, one per device.
 
     Raises:
-        UserError: If it is no number, list or ``auto``.
+        UserError: If it is not a number, a list or ``auto``.
     """
     devices: Any = config.trainer.devices
     if OmegaConf.is_list(devices):
@@ -62,15 +62,14 @@ def device_count(config: DictConfig) -> int:
 
 
 def check_strategy(config: DictConfig, here: bool = False) -> None:
-    """Checks strategy, devices and machines against each other and against this machine.
+    """Check that strategy, devices and machines fit each other and this machine.
 
     Args:
-        config: Of ``train``. Others have no ``trainer`` and pass.
-        here: Whether this process is the one that will train. If not, and the jobs are sent to a cluster, what it asks
-            for is not held against this machine.
+        config: The configuration of ``train``. Those of other commands have no ``trainer`` and pass.
+        here: Whether this process will train. If not, jobs sent to a cluster are not checked against this machine.
 
     Raises:
-        UserError: What is impossible and what to do.
+        UserError: If the combination is impossible. The message says what to do.
     """
     if OmegaConf.select(config, "trainer.devices") is None:
         return
@@ -79,7 +78,7 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
         raise UserError(f"trainer.num_nodes={nodes} is too small: give at least 1")
     if kind in SHARDING and config.optimizer._target_.endswith("muon"):
         raise UserError(
-            f"optimizer=muon orthogonalizes whole layers, but strategy={kind} hands it pieces of them: use optimizer=adam or "
+            f"optimizer=muon orthogonalizes whole layers, but strategy={kind} splits them: use optimizer=adam or "
             "strategy=ddp"
         )
     if kind == "deepspeed" and importlib.util.find_spec("deepspeed") is None:
@@ -92,8 +91,8 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
         return
     devices = device_count(config)
     if kind == "single" and devices * nodes > 1:
-        asked = f"trainer.num_nodes={nodes}" if nodes > 1 else f"trainer.devices={config.trainer.devices}"
-        raise UserError(f"{asked} needs a strategy for several devices, but strategy=single is given: add strategy=ddp")
+        typed = f"trainer.num_nodes={nodes}" if nodes > 1 else f"trainer.devices={config.trainer.devices}"
+        raise UserError(f"{typed} needs a strategy for several devices, but strategy=single is given: add strategy=ddp")
     _check_gpus(config, kind, devices)
     if kind in SHARDING and devices * nodes == 1:
         raise UserError(
@@ -109,13 +108,13 @@ def check_strategy(config: DictConfig, here: bool = False) -> None:
     if outside is not None and outside[1] != devices * nodes:
         raise UserError(
             f"{outside[1]} processes were started, but trainer.devices={config.trainer.devices} and "
-            f"trainer.num_nodes={nodes} ask for {devices * nodes}: give trainer.devices as many as start on each machine, "
-            f"and strategy={'ddp' if kind == 'single' else kind}"
+            f"trainer.num_nodes={nodes} ask for {devices * nodes}: set trainer.devices to the number of processes per "
+            f"machine, and strategy={'ddp' if kind == 'single' else kind}"
         )
 
 
 def _launcher() -> str:
-    """The choice of ``hydra/launcher``."""
+    """Return the choice of ``hydra/launcher``."""
     return str(HydraConfig.get().runtime.choices.get("hydra/launcher")) if HydraConfig.initialized() else "basic"
 
 
@@ -126,25 +125,26 @@ def _check_gpus(config: DictConfig, kind: str, devices: int) -> None:
         if kind == "deepspeed":
             raise UserError("strategy=deepspeed runs on GPUs only: use trainer=gpu, or strategy=ddp on CPUs")
         return
-    there = _gpus()
-    asked = f"trainer.devices={config.trainer.devices}"
-    if on_gpu and not there:
+    available = _gpus()
+    typed = f"trainer.devices={config.trainer.devices}"
+    if on_gpu and not available:
         raise UserError(
-            f"trainer.accelerator={accelerator} with {asked}, but torch finds no GPU on this machine: use trainer=cpu"
+            f"trainer.accelerator={accelerator} with {typed}, but torch finds no GPU on this machine: use trainer=cpu"
         )
-    if not there and kind == "deepspeed":
+    if not available and kind == "deepspeed":
         raise UserError("strategy=deepspeed runs on GPUs only and torch finds none on this machine: use strategy=ddp")
-    if not there and devices > 1:
+    if not available and devices > 1:
         raise UserError(
-            f"{asked}, but torch finds no GPU on this machine: for {devices} processes on its CPU add trainer=cpu"
+            f"{typed}, but torch finds no GPU on this machine: for {devices} processes on its CPU add trainer=cpu"
         )
     numbers = [int(d) for d in config.trainer.devices] if OmegaConf.is_list(config.trainer.devices) else [devices - 1]
-    if there and max(numbers) >= there:
-        raise UserError(f"{asked}, but this machine has {there} GPU{'s' if there > 1 else ''}: give at most {there}")
+    if available and max(numbers) >= available:
+        plural = "s" if available > 1 else ""
+        raise UserError(f"{typed}, but this machine has {available} GPU{plural}: give at most {available}")
 
 
 def _gpus() -> int:
-    """GPUs that torch can use. Imports torch, so it is asked only where the answer matters."""
+    """Return the number of GPUs that torch can use. Importing torch is slow: call this only if the answer matters."""
     import torch
 
     return torch.cuda.device_count()

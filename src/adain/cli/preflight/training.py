@@ -1,4 +1,4 @@
-"""What belongs together in a training's configuration, and the files it names: known before torch is loaded."""
+"""Check that the values of a configuration fit each other and that its files exist, before torch is imported."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _FILES = {
 
 
 def check_training(config: DictConfig) -> None:
-    """Values that must fit each other, as far as the keys are there.
+    """Check values that must fit each other. Missing keys are skipped.
 
     Raises:
-        UserError: At the first that do not.
+        UserError: If some do not fit. The message is about the first.
     """
     _widths(OmegaConf.select(config, "model.widths"), str(OmegaConf.select(config, "model._target_")))
     _betas(OmegaConf.select(config, "optimizer.betas"))
@@ -42,35 +42,35 @@ def check_training(config: DictConfig) -> None:
     for section in ("model", "style_swap"):
         size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
         if size is not None and stride is not None and stride > size:
-            raise UserError(f"{section}.stride={stride} leaves places out: give at most {section}.patch_size={size}")
+            raise UserError(f"{section}.stride={stride} leaves gaps: give at most {section}.patch_size={size}")
     _workers(OmegaConf.select(config, "data.num_workers"))
     if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
         _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
 
 
 def check_recipe(command: str, config: DictConfig, chosen: dict[str, str], overrides: list[str]) -> None:
-    """Refuses a recipe made for another model: it sets keys that the chosen one does not have.
+    """Refuse a recipe for another model, which sets keys that the chosen model does not have.
 
     Args:
         command: Name of the primary configuration.
-        config: What the overrides make.
-        chosen: The file chosen of each group.
-        overrides: As typed: a key with a plus before it is meant.
+        config: The composed configuration.
+        chosen: The choice of each group.
+        overrides: The overrides as typed. Keys with a leading + are allowed.
 
     Raises:
-        UserError: With the recipes of the chosen method.
+        UserError: If the recipe does not fit. The message names one that does.
     """
     if "model" in chosen and chosen["model"] not in (known := group_choices(command, "model")):
         raise UserError(f"model={chosen['model']} is a recipe for make train: choose one of {', '.join(known)}")
     if "experiment" not in chosen:
         return
     name: str | None = chosen["model"]
-    own = {o.lstrip("+").partition("=")[0] for o in overrides if o.startswith("+")}
+    allowed = {o.lstrip("+").partition("=")[0] for o in overrides if o.startswith("+")}
     while name is not None:
         file: Any = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml")
-        own |= {f"model.{key}" for key in file}
+        allowed |= {f"model.{key}" for key in file}
         name = next((base for base in file.get("defaults", []) if base != "_self_"), None)
-    if extra := sorted({f"model.{key}" for key in config.model} - own):
+    if extra := sorted({f"model.{key}" for key in config.model} - allowed):
         raise UserError(
             f"experiment={chosen['experiment']} sets {extra[0]}, which model={chosen['model']} does not have: use "
             f"experiment={chosen['model']}, or another recipe"
@@ -78,10 +78,10 @@ def check_recipe(command: str, config: DictConfig, chosen: dict[str, str], overr
 
 
 def check_files(config: DictConfig) -> None:
-    """Finds out before any work whether the files a configuration names are there, and its outputs can be written.
+    """Check, before any work, that the files of a configuration exist and that its outputs can be written.
 
     Raises:
-        UserError: At the first that is missing.
+        UserError: If one is missing, unusable or not writable. The message is about the first.
     """
     for key in ("data.content", "data.style"):
         given = OmegaConf.select(config, key)
@@ -96,14 +96,16 @@ def check_files(config: DictConfig) -> None:
     if to_tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UserError(f"logger=tensorboard needs its package: {install_command('tensorboard')}")
     for key, what in _FILES.items():
-        if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # another command's key of that name
+        if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # the same name is a plain key of another command
             continue
         file = OmegaConf.select(config, key)
         if file is not None and not Path(str(file)).expanduser().is_file():
-            raise UserError(f"{key}={file} is no existing file: give the path of {what}, or leave it out")
+            raise UserError(f"{key}={file} is not an existing file: give the path of {what}, or leave it out")
     for key in ("model.init", "encoder.weights", "compare_with"):
         file = OmegaConf.select(config, key)
-        if file is not None and (path := Path(str(file)).expanduser()).is_file():  # not a word, nor a folder
+        if (
+            file is not None and (path := Path(str(file)).expanduser()).is_file()
+        ):  # else a name such as "shipped", or a folder
             _holds_weights(key, path)
     if (style := OmegaConf.select(config, "model.style")) is not None:
         from adain.data.picture import PictureError, read_picture
@@ -117,10 +119,10 @@ def check_files(config: DictConfig) -> None:
 
 
 def _holds_weights(key: str, file: Path) -> None:
-    """A first look, before torch is loaded: archives and pickles of torch, and safetensors, are known by their beginning."""
+    """Check a file's first bytes, without torch: they identify torch's archives and pickles, and safetensors."""
     with file.open("rb") as stream:
-        begin = stream.read(9)
-    if not (begin.startswith((b"PK", b"\x80")) or (file.suffix == ".safetensors" and begin[8:] == b"{")):
+        head = stream.read(9)
+    if not (head.startswith((b"PK", b"\x80")) or (file.suffix == ".safetensors" and head[8:] == b"{")):
         raise UserError(f"{key}={file} holds no weights: give a checkpoint, a .pth or a .safetensors file")
 
 
@@ -161,7 +163,7 @@ def _betas(betas: Any) -> None:
 
 
 def _devices(devices: Any, accelerator: str | None) -> None:
-    """How many processes are asked for, as far as it can be known without torch."""
+    """Check the number of processes, as far as possible without torch."""
     text = str(devices)
     numbers = list(devices) if OmegaConf.is_list(devices) else text.split(",") if "," in text else None
     if numbers is not None:
@@ -183,8 +185,10 @@ def _devices(devices: Any, accelerator: str | None) -> None:
 
 
 def _can_hold_outputs(folder: Path) -> None:
-    there = existing(folder)
-    if not there.is_dir():
-        raise UserError(f"logs={folder} cannot hold the outputs: {there} is no folder; move it away or give logs=PATH")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"logs={folder} cannot hold the outputs: {there} may not be written to; give logs=PATH")
+    nearest = existing(folder)
+    if not nearest.is_dir():
+        raise UserError(
+            f"logs={folder} cannot hold the outputs: {nearest} is not a folder; move it away or give logs=PATH"
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"logs={folder} cannot hold the outputs: {nearest} is not writable; give logs=PATH")

@@ -1,4 +1,4 @@
-"""The type of every key of a configuration, read from signatures without importing what they stand in."""
+"""Find the type of every key of a configuration, reading signatures without importing their modules."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def types_of(command: str, config: DictConfig) -> dict[str, Any]:
 
     Args:
         command: Name of the primary configuration.
-        config: Composed: its ``_target_`` keys say whose arguments stand below them.
+        config: The composed configuration. Keys beside a ``_target_`` are arguments of that target.
     """
-    found = dict(schema.KEYS[command])
+    types = dict(schema.KEYS[command])
     for prefix, target in _targets(config, ""):
-        found |= {f"{prefix}.{name}": kind for name, kind in signature(target).items()}
+        types |= {f"{prefix}.{name}": kind for name, kind in signature(target).items()}
     for section in ("model", *schema.MODELS):  # make compare has two of them
         name = OmegaConf.select(config, f"{section}.name")
         if name in schema.MODELS:
-            found |= {f"{section}.{key}": kind for key, kind in schema.MODELS[name].items()}
-    return found
+            types |= {f"{section}.{key}": kind for key, kind in schema.MODELS[name].items()}
+    return types
 
 
 def _targets(config: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
@@ -47,10 +47,10 @@ def _targets(config: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
 
 @cache
 def signature(target: str) -> dict[str, Any]:
-    """Return the types of a target's arguments, those that a word of ``schema`` or ``typing`` describes.
+    """Return the types of a target's arguments, by name. Types unknown to ``schema`` and ``typing`` are left out.
 
     Args:
-        target: A dotted function or class, ours or one of ``schema.TARGETS``.
+        target: Dotted name of a function or class, ours or one of ``schema.TARGETS``.
     """
     if not target.startswith("adain."):
         return schema.TARGETS.get(target, {})
@@ -66,18 +66,18 @@ def _arguments(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
     if isinstance(node, ast.ClassDef):
         methods = (child for child in node.body if isinstance(child, ast.FunctionDef) and child.name == "__init__")
         return next(map(_arguments, methods), {})
-    found = {}
+    types = {}
     for argument in (*node.args.args, *node.args.kwonlyargs):
         if argument.annotation is not None and (kind := _evaluated(argument.annotation)) is not None:
-            found[argument.arg] = kind
+            types[argument.arg] = kind
     rest = node.args.kwarg and node.args.kwarg.annotation
     if isinstance(rest, ast.Subscript):  # **pairs: Unpack[Pairs]
-        found |= typing.get_type_hints(_evaluated(rest.slice), include_extras=True)
-    return found
+        types |= typing.get_type_hints(_evaluated(rest.slice), include_extras=True)
+    return types
 
 
 def _evaluated(annotation: ast.expr) -> Any:
     try:
-        return eval(ast.unparse(annotation), dict(_NAMES))  # of this package's own source
-    except (NameError, TypeError):  # a type that is not typed on a command line: a tensor, another object
+        return eval(ast.unparse(annotation), dict(_NAMES))  # safe: it is this package's own source
+    except (NameError, TypeError):  # a type that cannot come from a command line, such as a tensor
         return None

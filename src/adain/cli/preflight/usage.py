@@ -1,4 +1,4 @@
-"""A command's keys as they are typed, with the values they have and the comments of the files that they stand in."""
+"""Write ``--help``: a command's keys as typed, with their values and the comments of their configuration files."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from adain.cli.preflight.compose import compose_config, is_group
 from adain.cli.preflight.explain import shown
 from adain.runtime.conf import group_choices, group_file, root_of
 
-_COLUMN = 32  # where comments begin
+_COLUMN = 32  # where comments start
 _KEY = re.compile(r"(?P<indent> *)(?P<name>[\w]+):[^#]*?(?:\s# ?(?P<comment>.*))?$")
 _MORE = re.compile(r" +# ?(?P<comment>.*)$")
 _OWN = re.compile(r"^(?:defaults|hydra):\n(?: .*\n|\n)*", re.M)
 
 
 def usage(config: str, overrides: list[str], head: str | None = None) -> str:
-    """What ``--help`` prints: of the recipe, the method and the other choices that were typed with it.
+    """Return the text of ``--help``, for the recipe, the model and the other choices typed with it.
 
     Args:
         config: Name of the command's primary configuration.
-        overrides: As typed. Only choices among a group's files count.
-        head: The first lines; by default the first line of the configuration's file.
+        overrides: The overrides as typed. Only choices of groups count.
+        head: First lines; by default the first line of the configuration file.
     """
     composed = compose_config(config, [word for word in overrides if is_group(config, word)])
     text = (root_of(config) / f"{config}.yaml").read_text()
@@ -54,7 +54,7 @@ def usage(config: str, overrides: list[str], head: str | None = None) -> str:
             if above in comments:
                 lines.append(f"{above}: {comments[above]}")
         lines.append(_line(f"{key}={_value(value)}", comments.get(key, "")))
-    return "\n".join([*lines, "", "--cfg job prints the whole configuration; --hydra-help is Hydra's own"])
+    return "\n".join([*lines, "", "--cfg job prints the whole configuration; --hydra-help shows Hydra's options"])
 
 
 def _line(word: str, comment: str) -> str:
@@ -68,7 +68,7 @@ def _value(value: Any) -> str:
 
 
 def _leaves(config: DictConfig, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Keys that a user may turn, dotted, with their values; not those that only hand on another key's."""
+    """Yield the dotted keys that a user can set, and their values; not keys that only pass on another key's value."""
     for name, value in OmegaConf.to_container(config, resolve=False).items():  # type: ignore[union-attr]
         key, node = f"{prefix}{name!s}", config._get_node(name)
         if str(name).startswith("_") or (
@@ -82,21 +82,21 @@ def _leaves(config: DictConfig, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_file(file: Path, package: str) -> dict[str, str]:
-    """Comments of a group's file and of those that it stands on, by whole key."""
+    """Return the comments of a group's file and of the files it is based on, by full key."""
     text, folder = file.read_text(), file.parent
     stated = re.match(r"# @package (\S+)", text)
     where = package or (stated[1] if stated else folder.name)
     prefix = "" if where == "_global_" else f"{where}."
-    found: dict[str, str] = {}
+    inherited: dict[str, str] = {}
     for below in re.findall(r"^  - (?!_self_|override)([\w/]+)", text, re.M):
         base = _comments((folder / f"{below}.yaml").read_text())
-        found |= {f"{prefix}{key}": comment for key, comment in base.items()}
-    return found | {f"{prefix}{key}": comment for key, comment in _comments(text).items()}
+        inherited |= {f"{prefix}{key}": comment for key, comment in base.items()}
+    return inherited | {f"{prefix}{key}": comment for key, comment in _comments(text).items()}
 
 
 def _comments(text: str) -> dict[str, str]:
-    """The comment behind each key of a YAML file, by dotted key; lines of comment alone go on with the one above."""
-    found: dict[str, str] = {}
+    """Return the comment after each key of a YAML file, by dotted key. Comment-only lines continue the previous one."""
+    comments: dict[str, str] = {}
     above: list[tuple[int, str]] = []
     key = ""
     for line in _OWN.sub("", text).splitlines():
@@ -106,7 +106,7 @@ def _comments(text: str) -> dict[str, str]:
             key = ".".join([*(name for _, name in above), match["name"]])
             above.append((indent, match["name"]))
             if match["comment"]:
-                found[key] = match["comment"]
-        elif (match := _MORE.fullmatch(line)) and key in found:
-            found[key] += f" {match['comment']}"
-    return found
+                comments[key] = match["comment"]
+        elif (match := _MORE.fullmatch(line)) and key in comments:
+            comments[key] += f" {match['comment']}"
+    return comments

@@ -1,4 +1,4 @@
-"""What a user typed, held against the type of each key. Torch is not needed for it."""
+"""Check what a user typed against the type of each key, without importing torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adain.runtime.errors import UserError
 from adain.runtime.schema import IsFile, OrPath
 
 _NOWHERE = object()
-_KINDS = {  # pydantic's words for what is no such value
+_KINDS = {  # pydantic's error types, and what was expected
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
@@ -33,16 +33,17 @@ _MANY = {"a whole number": "whole numbers", "a number": "numbers", "true or fals
 
 
 def check(command: str, config: DictConfig, overrides: list[str], default: Callable[[], DictConfig]) -> None:
-    """Checks a composed configuration.
+    """Check a composed configuration.
 
     Args:
         command: Name of its primary configuration.
-        config: What the overrides make.
-        overrides: As typed.
-        default: Composes the same groups without changed values, for examples and for what there is.
+        config: The composed configuration.
+        overrides: The overrides as typed.
+        default: Composes the same groups without changed values, for examples and the list of keys.
 
     Raises:
-        UserError: At the first value that is missing, of another type, or not allowed.
+        UserError: If a value is missing, of the wrong type or not allowed, or a key unknown. The message is about the
+            first.
     """
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise UserError(f"{' and '.join(missing)} must be given: for example {missing[0]}=PATH")
@@ -51,11 +52,11 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     for key in _added(overrides):
         if OmegaConf.select(reference, key, default=_NOWHERE) is _NOWHERE and not (
             is_used(reference, key)
-            or (key.partition(".")[0] in reference and is_used(config, key))  # of a callback that is added too
+            or (key.partition(".")[0] in reference and is_used(config, key))  # a key of an added callback
         ):
             hint = near(key, [str(name) for name in reference])
             listed = f"make help {command.replace('_', '-')}"
-            raise UserError(f"+{key}: nobody reads a key {key}{hint}; leave it out, or see {listed}")
+            raise UserError(f"unknown key +{key}{hint}: leave it out, or see {listed}")
     types = types_of(command, config)
     for key, kind in types.items():
         value = OmegaConf.select(config, key, default=_NOWHERE)
@@ -63,34 +64,34 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
             example = OmegaConf.select(reference, key, throw_on_missing=False)
             check_value(key, value, kind, example, bounded=not OmegaConf.select(config, "extrapolate"))
     for key in typed:
-        if key not in types:  # an argument of another package's: as its default is
-            meant = OmegaConf.select(reference, key, throw_on_missing=False)
-            if isinstance(meant, bool | int | float | str) or OmegaConf.is_list(meant):
-                kind = list[Any] if OmegaConf.is_list(meant) else type(meant)
-                check_value(key, OmegaConf.select(config, key), kind | None, meant)
+        if key not in types:  # an argument of another package: expect the type of its default
+            example = OmegaConf.select(reference, key, throw_on_missing=False)
+            if isinstance(example, bool | int | float | str) or OmegaConf.is_list(example):
+                kind = list[Any] if OmegaConf.is_list(example) else type(example)
+                check_value(key, OmegaConf.select(config, key), kind | None, example)
     check_training(config)
     if "trainer" in config:
         check_strategy(config)
 
 
 def _added(overrides: list[str]) -> list[str]:
-    """Keys typed with + or ++, Hydra's own aside."""
-    found = [match[1] for word in overrides if (match := re.match(r"\+{1,2}([\w.]+)=", word))]
-    return [key for key in found if not key.startswith("hydra.")]
+    """Return the keys typed with + or ++, except Hydra's own."""
+    keys = [match[1] for word in overrides if (match := re.match(r"\+{1,2}([\w.]+)=", word))]
+    return [key for key in keys if not key.startswith("hydra.")]
 
 
 def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: bool = True) -> None:
-    """Holds a value against a type.
+    """Check a value against a type.
 
     Args:
-        key: Of the value.
-        value: As OmegaConf gives it.
+        key: The value's key.
+        value: The value from OmegaConf.
         kind: A type, with the bounds and marks of ``schema``.
-        example: A right value, for the message.
-        bounded: Whether a strength of at most 1 is meant.
+        example: A valid value, for the message.
+        bounded: Whether ``alpha`` must be at most 1.
 
     Raises:
-        UserError: If it does not fit.
+        UserError: If the value does not fit.
     """
     plain: Any = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     marks = [mark for part in _parts(kind) for mark in getattr(part, "__metadata__", ())]
@@ -101,9 +102,9 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
                 raise UserError(f"{key}={plain} is neither {', '.join(mark.words)} nor an existing file{hint}")
             return
         if isinstance(mark, IsFile) and plain is not None and not Path(str(plain)).expanduser().is_file():
-            raise UserError(f"{key}={plain} is no file: give a picture")
+            raise UserError(f"{key}={plain} is not a file: give a picture")
     if plain is None and any(part is str for part in _parts(kind)):
-        return  # a name that is not given: the command says what it needs
+        return  # a path or name that is not given: the command says if it needs one
     text = shown(value)
     try:
         _validate(plain, kind)
@@ -118,27 +119,27 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
 def _validate(value: Any, kind: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:
-        adapter.validate_json(json.dumps(value), strict=True)  # JSON's lists may be tuples, and no text is a number
+        adapter.validate_json(json.dumps(value), strict=True)  # strict JSON: lists pass as tuples, texts not as numbers
     except ValidationError:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise
         try:
             adapter.validate_json(json.dumps(str(value)), strict=True)  # a name that looks like a number
         except ValidationError:
-            adapter.validate_json(json.dumps(value), strict=True)  # raises with the better words
+            adapter.validate_json(json.dumps(value), strict=True)  # raises the clearer error
 
 
 def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: Any) -> str:
     errors = error.errors(include_url=False)
     inside = [e for e in errors if e["loc"] and isinstance(e["loc"][-1], int)]
-    for found in errors:
-        limits = found.get("ctx") or {}
-        if found in inside or found["type"] in ("too_short", "too_long", "missing"):
+    for detail in errors:
+        limits = detail.get("ctx") or {}
+        if detail in inside or detail["type"] in ("too_short", "too_long", "missing"):
             continue
-        if found["type"] in ("greater_than_equal", "greater_than"):
+        if detail["type"] in ("greater_than_equal", "greater_than"):
             word, least = ("at least", limits["ge"]) if "ge" in limits else ("more than", limits["gt"])
             return f"{key}={text} is too small: give {word} {int(least)}"
-        if found["type"] in ("less_than_equal", "less_than"):
+        if detail["type"] in ("less_than_equal", "less_than"):
             return f"{key}={text} is too large: give at most {int(limits.get('le') or limits['lt'])}"
     words = [str(word) for part in _parts(kind) for word in get_args(part) if isinstance(word, str)]
     if words and not inside:
@@ -148,7 +149,7 @@ def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: A
         wrong = _KINDS.get(inside[0]["type"])
         advice = f"give a list of {_MANY[wrong]}" if wrong in _MANY else _lowered(inside[0]["msg"])
         return f"{key}={text} is not allowed: {advice}{such}"
-    kinds = list(dict.fromkeys(_KINDS[found["type"]] for found in errors if found["type"] in _KINDS))
+    kinds = list(dict.fromkeys(_KINDS[detail["type"]] for detail in errors if detail["type"] in _KINDS))
     if kinds:
         such = "" if example is None else f", such as {key}={shown(example)}"
         return f"{key}={text} is of the wrong type: give {' or '.join(kinds)}{such}"
@@ -160,7 +161,7 @@ def _lowered(sentence: str) -> str:
 
 
 def _parts(kind: Any) -> Iterator[Any]:
-    """The type, and those it is a union or an annotation of."""
+    """Yield the type, and the types inside it if it is a union or annotated."""
     yield kind
     if getattr(kind, "__origin__", None) is None or hasattr(kind, "__metadata__") or "Union" in str(type(kind)):
         inner = [kind.__origin__] if hasattr(kind, "__metadata__") else get_args(kind)
