@@ -16,7 +16,7 @@ from adain.evaluation.pairs import Pair, cross
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
 from adain.evaluation.store import EvaluationStore
 from adain.metrics.feature_cache import FeatureCache
-from adain.metrics.frechet import FrechetDistance
+from adain.metrics.frechet import frechet_distance
 from adain.metrics.lpips import Lpips
 from adain.metrics.metric_suite import MetricSuite, build_suite
 from adain.nn.encoder import Encoder
@@ -98,7 +98,7 @@ def test_the_distance_is_of_all_outputs_to_the_distinct_styles(
 ) -> None:
     found = set_figures(pairs, *evaluated(Average()), {}, artfid_wanted=False)["frechet_vgg19"]
     styles, outputs = list(STYLES.values()), [(c + s) / 2 for s in STYLES.values() for c in CONTENTS.values()]
-    expected = FrechetDistance(512)
+    expected = frechet_distance(512)
     for levels, real in ((styles, True), (outputs, False)):
         expected.update(mean_colors(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 1, 1) / 255), real=real)
     assert found == pytest.approx(float(expected.compute()), rel=1e-4)

@@ -166,9 +166,9 @@ def _rank(rank: int, folder: str) -> None:
     content, style = torch.rand(2, count, 3, 24, 24, generator=generator)
     output = (content + style) / 2
     metrics: list[PairMetric] = [Ssim(), ColorDistance()]
-    from adain.metrics.frechet import FrechetDistance
+    from adain.metrics.frechet import frechet_distance
 
-    frechet = FrechetDistance(3)
+    frechet = frechet_distance(3)
     for real, pictures in ((True, style), (False, output)):
         frechet.update(pictures.mean((2, 3)), real)
     for metric in metrics:

@@ -18,7 +18,7 @@ from adain.data.picture import PictureError, read_picture, resize_short_side, to
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import EvaluationStore, Row
 from adain.metrics.feature_cache import Features, observe, stack
-from adain.metrics.frechet import FrechetDistance, artfid
+from adain.metrics.frechet import artfid, frechet_distance
 from adain.metrics.metric_suite import MetricSuite, features_of
 from adain.nn.encoder import Encoder
 from adain.runtime.errors import UserError
@@ -239,14 +239,14 @@ def set_figures(
     styles = list(dict.fromkeys(pair.style_path for pair in pairs))
     for name, extract in suite.sets.items():
         # this process has the features of all ranks, and the others are no longer there to be asked for theirs
-        metric = FrechetDistance(features_of(name, gallery.encoder), sync_on_compute=False)
+        metric = frechet_distance(features_of(name, gallery.encoder), sync_on_compute=False)
         kept = store.features(name)
         if len(kept) < 2 or len(styles) < 2:
             continue
         for path in styles:
             metric.update(extract(gallery(path)[0]).cpu(), real=True)
         metric.update(torch.from_numpy(np.stack([kept[index] for index in sorted(kept)])), real=False)
-        found[name] = float(metric.compute())
+        found[name] = max(float(metric.compute()), 0.0)
     if artfid_wanted and "fid" in found and "lpips" in means:
         found["artfid"] = float(artfid(means["lpips"], found["fid"]))
     return found

@@ -7,40 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from adain.nn.weights import find
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 
 INCEPTION_FEATURES = 2048
-
-
-def frechet_distance(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> Tensor:
-    """Squared Frechet distance of two normal distributions, ``|m - n|^2 + tr(A + B - 2 (A B)^(1/2))``.
-
-    ``tr (A B)^(1/2)`` is the sum of the roots of the eigenvalues of ``A^(1/2) B A^(1/2)``, which is symmetric, so that
-    rank-deficient covariances (fewer pictures than features) need no jitter.
-
-    Args:
-        mean: ``D``.
-        covariance: ``D x D``, positive semi-definite.
-        other_mean: As ``mean``.
-        other_covariance: As ``covariance``.
-
-    Returns:
-        Scalar in float64, at least 0.
-
-    Source:
-        Dowson & Landau 1982; Heusel et al. 2017 for FID.
-    """
-    mean, other_mean = mean.double(), other_mean.double()
-    covariance, other_covariance = covariance.double(), other_covariance.double()
-    values, vectors = torch.linalg.eigh(covariance)
-    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp_min(0).sqrt().sum()
-    distance: Tensor = (mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * cross
-    return distance.clamp_min(0)
 
 
 def artfid(lpips: Tensor | float, fid: Tensor | float) -> Tensor | float:
@@ -66,55 +39,32 @@ def worth(pictures: int, features: int) -> str | None:
     )
 
 
-class FrechetDistance(Metric):
-    """Squared Frechet distance between the features of reference pictures and of outputs.
+class _GivenFeatures(nn.Module):
+    """Stands for the network of torchmetrics' metric and hands features through, so that any network serves."""
 
-    Features in, so that any network serves: Inception's 2,048 (FID), or VGG-19's 512 channel means at relu4_1
-    (``frechet_vgg19``, which is no FID). Sums are kept in float64 and added over ranks.
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.num_features = count
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.double()
+
+
+def frechet_distance(features: int, **kwargs: Any) -> FrechetInceptionDistance:
+    """Return the squared Frechet distance between the features of reference pictures and of outputs, as a metric.
+
+    Its ``update`` takes features, ``N x D``: Inception's 2,048 (FID), or VGG-19's 512 channel means at relu4_1
+    (``frechet_vgg19``, which is no FID). Sums are kept in float64 and added over ranks; so is the result, which may be a
+    hair below 0 for equal sets.
 
     Args:
         features: Their number D.
         kwargs: Of ``torchmetrics.Metric``.
+
+    Source:
+        Dowson & Landau 1982; Heusel et al. 2017 for FID.
     """
-
-    is_differentiable = False
-    higher_is_better = False
-    full_state_update = False
-
-    def __init__(self, features: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.features = features
-        for kind in ("real", "fake"):
-            self.add_state(f"{kind}_sum", torch.zeros(features, dtype=torch.float64), dist_reduce_fx="sum")
-            self.add_state(f"{kind}_outer", torch.zeros(features, features, dtype=torch.float64), dist_reduce_fx="sum")
-            self.add_state(f"{kind}_count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-
-    def update(self, features: Tensor, real: bool) -> None:
-        """Takes the features of N pictures.
-
-        Args:
-            features: ``N x D``.
-            real: Whether they are reference pictures (styles) or outputs.
-        """
-        kind, x = "real" if real else "fake", features.double()
-        setattr(self, f"{kind}_sum", getattr(self, f"{kind}_sum") + x.sum(0))
-        setattr(self, f"{kind}_outer", getattr(self, f"{kind}_outer") + x.T @ x)
-        setattr(self, f"{kind}_count", getattr(self, f"{kind}_count") + len(x))
-
-    def compute(self) -> Tensor:
-        """The distance, in float64, at least 0.
-
-        Raises:
-            UserError: If there are fewer than two pictures on either side.
-        """
-        parts = []
-        for kind in ("real", "fake"):
-            count = int(getattr(self, f"{kind}_count"))
-            if count < 2:
-                raise UserError(f"a Frechet distance needs two pictures on each side, but {kind} has {count}")
-            mean = getattr(self, f"{kind}_sum") / count
-            parts += [mean, (getattr(self, f"{kind}_outer") - count * torch.outer(mean, mean)) / (count - 1)]
-        return frechet_distance(*parts)
+    return FrechetInceptionDistance(feature=_GivenFeatures(features), **kwargs)
 
 
 class Inception(nn.Module):
