@@ -467,7 +467,7 @@ EXEMPT = {
     "a port": ("inference/demo: host", "inference/demo: port"),
     "worker processes: tests/data": ("*: data.num_workers", "*: workers"),
     "another program's, and a process or cluster of its own: tests/launchers": ("hydra/launcher/*",),
-    "Ray: tests/inference/test_dataset_ray.py": ("inference/stylize_dataset: engine", "inference/stylize_dataset: ray.*"),
+    "Ray: tests/inference/dataset/test_cluster.py": ("inference/stylize_dataset: engine", "inference/stylize_dataset: ray.*"),
     "two GPUs: tests/training/test_deepspeed.py": ("strategy/deepspeed: *",),
     "an optional package that no test has": ("logger/tensorboard: *",),
     "a compiler, and a minute: tests/runtime/test_compiling.py": ("train: compile", "inference/bench: compile"),

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from adain.cli import app
 from adain.cli.plain import plain_values
-from adain.inference import dataset_request
-from adain.inference.dataset_request import DatasetReport, DatasetRequest
+from adain.inference.dataset import request as dataset
+from adain.inference.dataset.request import DatasetReport, DatasetRequest
 from adain.runtime.errors import UserError
 
 _PATHS = ("content", "style", "out", "decoder")
@@ -20,7 +20,7 @@ _KINDS = {"content": "contents", "style": "styles"}
 def stylize_dataset(config: DictConfig) -> None:
     """Make what is not there yet; print what was made, how fast, and what to type next."""
     request = DatasetRequest(**plain_values(config))
-    _print_report(request, dataset_request.stylize_dataset(request))
+    _print_report(request, dataset.stylize_dataset(request))
 
 
 def _print_report(request: DatasetRequest, report: DatasetReport) -> None:

@@ -29,7 +29,7 @@ def interrupted_after(frames: int, content: str, monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("adain.inference.video.clip.stylize_video", stylize_video)
-    monkeypatch.setattr("adain.inference.dataset.weights_digest", lambda decoder: "digest")
+    monkeypatch.setattr("adain.inference.dataset.local.weights_digest", lambda decoder: "digest")
     request = StylizeRequest(**plain_values(compose_config("stylize", ["content=a.mp4", "style=b.jpg"])))
     stylizer: Any = SimpleNamespace(decoder=None)
     job = Job(Found(Path(content), Path("a.mp4"), None, True), (), Path("out.mp4"))
@@ -53,7 +53,7 @@ def test_a_camera_promises_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr("adain.inference.video.clip.stylize_video", lambda *args, **options: asked.append(options))
-    monkeypatch.setattr("adain.inference.dataset.weights_digest", lambda decoder: "digest")
+    monkeypatch.setattr("adain.inference.dataset.local.weights_digest", lambda decoder: "digest")
     words = [
         "content=a.mp4", "styles=[x.png,y.png]", "weights=[2,1]", "temporal=0.3", "side=64", "seconds=2.5", "crf=30",
         "batch_size=4", "max_pixels=999", "extrapolate=true", "preserve_color=luminance", "tile=128",

@@ -99,7 +99,7 @@ def make_video(
     """
     from tqdm.auto import tqdm
 
-    from adain.inference.dataset import weights_digest
+    from adain.inference.dataset.local import weights_digest
     from adain.inference.video.clip import stylize_video
 
     settings: dict[str, Any] = {

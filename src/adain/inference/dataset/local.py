@@ -1,8 +1,8 @@
 """Stylizing whole data sets: reading in worker processes, batches of one size on the device, saving in threads.
 
-The parts are the stages of both engines: ``Reader`` decodes, ``Painter`` stylizes, ``encode`` makes the file's bytes;
-``stylize`` joins them on one machine, ``dataset_ray`` on a cluster. ``plan`` says which pictures there
-are, ``manifest`` what was done.
+The parts are the stages of both engines: ``Reader`` decodes, ``Painter`` stylizes, ``encode`` makes the file's bytes.
+``stylize`` joins them on one machine, ``cluster.stylize`` on Ray. ``plan`` says which pictures there are, ``manifest``
+what was done.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tqdm.auto import tqdm
 
 from adain.data.picture import PictureError, read_picture, to_picture, to_tensor, to_unit
 from adain.functional.statistics import Statistics
-from adain.inference.manifest import Manifest, write_part
-from adain.inference.plan import Job, substitutes
+from adain.inference.dataset.manifest import Manifest, write_part
+from adain.inference.dataset.plan import Job, substitutes
 from adain.inference.stylizer import Stylizer
 from adain.runtime.errors import UserError
 from adain.runtime.precision import arithmetic

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from adain.inference import manifest as module
-from adain.inference.manifest import Manifest, part_path, write_part
+from adain.inference.dataset import manifest as module
+from adain.inference.dataset.manifest import Manifest, part_path, write_part
 from adain.runtime.errors import UserError
 
 SETTINGS = {"seed": 1, "style": {"name": "/s", "sha256": "aaaa"}}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.inference.plan import Job, Plan, list_styles, substitutes
+from adain.inference.dataset.plan import Job, Plan, list_styles, substitutes
 from adain.runtime.errors import UserError
 
 

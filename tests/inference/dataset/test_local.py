@@ -19,10 +19,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from adain.data.picture import read_picture
-from adain.inference import dataset
-from adain.inference.dataset import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylize
-from adain.inference.manifest import Manifest
-from adain.inference.plan import Job, Plan, list_styles
+from adain.inference.dataset import local
+from adain.inference.dataset.local import Painter, Reader, Request, batches, decoder_digest, encode, requests, stylize
+from adain.inference.dataset.manifest import Manifest
+from adain.inference.dataset.plan import Job, Plan, list_styles
 from adain.inference.stylizer import Stylizer
 from adain.runtime.errors import UserError
 from tests.helpers.pictures import draw, smooth
@@ -136,7 +136,7 @@ def test_alpha_is_the_strength_of_the_style(count: int, painter: Painter, monkey
     monkeypatch.setattr(Stylizer, "load", lambda *_: painter.stylizer)
     random = np.random.default_rng(0)
     contents = list(random.integers(0, 256, (count, 20, 24, 3), dtype=np.uint8))
-    style = painter.encode(dataset.Style("", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)))
+    style = painter.encode(local.Style("", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)))
     found = Painter("reference", alpha=0.3).paint(contents, [style] * count)
     for content, picture in zip(contents, found, strict=True):
         wanted, full = (painter.stylizer.stylize(Image.fromarray(content), style, alpha) for alpha in (0.3, 1.0))
@@ -215,7 +215,7 @@ def test_a_style_is_asked_for_once_while_it_is_remembered() -> None:
 
 def test_batches_are_of_one_size_and_nothing_waits_for_ever() -> None:
     shapes = [(16, 16 + random.Random(i).randrange(30), 3) for i in range(300)] + [(1001, 1000, 3)] * 3
-    ready = [dataset.Ready(Job(str(i), 0, 1, ""), np.empty(s), (0, 0), "", None) for i, s in enumerate(shapes)]  # type: ignore[arg-type]
+    ready = [local.Ready(Job(str(i), 0, 1, ""), np.empty(s), (0, 0), "", None) for i, s in enumerate(shapes)]  # type: ignore[arg-type]
     waiting, seen = 0, Counter[str]()
 
     def counted() -> Any:
@@ -283,9 +283,9 @@ import io, os, random, signal, sys
 from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
-from adain.inference.manifest import Manifest
-from adain.inference.plan import Plan, list_styles
-from adain.inference.dataset import Painter, Reader, stylize
+from adain.inference.dataset.manifest import Manifest
+from adain.inference.dataset.plan import Plan, list_styles
+from adain.inference.dataset.local import Painter, Reader, stylize
 
 content, style, out = map(Path, sys.argv[1:4])
 chance, kills = random.Random(4), 0

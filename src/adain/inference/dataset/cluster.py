@@ -1,4 +1,4 @@
-"""The same stages as ``dataset.stylize`` on Ray Data: for those who have outgrown one machine.
+"""The same stages as ``local.stylize`` on Ray Data: for those who have outgrown one machine.
 
 The networks live in a pool of actors, one on each GPU where there are any; saving is a task on any node, and so is reading,
 only that Ray joins it to the actors where they need no GPU.
@@ -23,9 +23,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from adain.functional.statistics import Statistics
-from adain.inference.dataset import Made, Painter, Reader, Ready, Request, batches, encode
-from adain.inference.manifest import Manifest, write_part
-from adain.inference.plan import Job
+from adain.inference.dataset.local import Made, Painter, Reader, Ready, Request, batches, encode
+from adain.inference.dataset.manifest import Manifest, write_part
+from adain.inference.dataset.plan import Job
 from adain.runtime.errors import UserError
 from adain.runtime.schema import Arithmetic
 
@@ -60,7 +60,7 @@ def stylize(
     actors: int | None = None,
     precision: Arithmetic = "32-true",
 ) -> int:
-    """Make the pictures of the jobs on a Ray cluster. See ``dataset.stylize``.
+    """Make the pictures of the jobs on a Ray cluster. See ``local.stylize``.
 
     Args:
         jobs: As there.

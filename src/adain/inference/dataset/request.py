@@ -11,14 +11,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adain.inference.plan import Job, Plan, list_styles
+from adain.inference.dataset.plan import Job, Plan, list_styles
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 from adain.runtime.schema import Arithmetic
 from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
-    from adain.inference.manifest import Manifest
+    from adain.inference.dataset.manifest import Manifest
 
 _FORMATS = ("keep", "jpg", "png", "webp")
 _ENGINES = ("local", "ray")
@@ -109,8 +109,8 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
     decoder = resolve_checkpoint(request.decoder, Path(request.logs))
     print(f"decoder       {decoder}")
 
-    from adain.inference.dataset import decoder_digest  # torch is imported from here on
-    from adain.inference.manifest import Manifest
+    from adain.inference.dataset.local import decoder_digest  # torch is imported from here on
+    from adain.inference.dataset.manifest import Manifest
 
     digest = decoder_digest(decoder)
     settings: dict[str, Any] = {
@@ -145,21 +145,21 @@ def _make(
     import torch
     from tqdm.auto import tqdm
 
-    from adain.inference import dataset
+    from adain.inference.dataset import local
     from adain.runtime.memory import keep_freed_memory
 
     content, style = (request.folder(key).resolve() for key in ("content", "style"))
-    reader = dataset.Reader(content, style, names, request.size, request.crop, request.style_size, request.max_pixels)
+    reader = local.Reader(content, style, names, request.size, request.crop, request.style_size, request.max_pixels)
     gpu = torch.cuda.is_available()
     batch_size = request.batch_size or (8 if gpu else 1)
-    local = request.engine == "local"
-    if local:
+    on_this_machine = request.engine == "local"
+    if on_this_machine:
         keep_freed_memory()
-        painter = dataset.Painter(decoder, request.alpha, precision=request.precision)
+        painter = local.Painter(decoder, request.alpha, precision=request.precision)
     with tqdm(total=total, initial=len(manifest), unit="picture", desc="stylizing", smoothing=0.05) as bar:
-        if local:
+        if on_this_machine:
             workers = request.workers if request.workers is not None else min(8, os.cpu_count() or 1) if gpu else 1
-            return dataset.stylize(
+            return local.stylize(
                 jobs,
                 reader,
                 painter,
@@ -171,10 +171,10 @@ def _make(
                 request.cached_styles,
                 request.quality,
             )
-        from adain.inference import dataset_ray
+        from adain.inference.dataset import cluster
 
         path = Path(decoder).expanduser()
-        return dataset_ray.stylize(
+        return cluster.stylize(
             jobs,
             reader,
             manifest,
