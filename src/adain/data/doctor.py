@@ -1,4 +1,4 @@
-"""What a scan finds out about the pictures of a training, side by side, before it starts."""
+"""Scan the content and style pictures of a training before it starts, and report what is wrong with them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from adain.runtime.findings import Finding, cores
 def check_pictures(
     sources: Mapping[str, FolderSource], cache: Path, folder: Path, resize: int, val_pairs: int
 ) -> list[Finding]:
-    """Scan both sides' folders, and look at the held-out part.
+    """Scan the folders of contents and styles, and check the held-out part.
 
     Args:
-        sources: ``content`` and ``style``.
-        cache: The file that findings are kept in.
-        folder: Lists of pictures are written there.
-        resize: Short side in training; smaller pictures are enlarged.
-        val_pairs: How many pictures of each side are held out.
+        sources: The sources ``content`` and ``style``.
+        cache: The file that keeps scan results.
+        folder: Where to write the lists of pictures.
+        resize: Short side in training, in pixels; smaller pictures are enlarged.
+        val_pairs: Number of pictures of each side to hold out.
 
     Raises:
         UserError: If the cache cannot be used.

@@ -7,23 +7,23 @@ import torch
 from adain.runtime.errors import UserError
 
 
-def find_device(wanted: str | torch.device | None) -> torch.device:
+def find_device(name: str | torch.device | None) -> torch.device:
     """Return the named device, after checking that it works.
 
     Args:
-        wanted: ``cpu``, ``cuda``, ``cuda:1`` or another torch device; None or ``auto`` picks a GPU if there is one.
+        name: ``cpu``, ``cuda``, ``cuda:1`` or another torch device; None or ``auto`` picks a GPU if there is one.
 
     Raises:
         UserError: If the name is not a device, or this machine does not have it.
     """
-    name = "auto" if wanted is None else str(wanted).lower()
+    word = "auto" if name is None else str(name).lower()
     try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if word == "auto" else word)
     except RuntimeError:
-        raise UserError(f"device={wanted} is not allowed: give auto, cpu, cuda or cuda:1") from None
+        raise UserError(f"device={name} is not allowed: give auto, cpu, cuda or cuda:1") from None
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):  # torch raises each of these for a missing device
         available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UserError(f"device={wanted} is not there: give {' or '.join(available)}, or leave it out") from None
+        raise UserError(f"device={name} is not there: give {' or '.join(available)}, or leave it out") from None
     return device

@@ -1,4 +1,4 @@
-"""What checks find out, and how it is shown."""
+"""Run checks, and print their findings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COLORS = {"ok": "green", "warning": "yellow", "problem": "red"}
-"""Levels, and how they are shown."""
-_COLUMN = 31  # where what was found begins
+"""The color of each level."""
+_COLUMN = 31  # where the text starts
 
 
 class Finding(NamedTuple):
     """One line of a report.
 
     Attributes:
-        level: ``problem`` if the run would fail or be worthless, ``warning`` if it is worth a look.
-        check: What was looked at.
-        text: What was found, and what to do.
-        figures: For ``doctor.json``.
-        file: One that it is about, or several, shown below the text and never broken.
+        level: ``problem`` if the run would fail or be worthless, ``warning`` if the finding needs a look.
+        check: Name of the check.
+        text: The result, and what to do.
+        figures: Numbers for ``doctor.json``.
+        file: The file or files concerned, printed below the text on one unbroken line.
     """
 
     level: Literal["ok", "warning", "problem"]
@@ -36,28 +36,31 @@ class Finding(NamedTuple):
 
 
 def run_checks(checks: Sequence[tuple[str, Callable[[], list[Finding]]]], console: Console) -> list[Finding]:
-    """Make every check, whatever the others find, and show its findings at once.
+    """Run every check, even if others fail, and print its findings immediately.
 
     Args:
-        checks: Names, for a check that ends with a mistake of the user's, and what makes them.
-        console: Where findings are shown.
+        checks: Name and function of each check. The name is used if the check fails with a user's mistake.
+        console: Where to print.
+
+    Returns:
+        The findings of all checks.
     """
     findings: list[Finding] = []
     for name, check in checks:
         try:
-            made = check()
+            results = check()
         except Exception as error:
             if (text := mistake(error)) is None:
                 raise
-            made = [Finding("problem", name, text)]
-        for finding in made:
+            results = [Finding("problem", name, text)]
+        for finding in results:
             show(finding, console)
-        findings += made
+        findings += results
     return findings
 
 
 def show(finding: Finding, console: Console) -> None:
-    """Print level, check and text in columns; a file below, on a line that is never broken."""
+    """Print level, check and text in columns, and the file below on one unbroken line."""
     words = textwrap.wrap(
         finding.text, max(20, console.width - _COLUMN), break_long_words=False, break_on_hyphens=False
     ) or [""]
@@ -69,5 +72,5 @@ def show(finding: Finding, console: Console) -> None:
 
 
 def cores() -> int:
-    """Return how many CPU cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

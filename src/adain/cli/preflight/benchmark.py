@@ -1,4 +1,4 @@
-"""What ``make bench`` can tell about its keys before torch is imported."""
+"""Check the keys of ``make bench`` before torch is imported."""
 
 from __future__ import annotations
 

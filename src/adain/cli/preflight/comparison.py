@@ -1,4 +1,4 @@
-"""What ``make compare`` can tell about its keys before torch is imported."""
+"""Check the keys of ``make compare`` before torch is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another command's configuration in the middle of a command: Hydra's state is one a process."""
+"""Compose another command's configuration while a command runs, although Hydra has one state per process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adain.runtime.errors import UserError
 
 @contextlib.contextmanager
 def hydra_set_aside() -> Iterator[None]:
-    """Free Hydra's state for another configuration, and put it back at the end."""
+    """Clear Hydra's state for another configuration, and restore it at the end."""
     hydra, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
@@ -29,11 +29,11 @@ def hydra_set_aside() -> Iterator[None]:
 
 @contextlib.contextmanager
 def composed(name: str, overrides: Sequence[str], folder: Path) -> Iterator[DictConfig]:
-    """Compose another command's configuration, in the place of the running one until the end.
+    """Yield another command's configuration, which replaces the running command's until the end.
 
     Args:
-        name: Of the primary configuration.
-        overrides: As typed for that command.
+        name: Name of the primary configuration.
+        overrides: Overrides as typed for that command.
         folder: Its output folder.
 
     Raises:

@@ -127,7 +127,7 @@ def _holds_weights(key: str, file: Path) -> None:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    """Whether a picture file is anywhere below; a folder that may not be read is told later, with its reason."""
+    """Return whether a folder has a picture at any depth. An unreadable folder is reported later, with its reason."""
     try:
         return next(walk(folder), None) is not None
     except UserError:
