@@ -70,11 +70,11 @@ def _check_side(
     text = f"{usable:,} of {total:,} pictures are usable{'' if usable else '; no picture is left'}"
     taught = " (as styles they teach gray pictures)" if side == "style" else ""
     words = {
-        "unreadable": "{:,}, passed over while training: mend or remove what is listed in",
-        "small": f"{{:,}} with a short side below data.resize={resize}, so enlarged and soft, listed in",
+        "unreadable": "{:,}, skipped in training: repair or remove the files listed in",
+        "small": f"{{:,}} with a short side below data.resize={resize}, enlarged and soft in training, listed in",
         "gray": f"{{:,}} without color{taught}, listed in",
-        "copies": "{:,} pictures are there several times, byte for byte: keep one of each line of",
-        "alike": "{:,} pictures are there in several versions that look the same: see the lines of",
+        "copies": "{:,} pictures exist several times, byte for byte: keep one of each line of",
+        "alike": "{:,} pictures exist in several versions that look the same: see the lines of",
     }
     findings = [Finding("ok" if usable else "problem", side, text, figures)]
     for kind, lines in lists.items():

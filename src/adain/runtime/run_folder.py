@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run lie: ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt`` in its folder."""
+"""Find the checkpoints of a run: ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt`` in its folder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Return whether there is one to go on from: a file, or one of DeepSpeed's folders."""
+    """Return whether a path is a checkpoint to resume from: a file, or one of DeepSpeed's folders."""
     return path.is_file() or (path / "latest").is_file()
 
 
 def checkpoint_of(path: Path) -> Path | None:
-    """Return the checkpoint that a path means: a file itself, of a run's folder its best, else its last; else None."""
+    """Return the checkpoint of a path: the file itself, a run folder's best, else its last, or None."""
     candidates = (path, path / "checkpoints" / "best.ckpt", path / "checkpoints" / "last.ckpt")
     return next((candidate for candidate in candidates if candidate.is_file()), None)

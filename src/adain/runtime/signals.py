@@ -1,4 +1,4 @@
-"""Signals that stop a run, heard for a while in place of those who heard them before."""
+"""Handle the signals that stop a run, and restore the previous handlers afterwards."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 Receive = Callable[[int, FrameType | None], None]
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-"""Signals that end a run. SLURM sends USR2 before its time is up, to submitit, which then queues the job again."""
+"""Signals that end a run. SLURM sends USR2 shortly before a job's time limit, and submitit then requeues the job."""
 
 
 class SignalHandlers:
-    """Hears signals from its making until ``restore``.
+    """Handle signals from construction until ``restore``.
 
-    Python lets only the main thread listen; elsewhere nothing changes. SIGUSR2 is heard only where somebody, submitit,
-    listens for it.
+    Does nothing outside the main thread, where Python allows no handlers. SIGUSR2 is handled only if another handler,
+    submitit's, is installed for it.
 
     Args:
-        receive: Is called with each signal.
-        numbers: Which ones.
+        receive: The handler.
+        numbers: The signals to handle.
     """
 
     def __init__(self, receive: Receive, numbers: Iterable[signal.Signals] = STOPPING) -> None:
@@ -34,8 +34,8 @@ class SignalHandlers:
                 self._before[number] = signal.signal(number, receive)
 
     def restore(self) -> None:
-        """Give the signals back; a second call does nothing."""
+        """Restore the previous handlers. A second call does nothing."""
         while self._before:
             number, handler = self._before.popitem()
-            if handler is not None:  # None: it was not set from Python
+            if handler is not None:  # None means that it was not set from Python
                 signal.signal(number, handler)
