@@ -206,6 +206,7 @@ TABLE: dict[str, Section] = {
     }),
     "optimizer/adam": Section("train", ADAIN, {
         "optimizer.lr": Key(1e-3, see.summary("lr"), see.rate, see.weights()),
+        "optimizer.bias_lr": Key(1e-2, see.weights("bias")),
         "optimizer.scale_lr": Key("linear", see.summary("lr"), see.weights(), given=("optimizer.lr_batch=4",)),
         "optimizer.lr_batch": Key(4, see.summary("lr"), see.weights(), given=("optimizer.scale_lr=linear",)),
         "optimizer.betas": [Key([0.1, 0.999], see.weights()), Key([0.9, 0.1], see.weights(), given=TWO_STEPS)],

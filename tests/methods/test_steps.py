@@ -73,6 +73,7 @@ def test_the_rates_grow_with_the_pairs_of_a_step_over_all_ranks() -> None:
     assert rates(scale_lr="linear", lr_batch=8) == [1.5]  # 24 pairs
     assert rates(scale_lr="sqrt", lr_batch=6) == [1.0]
     assert rates(scale_lr="linear", lr_batch=4) == [3.0]
+    assert rates(scale_lr="linear", lr_batch=8, bias_lr=0.25) == [1.5, 0.75]
     steady = {"bias_lr": 0.25, "warmup_steps": 0}
     assert rates(muon, scale_lr="linear", lr_batch=8, **steady) == [1.5, 0.75]  # weights, then biases
     with pytest.raises(ValueError, match="scale_lr=linear needs lr_batch"):

@@ -189,7 +189,7 @@ def test_a_sweep_starts_each_job_once(tmp_path: Path) -> None:
         job = sweep / str(number)
         summary = json.loads((job / "summary.json").read_text())
         assert (summary["status"], summary["steps"], summary["world_size"]) == ("finished", 4, 2)
-        assert OmegaConf.load(job / ".hydra" / "config.yaml").method.style_weight == weight
+        assert OmegaConf.load(job / ".hydra" / "config.yaml").model.style_weight == weight
         assert len(list((job / "wandb").glob("offline-run-*"))) == 1
     assert done.stdout.count("held-out losses") == 2
 

@@ -36,6 +36,7 @@ def adam(
     steps: int,
     batch: int,
     lr: Rate = 1e-4,
+    bias_lr: Rate | None = None,
     betas: Betas = (0.9, 0.999),
     schedule: Schedule = "inverse_time",
     lr_decay: Weight = 5e-5,
@@ -50,6 +51,7 @@ def adam(
         steps: Of the whole run.
         batch: Pairs in a step, over all ranks.
         lr: The rate.
+        bias_lr: The rate of the biases; None: ``lr``.
         betas: Decay rates of the moments.
         schedule: See ``lr_factor``.
         lr_decay: Of ``inverse_time``.
@@ -60,11 +62,17 @@ def adam(
     Returns:
         Optimizer and scheduler, as Lightning takes them.
     """
-    parameters = list(parameters)
-    rate = lr * lr_scale(scale_lr, batch, lr_batch)
-    on_cpu = parameters[0].device.type == "cpu"
+    given = list(parameters)
+    scale = lr_scale(scale_lr, batch, lr_batch)
+    groups: list[dict[str, Any]] = [{"params": given}]
+    if bias_lr is not None:
+        groups = [
+            {"params": [p for p in given if p.ndim > 1]},
+            {"params": [p for p in given if p.ndim <= 1], "lr": scale * bias_lr},
+        ]
+    on_cpu = given[0].device.type == "cpu"
     optimizer = torch.optim.Adam(  # fused on a CPU: one pass over the weights in place of several
-        parameters, lr=rate, betas=(betas[0], betas[1]), fused=True if on_cpu else None
+        groups, lr=scale * lr, betas=(betas[0], betas[1]), fused=True if on_cpu else None
     )
     return _scheduled(optimizer, schedule, steps, lr_decay, warmup_steps)
 
