@@ -20,7 +20,6 @@ OLD_NAMES = {"vgg19_normalised": "vgg19_normalized", "colour_distance": "color_d
 EncoderName = Literal["vgg19_normalized", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
-Optimizer = Literal["adam", "muon"]
 PreserveColor = Literal["none", "coral", "luminance"]
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 """Suffixes of picture files."""
@@ -220,10 +219,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "bootstrap": Annotated[int, Ge(100)],
         "save_outputs": bool,
         "page_pairs": Count,
-        "page_order": Literal[
-            "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips",
-            "lpips_vgg16", "ssim", "cfsd", "color_distance",
-        ],
+        "page_order": Literal[PAIR_METRICS],
         "weights.lpips_alexnet": str | None,
         "weights.lpips_vgg16": str | None,
         "weights.inception_fid": str | None,

@@ -56,10 +56,9 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hear the signals, in place of Lightning, which would stop inside a step. Make up for a validation."""
-        self._saved_at = trainer.global_step
+        step = self._saved_at = trainer.global_step
         self.path = trainer.strategy.broadcast(self.path)  # the folder of rank 0
         self._handlers = SignalHandlers(self._receive)
-        step = trainer.global_step
         if step and self._validated_at is not None and self._validated_at < step and _is_due(trainer):
             _validate(trainer)
 
@@ -90,8 +89,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save again what was saved before a validation that the interval asked for."""
-        self._validated_at = trainer.global_step
-        step = trainer.global_step
+        step = self._validated_at = trainer.global_step
         if trainer.state.fn == TrainerFn.FITTING and step in (self._saved_at, trainer.max_steps) and _is_due(trainer):
             self._save(trainer)
 

@@ -140,7 +140,7 @@ def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: A
             word, least = ("at least", limits["ge"]) if "ge" in limits else ("more than", limits["gt"])
             return f"{key}={text} is too small: give {word} {int(least)}"
         if detail["type"] in ("less_than_equal", "less_than"):
-            return f"{key}={text} is too large: give at most {int(limits.get('le') or limits['lt'])}"
+            return f"{key}={text} is too large: give at most {int(limits['le'] if 'le' in limits else limits['lt'])}"
     words = [str(word) for part in _parts(kind) for word in get_args(part) if isinstance(word, str)]
     if words and not inside:
         return f"{key}={text} is not allowed{near(text, words)}; choose one of {', '.join(words)}"
