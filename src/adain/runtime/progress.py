@@ -1,0 +1,45 @@
+"""A progress bar with the time left: on a terminal tqdm's, in a log file one line for each tenth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tqdm.auto import tqdm
+
+
+class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    """tqdm's bar, with the same arguments. Into a file or a pipe it prints a line per 10 %, after the first five seconds.
+
+    Where the total is unknown, a line comes whenever the count has doubled, from 100 on.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._said = 0
+        super().__init__(*args, **options)
+        if not self._is_terminal():
+            self.delay, self.leave = options.get("delay", 5), False
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Show where the work is."""
+        if self._is_terminal():
+            super().display(msg, pos)
+            return
+        reached = int(10 * self.n / self.total) if self.total else int(self.n // 100).bit_length()
+        if reached <= self._said or (self.total and self.n >= self.total):  # the result's own line says the end
+            return
+        self._said = reached
+        values = self.format_dict
+        rate = values["rate"] or (self.n - self.initial) / max(values["elapsed"], 1e-9)
+        left = f", {tqdm.format_interval((self.total - self.n) / rate)} left" if self.total and rate else ""
+        count = f"{10 * reached} %, {self.n} of {self.total}" if self.total else f"{self.n}"
+        name = f"{self.desc.removesuffix(': ')}: " if self.desc else ""
+        self.fp.write(f"{name}{count} {self.unit}s{left}\n")
+        self.fp.flush()
+
+    def clear(self, *args: Any, **options: Any) -> None:
+        """Make room for a line above the bar; in a log file there is nothing to clear."""
+        if self._is_terminal():
+            super().clear(*args, **options)
+
+    def _is_terminal(self) -> bool:
+        return bool(getattr(self.fp, "isatty", lambda: False)())
