@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from adain.data.picture import (
     MAX_PIXELS,
     PictureError,
     TooLarge,
+    decode_picture,
     read_picture,
     resize_short_side,
     to_picture,
@@ -219,6 +221,40 @@ def test_sixteen_bits_with_short_side() -> None:
     picture = read(encode(Image.fromarray(np.full((40, 60), 32_768, dtype=np.uint16))), short_side=20)
     assert picture.size == (30, 20)
     assert picture.getpixel((5, 5)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "P+key", "RGB", "RGB+key", "RGBA", "CMYK", "I;16", "F"])
+def test_reduced_while_decoding_it_looks_the_same(mode: str) -> None:
+    picture, options = gradient(1024, 520), {}
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    elif mode.endswith("+key"):
+        mode = mode.removesuffix("+key")
+        options["transparency"] = 7 if mode == "P" else (255, 255, 0)
+    data = encode(picture.convert(mode), "TIFF" if mode in ("CMYK", "F") else "PNG", **options)
+    small = decode_picture(io.BytesIO(data), longest=64, keep_alpha=True)
+    whole = decode_picture(io.BytesIO(data), keep_alpha=True).reduce(8)
+    assert small.size == whole.size == (128, 65)
+    assert small.mode == whole.mode
+    assert np.abs(np.asarray(small, int) - np.asarray(whole, int)).max() <= 3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_reduced_while_decoding_it_is_upright(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(gradient(512, 256), kind, exif=exif)
+    assert decode_picture(io.BytesIO(data), longest=64).size == (64, 128)
+
+
+def test_a_large_gray_picture_is_reduced_before_its_depth() -> None:
+    """Numpy needs 24 bytes a pixel to scale 16 bits: of the reduced picture."""
+    data = encode(Image.new("I;16", (1200, 1200)), "PNG")
+    tracemalloc.start()
+    decode_picture(io.BytesIO(data), longest=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * 1200**2
 
 
 def test_first_frame_of_an_animation() -> None:

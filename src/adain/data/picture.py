@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:  # the scan's worker processes need no torch
     from torch import Tensor
@@ -63,6 +63,8 @@ def decode_picture(
     min_side: int = 1,
     keep_alpha: bool = False,
     own_colors: bool = False,
+    longest: int | None = None,
+    formats: tuple[str, ...] | None = None,
 ) -> Image.Image:
     """Decode a picture.
 
@@ -78,6 +80,9 @@ def decode_picture(
         keep_alpha: Whether to keep transparency instead of compositing on white.
         own_colors: Whether to leave the colors of an opaque picture unconverted. The caller then applies ``to_rgb`` to
             the part it uses: converting a large picture takes longer than decoding it.
+        longest: Pixels of the longer side that are enough. A picture at least four times as large is reduced, by a whole
+            factor, before its colors are converted: that needs 4 bytes of memory a pixel of the file (WebP: 16).
+        formats: Pillow's names of the only formats to open.
 
     Returns:
         An RGB picture; with ``keep_alpha``, RGBA if any of it is transparent; with ``own_colors``, maybe CMYK or gray.
@@ -90,23 +95,50 @@ def decode_picture(
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with Image.open(source) as picture:
+        with Image.open(source, formats=formats) as opened:
+            picture: Image.Image = opened
             if picture.width * picture.height > max_pixels:
                 raise TooLarge(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
             if min(picture.size) < min_side:
                 raise PictureError(f"{picture.width} x {picture.height} is below {min_side} pixels a side")
             if at_least is not None:
-                picture.draft("RGB", resized(picture.size, at_least))
+                opened.draft("RGB", resized(picture.size, at_least))
+            if longest is not None:
+                picture = _reduced(opened, longest)
             ImageOps.exif_transpose(picture, in_place=True)
             opaque = picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info
             decoded = picture if own_colors and opaque else to_rgb(picture, keep_alpha)
-            return picture.copy() if decoded is picture else decoded  # the file closes with `picture`
+            return picture.copy() if decoded is opened else decoded  # the file closes with `opened`
     except PictureError:
         raise
     except Image.DecompressionBombError:
         raise TooLarge(f"more pixels than max_pixels={max_pixels}") from None
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
         raise PictureError(_reason(error)) from None
+
+
+def _reduced(opened: ImageFile.ImageFile, longest: int) -> Image.Image:
+    """Return a picture whose longer side is at least four times too long at two to four times that.
+
+    It is averaged band by band, because most modes must be converted for it: a whole copy would double the memory.
+    """
+    if max(opened.size) < 4 * longest:
+        return opened
+    scale = max(opened.size) / (2 * longest)
+    opened.draft("RGB", (int(opened.width / scale), int(opened.height / scale)))
+    factor = max(opened.size) // (2 * longest)
+    if factor < 2:
+        return opened  # a JPEG file, which was decoded small
+    deep = opened.mode.startswith("I;16")
+    transparent = opened.mode in ("P", "PA") or "transparency" in opened.info
+    mode = "I" if deep else "RGBA" if transparent else "L" if opened.mode == "1" else opened.mode
+    small = Image.new(mode, (-(-opened.width // factor), -(-opened.height // factor)))
+    for top in range(0, small.height, 64):
+        rows = (0, top * factor, opened.width, min((top + 64) * factor, opened.height))
+        small.paste(opened.crop(rows).convert(mode).reduce(factor), (0, top))
+    picture = Image.fromarray(np.asarray(small).astype(np.uint16)) if deep else small
+    picture.info = {key: value for key, value in opened.info.items() if key != "transparency"}
+    return picture
 
 
 def _reason(error: Exception) -> str:
