@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,6 +119,35 @@ def test_a_target_that_cannot_be_called_says_why(
 
 def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(monkeypatch, capsys, raising(KeyboardInterrupt())) == (130, "stopped by Ctrl-C\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_with_its_code_and_cleans_up(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cleaned: list[str] = []
+
+    def task(config: DictConfig) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(config.content)
+
+    before = signal.getsignal(number)
+    assert ended(monkeypatch, capsys, task) == (128 + number, f"stopped by {number.name}\n")
+    assert cleaned == ["a.png"]
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("word", ["hydra.job.chdir=true", "++hydra.job.chdir=True"])
+def test_a_task_runs_where_it_was_typed(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Path] = []
+    monkeypatch.setattr(sys, "argv", ["evaluate", word])
+    app.run("evaluate", lambda config: seen.append(Path.cwd()))
+    assert seen == [Path.cwd()]
+    assert "file names are relative to the folder where you type" in capsys.readouterr().err
 
 
 def test_an_exit_code_of_the_task_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,19 @@ def test_usr2_is_heard_only_where_submitit_listens(submitit: bool) -> None:
         signal.signal(signal.SIGUSR2, before)
 
 
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_hangup_stops_a_training_unless_it_is_ignored(nohup: bool) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
+    try:
+        handlers = SignalHandlers(lambda number, frame: heard.append(number))
+        signal.raise_signal(signal.SIGHUP)
+        handlers.restore()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert heard == ([] if nohup else [signal.SIGHUP])
+
+
 def test_nothing_changes_outside_the_main_thread() -> None:
     before, made = signal.getsignal(signal.SIGTERM), []
     thread = threading.Thread(target=lambda: made.append(SignalHandlers(_ignore)))

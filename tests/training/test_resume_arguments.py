@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from omegaconf import OmegaConf
 
 from adain.cli.preflight.compose import preflight
 from adain.runtime.errors import UserError
-from adain.training.resume import rewrite_arguments
+from adain.training.resume import resumed_arguments
 
 OWN = ["experiment=smoke", "trainer.max_steps=6", "optimizer.lr=2e-4"]
 
@@ -36,10 +35,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def rewritten(monkeypatch: pytest.MonkeyPatch, *typed: str) -> list[str]:
-    monkeypatch.setattr(sys, "argv", ["train", *typed])
-    rewrite_arguments()
-    return sys.argv[1:]
+def rewritten(*typed: str) -> list[str]:
+    return resumed_arguments(list(typed))
 
 
 def values(arguments: list[str]) -> dict[str, Any]:
@@ -48,77 +45,75 @@ def values(arguments: list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("typed", ["ckpt=last", "ckpt=logs/latest", "ckpt=logs/latest/checkpoints/last.ckpt"])
-def test_deepspeeds_checkpoint_is_a_folder(typed: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deepspeeds_checkpoint_is_a_folder(typed: str, run: Path) -> None:
     last = run / "checkpoints" / "last.ckpt"
     last.unlink()
     last.mkdir()
     with pytest.raises(UserError):
-        rewritten(monkeypatch, typed)
+        rewritten(typed)
     (last / "latest").touch()
-    assert values(rewritten(monkeypatch, typed))["ckpt"] == str(last)
+    assert values(rewritten(typed))["ckpt"] == str(last)
 
 
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("typed", [[], ["seed=3"], ["ckpt=null", "seed=3"]])
-def test_without_a_checkpoint_nothing_changes(typed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rewritten(monkeypatch, *typed) == typed
+def test_without_a_checkpoint_nothing_changes(typed: list[str]) -> None:
+    assert rewritten(*typed) == typed
 
 
 @pytest.mark.parametrize("word", ["last", "best"])
-def test_a_word_is_the_newest_runs_checkpoint(word: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert values(rewritten(monkeypatch, f"ckpt={word}"))["ckpt"] == str(run / "checkpoints" / f"{word}.ckpt")
+def test_a_word_is_the_newest_runs_checkpoint(word: str, run: Path) -> None:
+    assert values(rewritten(f"ckpt={word}"))["ckpt"] == str(run / "checkpoints" / f"{word}.ckpt")
 
 
-def test_a_runs_folder_is_its_last_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert values(rewritten(monkeypatch, f"ckpt={run}"))["ckpt"] == str(run / "checkpoints" / "last.ckpt")
+def test_a_runs_folder_is_its_last_checkpoint(run: Path) -> None:
+    assert values(rewritten(f"ckpt={run}"))["ckpt"] == str(run / "checkpoints" / "last.ckpt")
 
 
-def test_a_path_is_that_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_that_checkpoint(run: Path) -> None:
     path = (run / "checkpoints" / "best.ckpt").relative_to(Path.cwd())
-    assert values(rewritten(monkeypatch, f"ckpt={path}"))["ckpt"] == str(run / "checkpoints" / "best.ckpt")
+    assert values(rewritten(f"ckpt={path}"))["ckpt"] == str(run / "checkpoints" / "best.ckpt")
 
 
 @pytest.mark.parametrize("given", ["last", "logs/latest", "logs/latest/checkpoints/best.ckpt"])
-def test_the_outputs_go_to_the_runs_folder(given: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert values(rewritten(monkeypatch, f"ckpt={given}"))["hydra.run.dir"] == str(run)
+def test_the_outputs_go_to_the_runs_folder(given: str, run: Path) -> None:
+    assert values(rewritten(f"ckpt={given}"))["hydra.run.dir"] == str(run)
 
 
 @pytest.mark.usefixtures("run")
-def test_the_runs_own_arguments_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rewritten(monkeypatch, "seed=3", "ckpt=last")[:4] == [*OWN, "seed=3"]
+def test_the_runs_own_arguments_come_first() -> None:
+    assert rewritten("seed=3", "ckpt=last")[:4] == [*OWN, "seed=3"]
 
 
 @pytest.mark.usefixtures("run")
-def test_typed_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = rewritten(monkeypatch, "ckpt=last", "trainer.max_steps=1000")
+def test_typed_arguments_win() -> None:
+    arguments = rewritten("ckpt=last", "trainer.max_steps=1000")
     assert values(arguments)["trainer.max_steps"] == 1000
     assert values(arguments)["optimizer.lr"] == 2e-4
 
 
 @pytest.mark.usefixtures("run")
-def test_the_result_is_a_right_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    preflight("train", rewritten(monkeypatch, "ckpt=last", "trainer.max_steps=1000"))
+def test_the_result_is_a_right_configuration() -> None:
+    preflight("train", rewritten("ckpt=last", "trainer.max_steps=1000"))
 
 
-def test_a_run_may_be_resumed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_may_be_resumed_again(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [*OWN, "ckpt='/old/last.ckpt'", "hydra.run.dir='/old'"])
-    arguments = rewritten(monkeypatch, f"ckpt={run}")
+    arguments = rewritten(f"ckpt={run}")
     assert sum(a.startswith("ckpt=") for a in arguments) == sum(a.startswith("hydra.run.dir=") for a in arguments) == 1
     assert "/old" not in " ".join(arguments)
 
 
-def test_other_logs_are_searched_where_they_are_given(
-    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_logs_are_searched_where_they_are_given(tmp_path: Path, run: Path) -> None:
     other = make_run(tmp_path / "elsewhere" / "runs" / "a")
     (tmp_path / "elsewhere" / "latest").symlink_to(other, target_is_directory=True)
-    assert values(rewritten(monkeypatch, "ckpt=last", "logs=elsewhere"))["hydra.run.dir"] == str(other)
+    assert values(rewritten("ckpt=last", "logs=elsewhere"))["hydra.run.dir"] == str(other)
 
 
 @pytest.mark.parametrize("name", ["with space", "it's", "a,b=[c]", "画"])
-def test_any_folder_name_is_kept_whole(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_folder_name_is_kept_whole(name: str, tmp_path: Path) -> None:
     run = make_run(tmp_path / name)
-    found = values(rewritten(monkeypatch, f"ckpt={run}"))
+    found = values(rewritten(f"ckpt={run}"))
     assert (found["ckpt"], found["hydra.run.dir"]) == (str(run / "checkpoints" / "last.ckpt"), str(run))
 
 
@@ -126,7 +121,7 @@ def test_any_folder_name_is_kept_whole(name: str, tmp_path: Path, monkeypatch: p
 def test_no_run_at_all_is_named(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"ckpt={word}: there is no run below logs yet: train first"):
-        rewritten(monkeypatch, f"ckpt={word}")
+        rewritten(f"ckpt={word}")
 
 
 @pytest.mark.parametrize("word", ["last", "best"])
@@ -136,33 +131,31 @@ def test_a_newest_run_without_the_checkpoint_is_named(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "logs" / "latest").mkdir(parents=True)
     with pytest.raises(UserError, match=f"the newest run below logs has no {word}.ckpt"):
-        rewritten(monkeypatch, f"ckpt={word}")
+        rewritten(f"ckpt={word}")
 
 
 @pytest.mark.parametrize("given", ["lst", "/no/such/run", "missing.ckpt"])
-def test_a_checkpoint_that_is_not_there_is_named(given: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_is_not_there_is_named(given: str, run: Path) -> None:
     with pytest.raises(UserError, match=f"ckpt={given} does not exist: give last, best"):
-        rewritten(monkeypatch, f"ckpt={given}")
+        rewritten(f"ckpt={given}")
 
 
-def test_a_checkpoint_in_no_run_says_how_to_start_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_in_no_run_says_how_to_start_from_it(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     path = tmp_path / "a" / "b" / "lonely.ckpt"
     path.touch()
     with pytest.raises(UserError, match=f"lies in no run's folder.*model.init={path}"):
-        rewritten(monkeypatch, f"ckpt={path}")
+        rewritten(f"ckpt={path}")
 
 
-def test_what_it_was_may_be_typed_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert values(rewritten(monkeypatch, "ckpt=last", "optimizer.lr=2e-4"))["optimizer.lr"] == 2e-4
+def test_what_it_was_may_be_typed_again(run: Path) -> None:
+    assert values(rewritten("ckpt=last", "optimizer.lr=2e-4"))["optimizer.lr"] == 2e-4
 
 
-def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(run: Path, tmp_path: Path) -> None:
     failed = tmp_path / "logs" / "runs" / "smoke" / "2026-01-02"
     failed.mkdir()
     (tmp_path / "logs" / "latest").unlink()
     (tmp_path / "logs" / "latest").symlink_to(failed, target_is_directory=True)
     with pytest.raises(UserError, match="give ckpt=logs/runs/smoke/2026-01-01/checkpoints/best.ckpt"):
-        rewritten(monkeypatch, "ckpt=last")
+        rewritten("ckpt=last")

@@ -1,12 +1,17 @@
-"""Run a command under Hydra: check its configuration first, and report a user's mistake in one sentence."""
+"""Run a command under Hydra: check its configuration first, and report a user's mistake in one sentence.
+
+Nothing else reads or writes ``sys.argv``: a command that adds to what was typed gives ``run`` a function from arguments
+to arguments.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 import hydra
@@ -14,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from adain.cli.arguments import check_flags, cleaned, is_multirun
 from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.jobs import preflight_jobs
@@ -22,47 +28,98 @@ from adain.cli.preflight.usage import usage
 from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
 from adain.runtime.mistakes import mistake
-from adain.runtime.quoting import quoted
+from adain.runtime.signals import ENDING, SignalHandlers
+from adain.runtime.streams import keep_writing
 
-_FLAGS = {
-    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
-    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
-    "--experimental-rerun", "-i", "--info",
-}  # fmt: skip
-"""Hydra's flags. Without this list its parser would take ``--experiment`` for an abbreviation of ``--experimental-rerun``."""
+Arguments = list[str]
 
 
-def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] = (), head: str | None = None) -> None:
-    """Run a command under Hydra and exit: with 0 if done, 1 for a user's mistake, 128 + n if stopped by signal n.
+def run(
+    config: str,
+    task: Callable[[DictConfig], Any],
+    paths: tuple[str, ...] = (),
+    head: str | None = None,
+    rewrite: Callable[[Arguments], Arguments] = list,
+) -> None:
+    """Run a command under Hydra and exit as ``ending`` says. See ``run_hydra`` for the other arguments.
+
+    Args:
+        config: Name of the primary configuration.
+        task: Called with the composed configuration.
+        paths: Keys whose values are file names.
+        head: First lines of ``--help``.
+        rewrite: Returns Hydra's arguments for what was typed.
+    """
+    start(lambda typed: run_hydra(config, task, rewrite(typed), paths, head))
+
+
+def start(command: Callable[[Arguments], Any]) -> None:
+    """Call a command with what was typed, and exit as ``ending`` says."""
+    keep_writing()
+    with ending():
+        command(sys.argv[1:])
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Exit as commands do: with 1 and a sentence for a user's mistake, with 128 + n if signal n stopped them.
+
+    SIGTERM and SIGHUP end a command as Ctrl-C does, so that temporary files are removed.
+    """
+    received: list[signal.Signals] = []
+    here = os.getpid()
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != here:  # a worker that was forked from here
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        received.append(signal.Signals(number))
+        sys.exit(128 + number)
+
+    handlers = SignalHandlers(receive, [number for number in ENDING if number != signal.SIGINT])
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+    except SystemExit:
+        if received:
+            print(f"stopped by {received[-1].name}", file=sys.stderr)
+        raise
+    except Exception as error:
+        if (text := mistake(error)) is None:
+            raise  # a bug: show its traceback
+        fail(text)
+    finally:
+        handlers.restore()
+
+
+def run_hydra(
+    config: str,
+    task: Callable[[DictConfig], Any],
+    arguments: Arguments,
+    paths: tuple[str, ...] = (),
+    head: str | None = None,
+) -> None:
+    """Check a command's arguments, then hand them to Hydra, which composes the configuration and calls the task.
 
     With ``--multirun`` every job is checked before the first starts, and one job's mistake does not stop the others.
 
     Args:
         config: Name of the primary configuration.
         task: Called with the composed configuration.
+        arguments: Overrides and Hydra's flags.
         paths: Keys whose values are file names, read literally whatever characters they contain.
         head: First lines of ``--help``, if the command shares its configuration with another.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    many = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
-    typed = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in sys.argv[1:]]
-    arguments = [quoted(argument, paths, many) for argument in typed]
-    sys.argv[1:] = arguments
-    overrides = [a for a in arguments if not a.startswith("-")]
-    if {"--help", "-h"} & set(arguments):
-        try:
-            print(usage(config, overrides, head), flush=True)
-        except BrokenPipeError:  # the reader closed the pipe, as head does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except HydraException as error:
-            fail(explain(error, overrides, lambda: compose_config(config, [])))
-        return
-    if dashed := [a for a in arguments if a.startswith("-") and a.partition("=")[0] not in _FLAGS]:
-        key = dashed[0].lstrip("-")
-        fail(f"{dashed[0]} is not an option: type keys without dashes, such as {key if '=' in key else f'{key}=VALUE'}")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors here instead of letting Hydra print them
 
+    Raises:
+        UserError: If something was typed that cannot be used.
+    """
+    many = is_multirun(arguments)
+    arguments = cleaned(config, arguments, paths)
+    overrides = [word for word in arguments if not word.startswith("-")]
     started = False
 
     def guarded(given: DictConfig) -> Any:
@@ -72,27 +129,28 @@ def run(config: str, task: Callable[[DictConfig], Any], paths: tuple[str, ...] =
             return task(given)
         except Exception as error:
             if (text := mistake(error)) is None:
-                raise  # a bug: show its traceback
-            fail(text)
+                raise
+            fail(text)  # here, because Hydra would print the overrides of a job that failed
 
     try:
+        if {"--help", "-h"} & set(arguments):
+            return print(usage(config, overrides, head), flush=True)
+        check_flags(arguments)
         if many:
             preflight_jobs(config, overrides)
-        elif not any(a.startswith("-") for a in arguments):  # flags such as --cfg are Hydra's
+        elif len(overrides) == len(arguments):  # flags such as --cfg are Hydra's
             check_files(preflight(config, overrides))
-        start = hydra.main(version_base="1.3", config_path=str(root_of(config)), config_name=config)
-        start(task if many else guarded)()
-    except UserError as error:
-        fail(str(error))
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors here instead of letting Hydra print them
+        sys.argv[1:] = arguments
+        hydra.main(version_base="1.3", config_path=str(root_of(config)), config_name=config)(
+            task if many else guarded
+        )()
     except (HydraException, OmegaConfBaseException) as error:
-        fail(explain(error, overrides, lambda: compose_config(config, [])))
+        raise UserError(explain(error, overrides, lambda: compose_config(config, []))) from None
     except OSError as error:
         if started:
             raise
-        fail(f"the output folder cannot be written ({error}): give another one with logs=PATH")
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+        raise UserError(f"the output folder cannot be written ({error}): give another one with logs=PATH") from None
 
 
 def fail(message: str) -> NoReturn:

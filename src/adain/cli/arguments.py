@@ -1,4 +1,4 @@
-"""What ``make train`` adds to what was typed, before Hydra reads it."""
+"""What commands make of the arguments that were typed, before Hydra reads them."""
 
 from __future__ import annotations
 
@@ -6,40 +6,89 @@ import atexit
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 from adain.runtime.conf import group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
-from adain.runtime.quoting import quote
+from adain.runtime.quoting import quote, quoted
+
+_FLAGS = {
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
+    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun", "-i", "--info",
+}  # fmt: skip
+"""Hydra's flags. Without this list its parser would take ``--experiment`` for an abbreviation of ``--experimental-rerun``."""
 
 
-def choose_recipe() -> None:
-    """Take the experiment of a model's own name where there is one and none is typed: the default is AdaIN's."""
-    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+def is_multirun(arguments: list[str]) -> bool:
+    """Return whether Hydra is to run once for every combination."""
+    return bool({"-m", "--multirun"} & set(arguments))
+
+
+def check_flags(arguments: list[str]) -> None:
+    """Refuse a word with dashes that is not one of Hydra's flags.
+
+    Raises:
+        UserError: With the form that is right.
+    """
+    for word in arguments:
+        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
+            key = word.lstrip("-")
+            form = key if "=" in key else f"{key}=VALUE"
+            raise UserError(f"{word} is not an option: type keys without dashes, such as {form}")
+
+
+def cleaned(config: str, arguments: list[str], paths: tuple[str, ...]) -> list[str]:
+    """Return the arguments as Hydra's grammar takes them.
+
+    Args:
+        config: Name of the command's primary configuration.
+        arguments: As typed.
+        paths: Keys whose values are file names: they are quoted.
+    """
+    many = is_multirun(arguments)
+    kept = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in arguments if not _chdir(a)]
+    return [quoted(argument, paths, many) for argument in kept]
+
+
+def _chdir(argument: str) -> bool:
+    """Return whether an argument asks Hydra to change the folder. That one is left out, and said to be."""
+    key, _, value = argument.lstrip("+").partition("=")
+    if key != "hydra.job.chdir" or value.lower() != "true":
+        return False
+    print("hydra.job.chdir=true is left out: file names are relative to the folder where you type", file=sys.stderr)
+    return True
+
+
+def choose_recipe(arguments: list[str]) -> list[str]:
+    """Add the experiment of a model's own name where there is one and none is typed: the default is AdaIN's."""
+    given = dict(argument.partition("=")[::2] for argument in arguments)
     name = given.get("model")
     typed = any(key.lstrip("+~") == "experiment" for key in given)
-    if not typed and name in group_choices("train", "experiment"):
-        sys.argv.append(f"experiment={name}")
+    add = not typed and name in group_choices("train", "experiment")
+    return [*arguments, f"experiment={name}"] if add else arguments
 
 
-def keep_to_one_folder() -> None:
-    """Only rank 0 keeps a folder where torchrun or srun starts the command in every rank: time stamps would differ.
+def keep_to_one_folder(arguments: list[str]) -> list[str]:
+    """Let only rank 0 keep a folder where torchrun or srun starts the command in every rank: time stamps would differ.
 
     Raises:
         UserError: If every rank would run a whole sweep.
     """
     outside = launched_outside()
     if outside is None or outside[1] == 1:
-        return
-    if {"-m", "--multirun"} & set(sys.argv):
+        return arguments
+    if is_multirun(arguments):
         raise UserError(
             f"each of the {outside[1]} processes that were started here would run the whole sweep: start --multirun once, "
             "with strategy=ddp trainer.devices=N; every job then starts its own processes"
         )
     if outside[0] == 0:
-        return
-    sys.argv.append("hydra.output_subdir=null")
-    if not any(argument.startswith("hydra.run.dir=") for argument in sys.argv):
+        return arguments
+    arguments = [*arguments, "hydra.output_subdir=null"]
+    if not any(argument.startswith("hydra.run.dir=") for argument in arguments):
         elsewhere = tempfile.mkdtemp(prefix="adain-rank-")
         atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
-        sys.argv.append(f"hydra.run.dir={quote(elsewhere)}")
+        arguments.append(f"hydra.run.dir={quote(elsewhere)}")
+    return arguments

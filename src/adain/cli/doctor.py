@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli.app import fail, run
+from adain.cli.app import run
 from adain.cli.quiet import quieten
 from adain.cli.train import PATHS
-from adain.runtime.errors import UserError
 from adain.runtime.files import relative, write_whole
 from adain.runtime.findings import COLORS, Finding, run_checks
-from adain.training.resume import rewrite_arguments
+from adain.training.resume import resumed_arguments
 
 if TYPE_CHECKING:
     from adain.training.doctor import Plan
@@ -97,14 +96,14 @@ def plan_of(config: DictConfig) -> Plan:
 
 def main() -> None:
     """Run the command."""
-    try:
-        rewrite_arguments()
-    except UserError as error:
-        fail(str(error))
-    typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.run.dir=")]
-    sys.argv[1:] = [*typed, "hydra.run.dir=${logs}/doctor/${now:%Y-%m-%d_%H-%M-%S}", "hydra.output_subdir=null"]
     head = "make doctor [key=value ...] : looks at what  make train  with the same keys would use, before it does"
-    run("train", doctor, PATHS, head)
+    run("train", doctor, PATHS, head, rewrite)
+
+
+def rewrite(typed: list[str]) -> list[str]:
+    """Return the arguments of the training, its outputs sent to a folder of the doctor's."""
+    kept = [argument for argument in resumed_arguments(typed) if not argument.startswith("hydra.run.dir=")]
+    return [*kept, "hydra.run.dir=${logs}/doctor/${now:%Y-%m-%d_%H-%M-%S}", "hydra.output_subdir=null"]
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from adain.cli.app import fail
-from adain.runtime.errors import UserError
+from adain.cli.app import fail, start
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.report import report_sweep
 from adain.training.curves import report_runs
@@ -18,12 +16,12 @@ make report run=latest|PATH|[SEVERAL] [out=FILE] : a run's losses over its steps
 logs=logs                       where latest is looked for"""
 
 
-def main() -> None:
-    """Run the command."""
-    if {"--help", "-h"} & set(sys.argv):
+def report(typed: list[str]) -> None:
+    """Print a sweep's table and write its page, or draw the losses of runs."""
+    if {"--help", "-h"} & set(typed):
         print(_HELP)
         return
-    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+    given = dict(argument.partition("=")[::2] for argument in typed)
     if unknown := sorted(set(given) - _KEYS):
         fail(
             f"unknown key {unknown[0]}: make report takes sweep=PATH|latest, or run=PATH|latest with out=FILE; also logs="
@@ -31,15 +29,17 @@ def main() -> None:
     if "run" in given and "sweep" in given:
         fail("run= and sweep= are both given: give one of them")
     logs = Path(given.get("logs") or "logs").expanduser()
-    try:
-        if "run" in given:
-            report_runs(given["run"], given.get("out"), logs)
-        elif "out" in given:
-            fail("out= is for run=: a sweep's table and page are written into its folder")
-        else:
-            report_sweep(find_sweep(given.get("sweep") or "latest", logs, "sweep"))
-    except UserError as error:
-        fail(str(error))
+    if "run" in given:
+        report_runs(given["run"], given.get("out"), logs)
+    elif "out" in given:
+        fail("out= is for run=: a sweep's table and page are written into its folder")
+    else:
+        report_sweep(find_sweep(given.get("sweep") or "latest", logs, "sweep"))
+
+
+def main() -> None:
+    """Run the command."""
+    start(report)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import sys
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from adain.cli import app
@@ -36,7 +36,7 @@ def _print_report(request: DatasetRequest, report: DatasetReport) -> None:
         raise UserError(f"no picture of content={request.content} could be read: see {report.unreadable}")
     following = request.shard + 1
     if following < request.shards:
-        typed = (a.partition("=") for a in sys.argv[1:] if not a.startswith("shard="))
+        typed = (a.partition("=") for a in HydraConfig.get().overrides.task if not a.startswith("shard="))
         words = [f"{key}={getattr(request, key) if key in _PATHS else value}" for key, _, value in typed]
         print(f"next          make stylize-dataset {' '.join(map(_shell, words))} shard={following}")
     elif request.shards > 1:

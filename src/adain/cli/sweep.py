@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from adain.cli.app import fail, run
+from adain.cli.app import ending, run_hydra, start
 from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import PATHS, train
 from adain.runtime.errors import UserError
@@ -62,27 +62,26 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
     return [*typed, f"hydra.sweep.dir={quote(str(folder))}"], folder
 
 
-def main() -> None:
-    """Run the command."""
-    if any(a.startswith("-") and a not in ("-m", "--multirun") for a in sys.argv[1:]):
-        run("train", train, PATHS, _HELP)  # --help and the like
-        return
+def sweep(typed: list[str]) -> None:
+    """Run the sweep and report it, however it ends."""
+    if any(a.startswith("-") and a not in ("-m", "--multirun") for a in typed):
+        return run_hydra("train", train, typed, PATHS, _HELP)  # --help and the like
+    arguments, folder = prepare(typed)
     code = 0
     try:
-        arguments, folder = prepare(sys.argv[1:])
-        sys.argv[1:] = ["--multirun", *arguments]
-        try:
-            run("train", job, PATHS)
-        except SystemExit as end:
-            code = int(end.code or 0)
-        if code != 1 and (folder / "multirun.yaml").is_file():
-            finish_sweep(folder, logs_of(arguments), code)
-        else:
-            code = code or 1  # it was refused before it began
-    except UserError as error:
-        fail(str(error))
-    if code:
-        sys.exit(code)
+        with ending():
+            run_hydra("train", job, ["--multirun", *arguments], PATHS)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    if code == 1 or not (folder / "multirun.yaml").is_file():
+        sys.exit(code or 1)  # it was refused before it began
+    finish_sweep(folder, logs_of(arguments), code)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command."""
+    start(sweep)
 
 
 if __name__ == "__main__":

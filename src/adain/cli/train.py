@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from adain.cli.app import fail, run
-from adain.cli.arguments import choose_recipe, keep_to_one_folder
+from adain.cli.app import run
+from adain.cli.arguments import choose_recipe, is_multirun, keep_to_one_folder
 from adain.cli.preflight.strategy import check_strategy, device_count, strategy_kind
 from adain.cli.quiet import quieten
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
 from adain.training.ranks import is_rank, run_ranks, serve
-from adain.training.resume import check_unchanged, requeued, rewrite_arguments
+from adain.training.resume import check_unchanged, requeued, resumed_arguments
 from adain.training.session import alone, stoppable
 from adain.training.waiting import waiting_since
 
@@ -66,15 +66,15 @@ def main() -> None:
     """Run the command; in one of the processes that ``run_ranks`` starts, a rank."""
     if is_rank():
         return serve(train)
-    try:
-        rewrite_arguments()
-        keep_to_one_folder()
-    except UserError as error:
-        fail(str(error))
-    if any(argument in ("-m", "--multirun") for argument in sys.argv[1:]):
-        os.execv(sys.executable, [sys.executable, "-m", "adain.cli.sweep", *sys.argv[1:]])
-    choose_recipe()
-    run("train", train, PATHS)
+    run("train", train, PATHS, rewrite=rewrite)
+
+
+def rewrite(typed: list[str]) -> list[str]:
+    """Return the arguments with what a resumed run, a rank or a model's recipe adds. ``--multirun`` becomes a sweep."""
+    arguments = keep_to_one_folder(resumed_arguments(typed))
+    if is_multirun(arguments):
+        os.execv(sys.executable, [sys.executable, "-m", "adain.cli.sweep", *arguments])
+    return choose_recipe(arguments)
 
 
 if __name__ == "__main__":

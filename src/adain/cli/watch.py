@@ -6,17 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adain.cli.app import fail
+from adain.cli.app import fail, start
 
 _LOOK_EVERY = 5.0  # seconds
 
 
-def main() -> None:
-    """Opens ``wandb leet`` on every run below ``logs``, or on ``run=PATH``, a run's or a sweep's folder."""
-    if {"--help", "-h"} & set(sys.argv):
+def watch(typed: list[str]) -> None:
+    """Open ``wandb leet`` on every run below ``logs``, or on ``run=PATH``, a run's or a sweep's folder."""
+    if {"--help", "-h"} & set(typed):
         print("make watch [run=PATH] : W&B's terminal dashboard over the runs below logs=logs, or over one's folder")
         return
-    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+    given = dict(argument.partition("=")[::2] for argument in typed)
     if unknown := sorted(set(given) - {"run", "logs"}):
         fail(f"unknown key {unknown[0]}: make watch takes run=PATH and logs=PATH")
     logs = Path(given.get("logs") or "logs").expanduser()
@@ -31,11 +31,14 @@ def main() -> None:
                 gather(root, logs / "wandb")  # the runs that a sweep has started meanwhile
             except KeyboardInterrupt:
                 continue  # the terminal sends it to the dashboard too, which ends by itself
+            except SystemExit:  # SIGTERM and SIGHUP come to this process alone
+                dashboard.terminate()
+                raise
     sys.exit(dashboard.returncode)
 
 
 def gather(root: Path, folder: Path) -> int:
-    """Makes a folder hold a link to each W&B run below another, and no other link: the dashboard reads one folder.
+    """Make a folder hold a link to each W&B run below another, and no other link: the dashboard reads one folder.
 
     Returns:
         How many runs there are.
@@ -53,6 +56,11 @@ def gather(root: Path, folder: Path) -> int:
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(run, target_is_directory=True)
     return len(found)
+
+
+def main() -> None:
+    """Run the command."""
+    start(watch)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_rgb, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
 from adain.runtime.errors import UserError
+from adain.runtime.signals import STOPPING
 
 _CONTENT, _STYLE, _CROP = 0, 1, 2  # one random stream for each, so that they share no random numbers
 
@@ -141,11 +142,11 @@ def collate(samples: list[dict[str, Any]]) -> Batch:
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ignore Ctrl-C and SIGTERM in a worker.
+    """Ignore the signals that stop a training in a worker.
 
     They reach the whole process group, but the training step in progress still needs its workers.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 

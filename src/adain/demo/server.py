@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 from adain.runtime.errors import UserError
+from adain.runtime.signals import ENDING, SignalHandlers
 
 _TRIED = 200  # ports above one that is taken
 
@@ -67,8 +67,7 @@ def signaled() -> threading.Event:
     def end(_signal: int, _frame: FrameType | None) -> None:
         ended.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    SignalHandlers(end, ENDING)
     return ended
 
 

@@ -10,15 +10,17 @@ from typing import Any
 
 Receive = Callable[[int, FrameType | None], None]
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-"""Signals that end a run. SLURM sends USR2 shortly before a job's time limit, and submitit then requeues the job."""
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that ask a process to end. A terminal or connection that is closed sends HUP."""
+STOPPING = (*ENDING, signal.SIGUSR2)
+"""Signals that stop a training. SLURM sends USR2 shortly before a job's time limit, and submitit then requeues the job."""
 
 
 class SignalHandlers:
     """Handle signals from construction until ``restore``.
 
     Does nothing outside the main thread, where Python allows no handlers. SIGUSR2 is handled only if another handler,
-    submitit's, is installed for it.
+    submitit's, is installed for it, and SIGHUP only if it is not ignored, as it is under nohup.
 
     Args:
         receive: The handler.
@@ -30,7 +32,11 @@ class SignalHandlers:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in numbers:
-            if number != signal.SIGUSR2 or callable(signal.getsignal(number)):
+            handler = signal.getsignal(number)
+            unheard = (number == signal.SIGUSR2 and not callable(handler)) or (
+                number == signal.SIGHUP and handler is signal.SIG_IGN
+            )
+            if not unheard:
                 self._before[number] = signal.signal(number, receive)
 
     def restore(self) -> None:

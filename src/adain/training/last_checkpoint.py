@@ -27,7 +27,7 @@ class LastCheckpoint(Checkpoint):
     written after its validation only: a run without steps left to train could not make up for it. As a ``Checkpoint`` this
     comes after the other callbacks, and after those given before it.
 
-    SIGTERM and SIGINT (Ctrl-C) let the step in progress end, so the checkpoint is always of a whole step; a second
+    SIGTERM, SIGHUP and SIGINT (Ctrl-C) let the step in progress end, so the checkpoint is always of a whole step; a second
     Ctrl-C ends the run at once. Files appear whole or not at all. Of several ranks it is enough that one is told. So does
     SIGUSR2 where submitit listens to it, which then queues the job again.
 

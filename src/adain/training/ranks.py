@@ -31,6 +31,7 @@ from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
 from adain.runtime.mistakes import mistake
 from adain.runtime.signals import SignalHandlers
+from adain.runtime.streams import keep_writing
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -42,7 +43,7 @@ _GRACE = 20.0  # seconds for the other ranks to notice that one is gone, write t
 def run_ranks(config: DictConfig, count: int) -> float | None:
     """Train in ``count`` new processes on this machine and wait for them.
 
-    SIGTERM and SIGINT are passed on. If one rank ends badly, the others get some seconds to end by themselves.
+    Signals to stop are passed on. If one rank ends badly, the others get some seconds to end by themselves.
 
     Args:
         config: What ``train`` takes.
@@ -193,6 +194,7 @@ def serve(train: Callable[[DictConfig], object]) -> None:
         line += piece
     given = json.loads(line)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    keep_writing()
     setup_globals()
     HydraConfig.instance().cfg = OmegaConf.create(given["hydra"])
     config = OmegaConf.create(given["config"])

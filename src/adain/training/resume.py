@@ -6,7 +6,6 @@ What cannot go on is refused before anything of the run is touched, and its reco
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ _FIXED = ("seed", "monitor.metric", "monitor.mode", "data._target_", *(f"data.{k
 """Other keys that may not: it would be another run, whose figures cannot be laid beside those so far."""
 
 
-def rewrite_arguments() -> None:
-    """Put the interrupted run's own overrides before what was typed, and send the outputs to its folder.
+def resumed_arguments(typed: list[str]) -> list[str]:
+    """Return what was typed behind the interrupted run's own overrides, with the outputs sent to its folder.
 
     So ``make train ckpt=last`` goes on with the newest run whatever experiment it was, and
     ``make train ckpt=last trainer.max_steps=1000`` lengthens it. Hydra is kept from writing there: see ``write_record``.
@@ -40,11 +39,10 @@ def rewrite_arguments() -> None:
     Raises:
         UserError: If there is no such checkpoint, or it lies in no run's folder.
     """
-    typed = sys.argv[1:]
     given = {key: value for key, _, value in (argument.partition("=") for argument in typed)}
     wanted = given.get("ckpt", "null")
     if wanted in ("null", ""):
-        return
+        return typed
     checkpoint = checkpoint_to_resume(wanted, Path(given.get("logs", "logs")).expanduser())
     run = checkpoint.parent.parent
     overrides = run / ".hydra" / "overrides.yaml"
@@ -60,7 +58,7 @@ def rewrite_arguments() -> None:
     ]
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
     places = [f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}", "hydra.output_subdir=null"]
-    sys.argv[1:] = [*before, *rest, *places]
+    return [*before, *rest, *places]
 
 
 def _typed_before(path: Path) -> list[str]:

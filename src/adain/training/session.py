@@ -12,7 +12,7 @@ from types import FrameType
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.runtime.launched import launched_outside
-from adain.runtime.signals import SignalHandlers
+from adain.runtime.signals import ENDING, SignalHandlers
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stoppable(folder: Path) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end what comes before the first step; from there on ``LastCheckpoint`` hears them.
+    """Let Ctrl-C, SIGTERM and SIGHUP end what comes before the first step; from there on ``LastCheckpoint`` hears them.
 
     Args:
         folder: The run's.
@@ -48,7 +48,7 @@ def stoppable(folder: Path) -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    handlers = SignalHandlers(receive, (signal.SIGINT, signal.SIGTERM))
+    handlers = SignalHandlers(receive, ENDING)
     try:
         yield
     except (KeyboardInterrupt, SystemExit):

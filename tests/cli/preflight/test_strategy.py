@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 
 import pytest
 
@@ -113,21 +112,15 @@ def test_the_number_of_launched_processes_must_match_the_configuration(monkeypat
 def test_a_sweep_in_every_rank_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in RANK.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["train", "--multirun", "seed=1,2"])
     with pytest.raises(UserError, match="would run the whole sweep"):
-        keep_to_one_folder()
+        keep_to_one_folder(["--multirun", "seed=1,2"])
 
 
 def test_only_rank_0_keeps_a_folder_of_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in RANK.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["train", "seed=1"])
-    keep_to_one_folder()
-    assert any(word.startswith("hydra.run.dir=") and "adain-rank-" in word for word in sys.argv)
-    monkeypatch.setattr(sys, "argv", ["train", "hydra.run.dir=x"])
-    keep_to_one_folder()
-    assert sys.argv == ["train", "hydra.run.dir=x", "hydra.output_subdir=null"]
+    words = keep_to_one_folder(["seed=1"])
+    assert any(word.startswith("hydra.run.dir=") and "adain-rank-" in word for word in words)
+    assert keep_to_one_folder(["hydra.run.dir=x"]) == ["hydra.run.dir=x", "hydra.output_subdir=null"]
     monkeypatch.setenv("RANK", "0")
-    monkeypatch.setattr(sys, "argv", ["train", "seed=1"])
-    keep_to_one_folder()
-    assert sys.argv == ["train", "seed=1"]
+    assert keep_to_one_folder(["seed=1"]) == ["seed=1"]
