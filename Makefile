@@ -3,8 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# Every override reaches Hydra as you typed it, quoted for the shell; upper-case variables are ours.
-OVERRIDES = $(foreach key,$(.VARIABLES),$(if $(filter command line,$(origin $(key))),$(if $(filter $(UPPER),$(key)),,$(call quoted,$(key)))))
+# Every override reaches Hydra as you typed it, quoted for the shell; upper-case variables are ours. ~key (delete a key) has no
+# equals sign, so that make takes it for a command.
+DELETED := $(filter ~%,$(MAKECMDGOALS))
+OVERRIDES = $(DELETED:%='%') $(foreach key,$(.VARIABLES),$(if $(filter command line,$(origin $(key))),$(if $(filter $(UPPER),$(key)),,$(call quoted,$(key)))))
 quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
@@ -13,15 +15,19 @@ COMMANDS := help setup train sweep report stylize stylize-dataset export evaluat
 	coverage lint check lock clean
 .PHONY: $(COMMANDS)
 
-STRAY := $(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS))
-ASKED := $(if $(filter help,$(MAKECMDGOALS)),$(filter-out help,$(MAKECMDGOALS)))
+STRAY := $(filter-out $(COMMANDS) .venv/% $(if $(filter $(COMMANDS),$(MAKECMDGOALS)),~%),$(MAKECMDGOALS))
+ASKED := $(if $(filter help,$(MAKECMDGOALS)),$(filter-out help ~%,$(MAKECMDGOALS)))
 
 ifneq ($(STRAY),)
 # An unknown command ends make here, before the commands ahead of it have run.
 KNOWN := $(firstword $(foreach group,experiment model data,$(if $(wildcard conf/$(group)/$(firstword $(STRAY)).yaml),$(group)=$(firstword $(STRAY)))))
+TYPED = '$(subst ','\'',$(firstword $(STRAY)))'
+NEAREST = $(PYTHON) -c 'import difflib, sys; print(*("make " + word for word in difflib.get_close_matches(*sys.argv[1:2], sys.argv[2:], 1)))'
 .PHONY: $(MAKECMDGOALS)
 $(MAKECMDGOALS):
-	@echo "error: there is no command '$(firstword $(STRAY))'$(if $(KNOWN),: did you mean $(KNOWN)?,: keys are typed key=value; make alone lists the commands)" >&2; exit 2
+	@known="$(or $(KNOWN),$$($(NEAREST) $(TYPED) $(COMMANDS) 2>/dev/null))"; \
+		if [ -n "$$known" ]; then advice="did you mean $$known?"; else advice="keys are typed key=value; make alone lists the commands"; fi; \
+		echo "error: there is no command '"$(TYPED)"': $$advice" >&2; exit 2
 else ifneq ($(ASKED),)
 # make help train: the keys of train
 $(ASKED): help
@@ -113,6 +119,10 @@ demo: .venv/.extra-demo ## open a web page to stylize photographs: [port=7860] [
 
 watch: $(READY) ## show the local W&B runs in the terminal: [run=PATH]
 	@$(BIN)/python -m adain.cli.watch $(OVERRIDES)
+
+.PHONY: $(DELETED)
+$(DELETED):
+	@:
 
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 QUICK = -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -44,6 +44,12 @@ def make(folder: Path, *typed: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", "-s", *typed], cwd=folder, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.parametrize("typed", [["train", "~callbacks.grid"], ["~callbacks.grid", "train"]])
+def test_a_key_is_deleted_as_hydra_writes_it(checkout: Path, typed: list[str]) -> None:
+    done = make(checkout, *typed, "~data=folders", "~logger.csv")
+    assert sorted(done.stdout.splitlines()[2:]) == ["~callbacks.grid", "~data=folders", "~logger.csv"], done.stderr
+
+
 def test_overrides_arrive_as_they_were_typed_and_our_own_variables_do_not(checkout: Path) -> None:
     done = make(checkout, "train", *TYPED, "PYTHON=python3", "ARGS=-k x")
     assert sorted(done.stdout.splitlines()) == sorted(["-m", "adain.cli.train", *TYPED]), done.stderr
@@ -54,7 +60,10 @@ def test_overrides_arrive_as_they_were_typed_and_our_own_variables_do_not(checko
     [
         (["train", "smoke"], "'smoke': did you mean experiment=smoke?"),
         (["style_swap"], "'style_swap': did you mean experiment=style_swap?"),
-        (["stylize", "content=a", "~foo"], "'~foo': keys are typed key=value"),
+        (["stylise", "content=a"], "'stylise': did you mean make stylize?"),
+        (["stylize_dataset"], "'stylize_dataset': did you mean make stylize-dataset?"),
+        (["it's"], "'it's': keys are typed key=value"),
+        (["~callbacks.grid"], "'~callbacks.grid': keys are typed key=value"),
     ],
 )
 def test_a_stray_word_is_told_before_the_command_runs(checkout: Path, typed: list[str], told: str) -> None:

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from adain.cli.arguments import check_flags, cleaned, is_multirun
 from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
+from adain.cli.preflight.extras import check_extras
 from adain.cli.preflight.jobs import preflight_jobs
 from adain.cli.preflight.training import check_files
 from adain.cli.preflight.usage import usage
@@ -139,7 +140,9 @@ def run_hydra(
         if many:
             preflight_jobs(config, overrides)
         elif len(overrides) == len(arguments):  # flags such as --cfg are Hydra's
-            check_files(preflight(config, overrides))
+            composed = preflight(config, overrides)
+            check_extras(config, composed)
+            check_files(composed)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors here instead of letting Hydra print them
         sys.argv[1:] = arguments
         hydra.main(version_base="1.3", config_path=str(root_of(config)), config_name=config)(

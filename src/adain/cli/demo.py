@@ -9,8 +9,6 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.demo.server import free_port, is_loopback, signaled, work_folder
-from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 from adain.training.checkpoints import resolve_checkpoint
 
 
@@ -25,10 +23,6 @@ def demo(config: DictConfig) -> None:
         )
     decoder = resolve_checkpoint(None if config.decoder is None else str(config.decoder), Path(config.logs))
     with work_folder() as folder:
-        try:
-            import gradio  # noqa: F401  # before torch: a missing extra is told at once
-        except ModuleNotFoundError:
-            raise UserError(f"the page needs gradio, which is not installed: {install_command('demo')}") from None
         print("loading ...", flush=True)
 
         from adain.demo.launch import start

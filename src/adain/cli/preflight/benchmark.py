@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from adain.evaluation.speed.checkout import check_reference
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 
 _PRECISIONS = ("32-true", "bf16-mixed")
 _FORMATS = ("channels_first", "channels_last")
 
 
 def check_benchmark(config: DictConfig) -> None:
-    """Check lists, folders and packages.
+    """Check lists and folders.
 
     Raises:
         UserError: At the first mistake.
@@ -37,8 +35,6 @@ def check_benchmark(config: DictConfig) -> None:
         )
     if config.reference is not None:
         check_reference(config.reference)
-    if config.bench == "video" and find_spec("av") is None:
-        raise UserError(f"bench=video needs PyAV, which is not installed: {install_command('video')}")
     for key in ("content", "style"):
         if config[key] is not None and not Path(config[key]).expanduser().is_dir():
             raise UserError(f"{key}={config[key]} is no folder: give a folder of pictures")

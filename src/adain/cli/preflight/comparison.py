@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from adain.cli.preflight.evaluation import check_both_sides
 from adain.evaluation.paper.request import PARTS, checkpoint_file
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 
 
 def check_comparison(config: DictConfig) -> None:
-    """Check lists, folders and checkpoints, and that the figures can be drawn.
+    """Check lists, folders and checkpoints.
 
     Raises:
         UserError: At the first mistake.
@@ -47,8 +45,6 @@ def check_comparison(config: DictConfig) -> None:
             raise UserError(f"checkpoints.{name}={_shown(given)} are several: give one")
         for one in several:
             checkpoint_file(str(name), str(one))
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError(f"the figures are drawn with matplotlib, which is not installed: {install_command('compare')}")
 
 
 def _shown(value: Any) -> str:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
+from adain.cli.preflight.extras import check_extras
 from adain.cli.preflight.training import check_files
 from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
@@ -30,7 +31,9 @@ def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
     """
     plan = plan_jobs(config, overrides)
     for values in probes(plan.axes) if plan.sampled else grid(plan.fixed, plan.axes):
-        check_files(preflight(config, [*plan.fixed, *overrides_of(values)]))
+        composed = preflight(config, [*plan.fixed, *overrides_of(values)])
+        check_extras(config, composed)
+        check_files(composed)
     return plan
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from adain.cli.preflight.explain import shown
 from adain.data.folders import walk
 from adain.runtime.conf import conf_dir, group_choices
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 from adain.runtime.files import existing
 from adain.runtime.schema import EXTENSIONS
 
@@ -92,9 +90,6 @@ def check_files(config: DictConfig) -> None:
                 raise UserError(
                     f"{key}={root} holds no picture ({', '.join(sorted(EXTENSIONS))}): give a folder of pictures"
                 )
-    to_tensorboard = "TensorBoardLogger" in str(OmegaConf.select(config, "logger.tensorboard._target_"))
-    if to_tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
-        raise UserError(f"logger=tensorboard needs its package: {install_command('tensorboard')}")
     for key, what in _FILES.items():
         if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # the same name is a plain key of another command
             continue
