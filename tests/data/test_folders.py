@@ -42,7 +42,7 @@ def test_only_the_endings_asked_for(root: Path) -> None:
     assert not is_visible(".a.jpg", {".jpg"})
 
 
-def test_an_unreadable_folder_is_told_or_ignored(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_listed_like_an_unreadable_picture(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan: Any = os.scandir
 
     def refuse(path: Any) -> Any:
@@ -51,6 +51,30 @@ def test_an_unreadable_folder_is_told_or_ignored(root: Path, monkeypatch: pytest
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert listed(walk(root, ignore_unreadable=True), root) == ["a.jpg", "b.PNG", "z/c.png"]
+    assert listed(walk(root), root) == ["a.jpg", "b.PNG", "m", "z/c.png"]
     with pytest.raises(ValueError, match=r"m cannot be read \(Permission denied\)"):
-        list(walk(root))
+        list(walk(root / "m"))
+
+
+@pytest.mark.parametrize(
+    "system", ["@eaDir/a.jpg", "#recycle", "sub/__MACOSX", "$RECYCLE.BIN/S-1-5", "Thumbs", ".Trash-0"]
+)
+def test_folders_of_thumbnails_and_deleted_files_are_left_out(tmp_path: Path, system: str) -> None:
+    for name in ("a.jpg", "sub/b.jpg", f"{system}/c.jpg", "sub/._b.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert listed(walk(tmp_path), tmp_path) == ["a.jpg", "sub/b.jpg"]
+    assert not is_visible(f"{system}/c.jpg")
+    if not system.startswith("."):
+        assert len(list(walk(tmp_path / system))) == 1, "it is read when it is asked for"
+
+
+def test_every_kind_that_pillow_decodes_is_a_picture_and_those_it_knows_by_name() -> None:
+    names = "a.jfif", "a.AVIF", "a.ppm", "a.tga", "a.jp2", "a.heic", "a.jxl", "a.NEF"
+    assert all(map(is_visible, names))
+    assert not any(map(is_visible, ("a.eps", "a.mpg", "a.txt", "a.pdf", "a")))
+
+
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert list(walk(tmp_path)) in ([], [(str(tmp_path), [])])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from adain.data.picture import (
     to_tensor,
     to_unit,
 )
-from tests.helpers.pictures import encode, gradient, green_first, png_header, printer
+from tests.helpers.pictures import encode, gradient, green_first, png_chunk, png_header, printer, with_chunk
 
 
 def read(data: bytes, **options: int) -> Image.Image:
@@ -304,7 +306,78 @@ def test_broken_color_profile_is_ignored() -> None:
     assert picture.getpixel((0, 0)) == (255, 0, 0)
 
 
+# PNG files that viewers show
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+@pytest.mark.parametrize("behind", [True, False], ids=["behind the pixels", "before them"])
+def test_png_with_megabytes_of_text(kind: bytes, behind: bool) -> None:
+    long = b"history " * 2_500_000
+    text = {b"tEXt": b"key\0" + long, b"zTXt": b"key\0\0" + zlib.compress(long),
+            b"iTXt": b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(long)}[kind]  # fmt: skip
+    png = encode(GRADIENT)
+    data = png[:-12] + png_chunk(kind, text) + png[-12:] if behind else with_chunk(png, png_chunk(kind, text))
+    assert np.array_equal(np.asarray(read(data)), np.asarray(GRADIENT))
+
+
+def test_png_with_a_profile_above_a_megabyte() -> None:
+    profile = green_first() + np.random.default_rng(0).bytes(1_500_000)
+    profile = struct.pack(">I", len(profile)) + profile[4:]
+    data = encode(Image.new("RGB", (8, 6), (255, 0, 0)), icc_profile=profile)
+    assert near(read(data), (0, 255, 0))
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"tEXt", b"gAMA", b"pHYs"])
+def test_png_whose_metadata_has_a_wrong_checksum(kind: bytes, tmp_path: Path) -> None:
+    chunk = png_chunk(kind, b"name\0\0" + zlib.compress(b"metadata"))
+    (tmp_path / "a.png").write_bytes(with_chunk(encode(GRADIENT), chunk[:-4] + b"\0\1\2\3"))
+    assert np.array_equal(np.asarray(read_picture(tmp_path / "a.png")), np.asarray(GRADIENT))
+
+
+# kinds that are named
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "said"),
+    [
+        ("a.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"HEIF pictures need a package: .*heif"),
+        ("a.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"HEIF pictures need a package: .*heif"),
+        ("a.jxl", b"\xff\x0a" + bytes(20), r"JXL pictures need a package: .*jxl"),
+        ("a.nef", b"MM\0*" + bytes(20), r"\.nef files are not supported: convert"),
+        ("a.heic", b"", "empty or not a picture"),
+        ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "empty or not a picture"),
+    ],
+)
+def test_kinds_that_cannot_be_read_are_named(name: str, head: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(PictureError, match=said):
+        read_picture(tmp_path / name)
+
+
+def test_a_raw_photograph_is_not_taken_for_its_thumbnail(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 12)).save(tmp_path / "a.dng", "TIFF")
+    with pytest.raises(PictureError, match="convert it"):
+        read_picture(tmp_path / "a.dng")
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "PPM", "TGA"])
+def test_other_kinds_are_read(kind: str) -> None:
+    assert near(read(encode(Image.new("RGB", (32, 24), (250, 10, 20)), kind)), (250, 10, 20))
+
+
 # size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("short_side", [None, 15])
+def test_the_full_size_is_upright_in_every_kind(kind: str, orientation: int, short_side: int | None) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    made = read(encode(Image.new("RGB", (80, 60), "blue"), kind, exif=exif), short_side=short_side)  # type: ignore[arg-type]
+    upright = (80, 60) if orientation < 5 else (60, 80)
+    assert made.info["full_size"] == upright
+    assert made.size == (upright if short_side is None else (20, 15) if orientation < 5 else (15, 20))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

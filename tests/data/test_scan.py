@@ -13,7 +13,7 @@ from PIL import Image
 from adain.data import scan as scanning
 from adain.data import sources
 from adain.data.picture import MAX_PIXELS, PictureError, read_picture
-from adain.data.scan import exact_duplicates, examine, is_gray, near_duplicates, perceptual_hash, scan
+from adain.data.scan import exact_duplicates, examine, is_gray, scan
 from adain.data.scan_cache import ScanCache, ScanResult, bad_pictures, conditions
 from adain.data.sources import FolderSource, Place
 from adain.runtime.errors import UserError
@@ -139,37 +139,11 @@ def test_gray(picture: Image.Image, gray: bool) -> None:
     assert is_gray(picture) is gray
 
 
-def seen(name: str, picture: Image.Image, digest: bytes | None = None) -> ScanResult:
-    return ScanResult(name, 1, 1, UNDER, None, *picture.size, False, digest or name.encode(), perceptual_hash(picture))
-
-
-def test_near_duplicates_are_found_and_others_not(tmp_path: Path) -> None:
-    first = smooth(0, (200, 200))
-    first.save(tmp_path / "a.jpg", quality=30)
-    versions = [
-        first,
-        Image.open(tmp_path / "a.jpg"),
-        first.resize((90, 90)),
-        first.resize((64, 64)).resize((200, 200)),
-    ]
-    others = [smooth(seed, (96, 96)) for seed in range(1, 300)]
-    findings = [seen(f"same_{i}", p.convert("RGB")) for i, p in enumerate(versions)]
-    findings += [seen(f"other_{i}", p) for i, p in enumerate(others)]
-    assert [sorted(group) for group in near_duplicates(findings)] == [["same_0", "same_1", "same_2", "same_3"]]
-
-
-def test_uniform_pictures_of_different_colors_are_no_duplicates() -> None:
-    colors = ["red", "blue", "white", "black", "green"]
-    assert near_duplicates([seen(c, Image.new("RGB", (40, 40), c)) for c in colors]) == []
-    assert near_duplicates([seen(n, Image.new("RGB", (40, 40), "red")) for n in "ab"]) == [["a", "b"]]
-
-
 def test_copies_are_exact_duplicates_only(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     (mixed / "copy.jpg").write_bytes((mixed / "good_03.jpg").read_bytes())
     found, _ = scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     good = [s for s in found.values() if s.reason is None]
     assert [sorted(Path(p).name for p in group) for group in exact_duplicates(good)] == [["copy.jpg", "good_03.jpg"]]
-    assert near_duplicates(good) == []
 
 
 # --- the cache ------------------------------------------------------------------------------------------------------
@@ -204,7 +178,7 @@ def test_a_manifest_of_version_0_1_can_be_read_and_extended(mixed: Path, tmp_pat
     found, _ = scan(names(mixed), new, MAX_PIXELS, 16, 1)
     with sqlite3.connect(old) as base:
         base.execute(TABLE_OF_0_1)
-        base.executemany("insert into pictures values (?,?,?,?,?,?,?,?,?,?)", found.values())
+        base.executemany("insert into pictures values (?,?,?,?,?,?,?,?,?,'hash')", found.values())
     base.close()
     here.clear()
     smooth(97, (96, 96)).convert("L").save(mixed / "new.jpg")

@@ -140,16 +140,20 @@ def test_unreadable_folder(folder: Folder) -> None:
     root = folder(good=1)
     root.chmod(0)
     try:
-        with pytest.raises(UserError, match="may not be read") as caught:
+        with pytest.raises(UserError, match="cannot be read") as caught:
             FolderSource(str(root))
     finally:
         root.chmod(0o755)
     sentence(caught)
 
 
+def denied(path: str) -> None:
+    raise PermissionError(13, "Permission denied", path)
+
+
 def test_folder_the_system_denies(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(UserError, match="may not be read") as caught:
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UserError, match="cannot be read") as caught:
         FolderSource(str(folder(good=1)))
     sentence(caught)
 

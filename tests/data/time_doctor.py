@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from adain.data.picture import MAX_PIXELS
-from adain.data.scan import exact_duplicates, near_duplicates, scan
+from adain.data.scan import exact_duplicates, scan
 from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
 
@@ -35,7 +35,7 @@ def main() -> None:
             start = time.perf_counter()
             manifest = ScanCache(Path(folder) / "manifest.sqlite")
             found, _ = scan(FolderSource(str(root)).names, manifest, MAX_PIXELS, 16, 2)
-            groups = len(exact_duplicates(found.values())) + len(near_duplicates(found.values()))
+            groups = len(exact_duplicates(found.values()))
             manifest.close()
             print(f"{name}: {time.perf_counter() - start:.1f} s with 2 processes, {groups} groups of duplicates")
 

@@ -66,14 +66,21 @@ def solid(red: int, side: int = 20) -> bytes:
     return encode(Image.new("RGB", (side, side), (red, 0, 0)))
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file, with its checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_chunk(png: bytes, chunk: bytes) -> bytes:
+    """A PNG with one more chunk behind its header."""
+    return png[:33] + chunk + png[33:]
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that says it is so large, whose data would inflate further than that of a small one."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(100_000))) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -95,6 +102,27 @@ HOSTILE = {
     "large.jpg": (b"\xff\xd8" + b"0" * 2_100_000, "at most 2 MB"),
 }
 """Uploads that are no pictures, and what is said of each."""
+
+
+def matrix_profile(name: str, gamma: float, space: bytes = b"RGB ") -> bytes:
+    """The profile of sRGB's primaries, or of gray, with a plain gamma, called ``name``."""
+    colors = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7139))
+    described = struct.pack(">4s4xI", b"desc", len(name) + 1) + name.encode() + bytes(79)
+    curve = struct.pack(">4s4xIHxx", b"curv", 1, round(gamma * 256))
+    tags = [(b"desc", described), (b"wtpt", xyz(0.9642, 1, 0.8249))]
+    if space == b"RGB ":
+        tags += [(f"{channel}XYZ".encode(), xyz(*color)) for channel, color in zip("rgb", colors, strict=True)]
+    tags += [(f"{channel}TRC".encode(), curve) for channel in ("rgb" if space == b"RGB " else "k")]
+    table, body, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
+    for kind, data in tags:
+        table += struct.pack(">4sII", kind, start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4xI4s4s4s12x4s28x", start + len(body), 0x02400000, b"mntr", space, b"XYZ ", b"acsp")
+    return (head + xyz(0.9642, 1, 0.8249)[8:]).ljust(128, b"\0") + table + body
+
+
+def xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
 
 
 def printer() -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from adain.data.scan import exact_duplicates, near_duplicates, scan, write_lists
+from adain.data.scan import exact_duplicates, scan, write_lists
 from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
 from adain.runtime.files import relative
@@ -51,7 +51,7 @@ def _check_side(
     seconds = time.monotonic() - start
     bad = [seen for seen in found.values() if seen.reason is not None]
     good = [seen for seen in found.values() if seen.reason is None]
-    copies, near = exact_duplicates(good), near_duplicates(good)
+    copies = exact_duplicates(good)
     source.bad = {name: (seen.size, seen.changed, seen.reason) for name in source.names
                   if (seen := found.get(os.path.abspath(name))) is not None and seen.reason is not None}  # fmt: skip
     lists = {
@@ -61,7 +61,6 @@ def _check_side(
         ],
         "gray": [seen.path for seen in good if seen.gray],
         "copies": [" | ".join(group) for group in copies],
-        "alike": [" | ".join(group) for group in near],
     }
     written = write_lists(folder, {f"{side}_{kind}": lines for kind, lines in lists.items()})
     total = len(found) + len(unread)
@@ -74,7 +73,6 @@ def _check_side(
         "small": f"{{:,}} with a short side below data.resize={resize}, enlarged and soft in training, listed in",
         "gray": f"{{:,}} without color{taught}, listed in",
         "copies": "{:,} pictures exist several times, byte for byte: keep one of each line of",
-        "alike": "{:,} pictures exist in several versions that look the same: see the lines of",
     }
     findings = [Finding("ok" if usable else "problem", side, text, figures)]
     for kind, lines in lists.items():
@@ -84,7 +82,7 @@ def _check_side(
             findings.append(Finding("warning", f"{side}: {kind}", text, {kind: len(lines)}, file))
         else:
             findings.append(Finding("ok", f"{side}: {kind}", "none", {kind: 0}))
-    return [*findings, _check_held_out(side, source, [*copies, *near], val_pairs)]
+    return [*findings, _check_held_out(side, source, copies, val_pairs)]
 
 
 def _check_held_out(side: str, source: FolderSource, groups: list[list[str]], val_pairs: int) -> Finding:

@@ -1,4 +1,4 @@
-"""The one way through a folder of pictures: order, hidden files and links are the same wherever folders are read."""
+"""The one way through a folder of pictures: kinds, order, hidden files and links are the same wherever folders are read."""
 
 from __future__ import annotations
 
@@ -6,50 +6,66 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from adain.data.formats import picture_endings
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EXTENSIONS
+
+_SYSTEM = frozenset(
+    {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler",
+     "system volume information", "lost+found", "network trash folder", "temporary items", "__macosx", "thumbs"}
+)  # fmt: skip
+"""Folders, in lower case, in which a NAS, a file system or a viewer keeps thumbnails, deleted files and old versions."""
 
 
-def is_visible(name: str, endings: Collection[str] = EXTENSIONS) -> bool:
-    """Return whether a file's name has one of the endings, in upper or lower case, and is not hidden."""
-    return os.path.splitext(name)[1].lower() in endings and not name.startswith(".")
+def is_visible(path: str | Path, endings: Collection[str] | None = None) -> bool:
+    """Return whether a relative path has one of the endings, by default a picture's, and no hidden or system folder."""
+    *folders, name = Path(path).parts
+    allowed = picture_endings() if endings is None else endings
+    return os.path.splitext(name)[1].lower() in allowed and not any(map(_is_hidden, (*folders, name)))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _SYSTEM
 
 
 def walk(
-    root: str | Path,
-    endings: Collection[str] = EXTENSIONS,
-    skip: Path | None = None,
-    ignore_unreadable: bool = False,
+    root: str | Path, endings: Collection[str] | None = None, skip: Path | None = None
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield every folder below ``root`` that holds files of these endings, ``root`` first, one at a time.
 
-    Hidden files and folders are left out. Links are followed, but no folder is entered twice, so a link back to a folder
-    above does no harm.
+    Hidden files, hidden folders, and folders of thumbnails and deleted files are left out. Links are followed, but no
+    folder is entered twice, so a link back to a folder above does no harm.
+
+    A folder below ``root`` that cannot be read is yielded as a file of its parent. Whoever reads that "picture" then
+    treats it as an unreadable one: it is skipped, listed, and not forgotten.
 
     Args:
         root: Where to begin.
-        endings: In lower case, with the dot.
+        endings: In lower case, with the dot; by default those of pictures.
         skip: A folder below ``root``, as ``Path.resolve`` gives it, that is not entered.
-        ignore_unreadable: Pass over folders that may not be read.
 
     Yields:
         The folder, which begins with ``root``, and its files' names in order. Folders come in order, too.
 
     Raises:
-        UserError: If a folder cannot be read.
+        UserError: If ``root`` cannot be read.
     """
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}): check its permissions")
-
     seen: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=None if ignore_unreadable else refuse):
+    waiting = [str(root)]
+    while waiting:
+        folder = waiting.pop()
         real = os.path.realpath(folder)
-        skipped = skip is not None and Path(real) == skip and Path(folder) != Path(root)
-        if real in seen or skipped:
-            folders.clear()
+        if real in seen or (seen and skip is not None and Path(real) == skip):
+            continue
+        try:
+            with os.scandir(folder) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+        except OSError as error:
+            if not seen:
+                raise UserError(f"the folder {root} cannot be read ({error.strerror}): check its permissions") from None
+            yield os.path.split(folder)  # type: ignore[misc]
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if names := sorted(name for name in files if is_visible(name, endings)):
-            yield folder, names
+        folders = [entry.path for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
+        waiting += reversed(folders)
+        if names := [e.name for e in entries if is_visible(e.name, endings) and (e.is_file() or e.is_symlink())]:
+            yield folder, [name for name in names if os.path.join(folder, name) not in folders]

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from adain.data.color import reduce_depth, to_srgb
+from adain.data.formats import UNSUPPORTED, pillow_formats, why_unreadable
 
 if TYPE_CHECKING:  # the scan's worker processes need no torch
     from torch import Tensor
-
-from adain.runtime.schema import EXTENSIONS as EXTENSIONS
 
 MAX_PIXELS = 89_478_485
 """Pillow's limit, above which it suspects a decompression bomb. ``max_pixels`` raises it."""
 
 # Pillow only warns between its limit and twice its limit; `decode_picture` raises an error there.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+PngImagePlugin.MAX_TEXT_CHUNK = 2**24  # Pillow refuses color profiles of over 1 MB
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class PictureError(ValueError):
@@ -82,10 +89,11 @@ def decode_picture(
             the part it uses: converting a large picture takes longer than decoding it.
         longest: Pixels of the longer side that are enough. A picture at least four times as large is reduced, by a whole
             factor, before its colors are converted: that needs 4 bytes of memory a pixel of the file (WebP: 16).
-        formats: Pillow's names of the only formats to open.
+        formats: Pillow's names of the only formats to open, by default of all that are decoded.
 
     Returns:
         An RGB picture; with ``keep_alpha``, RGBA if any of it is transparent; with ``own_colors``, maybe CMYK or gray.
+        Its ``info["full_size"]`` is width and height of the whole picture, upright.
 
     Raises:
         TooLarge: If it has more than ``max_pixels``.
@@ -94,27 +102,53 @@ def decode_picture(
     """
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
+    kinds = pillow_formats() if formats is None else formats
+    decode = partial(_decode, kinds, longest, at_least, max_pixels, min_side, keep_alpha, own_colors)
     try:
-        with Image.open(source, formats=formats) as opened:
-            picture: Image.Image = opened
-            if picture.width * picture.height > max_pixels:
-                raise TooLarge(f"{picture.width} x {picture.height} is over max_pixels={max_pixels}")
-            if min(picture.size) < min_side:
-                raise PictureError(f"{picture.width} x {picture.height} is below {min_side} pixels a side")
-            if at_least is not None:
-                opened.draft("RGB", resized(picture.size, at_least))
-            if longest is not None:
-                picture = _reduced(opened, longest)
-            ImageOps.exif_transpose(picture, in_place=True)
-            opaque = picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info
-            decoded = picture if own_colors and opaque else to_rgb(picture, keep_alpha)
-            return picture.copy() if decoded is opened else decoded  # the file closes with `opened`
+        return decode(source)
     except PictureError:
         raise
     except Image.DecompressionBombError:
         raise TooLarge(f"more pixels than max_pixels={max_pixels}") from None
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise PictureError(_reason(error)) from None
+        reason = _reason(error, source)
+        try:
+            if isinstance(error, SyntaxError | ValueError | UnidentifiedImageError) and (png := _mended_png(source)):
+                return decode(io.BytesIO(png))
+        except Exception:  # the first reason is the better one
+            pass
+        raise PictureError(reason) from None
+
+
+def _decode(
+    formats: tuple[str, ...],
+    longest: int | None,
+    at_least: int | None,
+    max_pixels: int,
+    min_side: int,
+    keep_alpha: bool,
+    own_colors: bool,
+    source: Path | IO[bytes],
+) -> Image.Image:
+    """See ``decode_picture``. Raises whatever Pillow raises."""
+    with Image.open(source, formats=formats) as opened:
+        if isinstance(source, Path) and source.suffix.lower() in UNSUPPORTED:
+            raise UnidentifiedImageError(source)  # Pillow would read a raw photograph's thumbnail
+        full = opened.size
+        if full[0] * full[1] > max_pixels:
+            raise TooLarge(f"{full[0]} x {full[1]} is over max_pixels={max_pixels}")
+        if min(full) < min_side:
+            raise PictureError(f"{full[0]} x {full[1]} is below {min_side} pixels a side")
+        if at_least is not None:
+            opened.draft("RGB", resized(full, at_least))
+        picture = opened if longest is None else _reduced(opened, longest)
+        picture.load()
+        turned = _turn_upright(picture)
+        opaque = picture.mode in ("RGB", "CMYK", "L") and "transparency" not in picture.info
+        decoded = picture if own_colors and opaque else to_rgb(picture, keep_alpha)
+        decoded = picture.copy() if decoded is opened else decoded  # the file closes with `opened`
+        decoded.info["full_size"] = full[::-1] if turned else full
+        return decoded
 
 
 def _reduced(opened: ImageFile.ImageFile, longest: int) -> Image.Image:
@@ -141,15 +175,54 @@ def _reduced(opened: ImageFile.ImageFile, longest: int) -> Image.Image:
     return picture
 
 
-def _reason(error: Exception) -> str:
+def _turn_upright(picture: Image.Image) -> bool:
+    """Apply the EXIF orientation in place, and return whether width and height changed places. Broken EXIF is ignored."""
+    try:
+        lying = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        ImageOps.exif_transpose(picture, in_place=True)
+    except (SyntaxError, ValueError, KeyError, struct.error):
+        return False
+    return lying
+
+
+def _mended_png(source: Path | IO[bytes]) -> bytes | None:
+    """Return a PNG file without its texts and without metadata whose checksum is wrong, or None if it is no PNG.
+
+    Viewers show such files, but Pillow refuses texts of many megabytes and any wrong checksum.
+    """
+    if _first_bytes(source, len(_PNG)) != _PNG:
+        return None
+    data = _first_bytes(source)
+    kept, place = [_PNG], len(_PNG)
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        chunk = data[place : place + 12 + length]
+        damaged = zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big")
+        needed = not kind[0] & 0x20  # written in capitals
+        if needed or not (damaged or kind in (b"tEXt", b"zTXt", b"iTXt")):
+            kept.append(chunk)
+        place += len(chunk)
+    return b"".join(kept)
+
+
+def _first_bytes(source: Path | IO[bytes], count: int = -1) -> bytes:
+    """Return a file's first bytes, or all of them."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(count)
+    source.seek(0)
+    return source.read(count)
+
+
+def _reason(error: Exception, source: Path | IO[bytes]) -> str:
     if isinstance(error, FileNotFoundError):
         return "the file does not exist"
     if isinstance(error, PermissionError):
-        return "the file may not be read"
+        return "it may not be read: check its permissions"
     if isinstance(error, IsADirectoryError):
         return "this is a folder"
     if isinstance(error, UnidentifiedImageError):
-        return "empty or not a picture"
+        return why_unreadable(source.name if isinstance(source, Path) else "", _first_bytes(source, 16))
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
@@ -159,38 +232,17 @@ def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:
     A picture that is sRGB already is returned itself, not a copy: copying large pictures is slow.
     """
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        return _high_depth_to_rgb(picture)
-    if picture.mode == "P" or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    if profile := picture.info.get("icc_profile"):
-        picture = _to_srgb(picture, profile)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        return reduce_depth(picture)
+    if picture.mode in ("P", "PA", "La", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("LA" if picture.mode in ("L", "La") else "RGBA")
+    picture = to_srgb(picture)
+    if picture.mode in ("RGBA", "LA"):
         picture = picture.convert("RGBA")
         if keep_alpha and picture.getchannel("A").getextrema()[0] != 255:
             return picture
         canvas = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(canvas, picture).convert("RGB")
     return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _high_depth_to_rgb(picture: Image.Image) -> Image.Image:
-    """Scale gray of 16 bits, 32 bits or floats to 8 bits. Pillow's ``convert`` would clip everything above 255."""
-    gray = np.asarray(picture).astype(np.float64)
-    top = 65535.0 if picture.mode.startswith("I;16") or gray.max() > 255 else 255.0 if gray.max() > 1 else 1.0
-    return Image.fromarray((np.clip(gray / top, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
-
-
-def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Convert colors by the embedded profile. A broken profile is ignored, as in browsers."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source) or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
-            return picture
-        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture
-    return picture if converted is None else converted
 
 
 def resized(size: tuple[int, int], short_side: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Check every picture of a folder before training: whether it decodes, its size, whether it is gray or a duplicate."""
+"""Check every picture of a folder before training: whether it decodes, its size, whether it is gray or a copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from adain.data.picture import PictureError, read_picture
@@ -25,23 +24,7 @@ from adain.runtime.errors import UserError
 _CHUNK = 16  # pictures sent to a process at once
 _COMMIT_SECONDS = 1.0
 _GRAY = 8  # of 255: a smaller difference between channels looks gray
-_NEAR_BITS, _NEAR_COLOR = 4, 12  # of 128 bits; of 255
 CRASHED = "decoding it ends the process"
-
-
-def perceptual_hash(picture: Image.Image) -> bytes:
-    """Return a perceptual hash: 128 bits for whether neighbors get lighter to the right and downwards, and the mean color.
-
-    Re-encoding or resizing a picture changes a few bits at most. The mean color (3 bytes) tells uniform pictures apart,
-    whose bits are all zero.
-
-    Source:
-        After Krawetz's dHash.
-    """
-    wide = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
-    high = np.asarray(picture.convert("L").resize((8, 9), Image.Resampling.BOX), np.int16)
-    bits = np.concatenate([(np.diff(wide, axis=1) > 2).ravel(), (np.diff(high, axis=0) > 2).ravel()])
-    return np.packbits(bits).tobytes() + bytes(picture.resize((1, 1), Image.Resampling.BOX).tobytes())
 
 
 def is_gray(picture: Image.Image) -> bool:
@@ -64,21 +47,15 @@ def examine(path: str, max_pixels: int, min_side: int) -> ScanResult | str:
             file.seek(0)
             key = (path, state.st_size, state.st_mtime_ns, conditions(max_pixels, min_side))
             try:
-                with Image.open(file) as opened:
-                    width, height = opened.size
-                file.seek(0)
-            except Exception:  # read_picture below reports the reason in training's words
-                width = height = 0
-                file.seek(0)
-            try:
                 picture = read_picture(file, CHECK_SIDE, max_pixels, min_side)
             except PictureError as error:
                 if isinstance(error.__context__, OSError) and error.__context__.errno:
                     return str(error)
-                return ScanResult(*key, str(error), width, height, digest=digest)
+                return ScanResult(*key, str(error), digest=digest)
     except OSError as error:
         return error.strerror or str(error)
-    return ScanResult(*key, None, width, height, is_gray(picture), digest, perceptual_hash(picture))
+    size: tuple[int, int] = picture.info["full_size"]
+    return ScanResult(*key, None, *size, is_gray(picture), digest)
 
 
 def _examine_all(paths: Sequence[str], max_pixels: int, min_side: int) -> list[tuple[str, ScanResult | str]]:
@@ -192,52 +169,6 @@ def exact_duplicates(findings: Iterable[ScanResult]) -> list[list[str]]:
         if seen.digest and seen.size:
             groups.setdefault((seen.size, seen.digest), []).append(seen.path)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def near_duplicates(findings: Iterable[ScanResult]) -> list[list[str]]:
-    """Return groups of different files whose pictures look the same.
-
-    Two hashes are near if at most 4 of their 128 bits differ and each mean color channel differs by at most 12 of 255.
-    Of eight parts of 16 bits, at least four are then equal, so only pictures that share a part are compared.
-    """
-    first = {(seen.size, seen.digest): seen for seen in findings if seen.reason is None and seen.perceptual_hash}
-    distinct = list(first.values())
-    if len(distinct) < 2:
-        return []
-    table = np.frombuffer(b"".join(seen.perceptual_hash for seen in distinct), np.uint8).reshape(len(distinct), -1)
-    bits, color = table[:, :16], table[:, 16:].astype(np.int16)
-    parent = list(range(len(distinct)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for part in range(8):
-        band = bits[:, 2 * part].astype(np.int32) * 256 + bits[:, 2 * part + 1]
-        order = np.argsort(band, kind="stable")
-        for bucket in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
-            for one, others in _near_in(bucket, bits, color):
-                for other in others:
-                    parent[root(int(other))] = root(one)
-    groups: dict[int, list[str]] = {}
-    for index, seen in enumerate(distinct):
-        groups.setdefault(root(index), []).append(seen.path)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _near_in(
-    bucket: NDArray[np.intp], bits: NDArray[np.uint8], color: NDArray[np.int16]
-) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    for place, one in enumerate(bucket[:-1]):
-        others = bucket[place + 1 :]
-        others = others[np.abs(color[others] - color[one]).max(axis=1) <= _NEAR_COLOR]
-        if len(others):
-            differing = np.unpackbits(bits[others] ^ bits[one], axis=1).sum(axis=1)
-            near = others[differing <= _NEAR_BITS]
-            if len(near):
-                yield int(one), near
 
 
 def write_lists(folder: Path, lists: dict[str, list[str]]) -> dict[str, Path]:

@@ -6,17 +6,20 @@ can read at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import __version__ as pillow
 
+from adain.data.formats import pillow_formats
 from adain.runtime.errors import UserError
 
-# Column names are those of version 0.1, except for its "grey"; rows are read and written by position.
+# Columns are those of version 0.1, except for its "grey", and its "look", which is no longer filled. Rows are read and
+# written by position. A path that is not UTF-8 is kept as bytes.
 _TABLE = """create table if not exists pictures (
     path text primary key, size integer, changed integer, conditions text, reason text,
     width integer, height integer, gray integer, digest blob, look blob)"""
@@ -31,10 +34,9 @@ class ScanResult(NamedTuple):
         changed: Modification time in ns.
         conditions: What the result depends on besides the file; see ``conditions``.
         reason: Why the picture is unusable, as ``read_picture`` words it; None if it is usable.
-        width, height: Stored size in pixels; 0 if unknown.
+        width, height: Size in pixels, upright; 0 if unknown.
         gray: Whether the picture has hardly any color.
         digest: Hash of the file's bytes, equal for exact copies.
-        perceptual_hash: ``scan.perceptual_hash`` of the decoded picture, near for near-duplicates.
     """
 
     path: str
@@ -46,12 +48,11 @@ class ScanResult(NamedTuple):
     height: int = 0
     gray: bool = False
     digest: bytes = b""
-    perceptual_hash: bytes = b""
 
 
 def conditions(max_pixels: int, min_side: int) -> str:
     """Return what decides, besides the file, whether a picture is usable. Results under other conditions are not used."""
-    return f"pillow {pillow}, max_pixels {max_pixels}, min_side {min_side}"
+    return f"pillow {pillow}, {len(pillow_formats())} formats, max_pixels {max_pixels}, min_side {min_side}"
 
 
 class ScanCache:
@@ -81,8 +82,8 @@ class ScanCache:
         for start in range(0, len(paths), 500):  # SQLite limits the number of parameters
             part = paths[start : start + 500]
             marks = ",".join("?" * len(part))
-            for row in self._base.execute(f"select * from pictures where path in ({marks})", part):
-                seen = ScanResult(*row)
+            for row in self._base.execute(f"select * from pictures where path in ({marks})", [*map(_key, part)]):
+                seen = ScanResult(os.fsdecode(row[0]), *row[1:-1])
                 if seen.conditions == under and unchanged(seen.path, seen.size, seen.changed):
                     valid[seen.path] = seen
         return valid
@@ -90,7 +91,8 @@ class ScanCache:
     def add(self, findings: Iterable[ScanResult]) -> None:
         """Store results; they are on disk when this returns."""
         with self._base:
-            self._base.executemany(f"insert or replace into pictures values ({','.join('?' * 10)})", findings)
+            rows = [(_key(seen.path), *seen[1:], None) for seen in findings]
+            self._base.executemany(f"insert or replace into pictures values ({','.join('?' * 10)})", rows)
 
     def close(self) -> None:
         """Close the file."""
@@ -107,21 +109,24 @@ def bad_pictures(path: str | Path | None, names: Iterable[str], under: str) -> d
     """
     if path is None or not Path(path).expanduser().is_file():
         return {}
-    by_path = {os.path.abspath(name): name for name in names}
+    by_path = {_key(os.path.abspath(name)): name for name in names}
+    query = "select path, size, changed, reason from pictures where reason is not null and conditions = ?"
     try:
-        return {by_path[file]: (size, changed, reason) for file, size, changed, reason in _bad_rows(Path(path), under)
-                if file in by_path}  # fmt: skip
+        base = sqlite3.connect(f"{Path(path).expanduser().absolute().as_uri()}?mode=ro", uri=True, timeout=60)
+        with contextlib.closing(base):
+            rows = base.execute(query, (under,))
+            return {by_path[file]: (size, changed, reason) for file, size, changed, reason in rows if file in by_path}
     except sqlite3.Error:  # training then decodes every picture, as without a manifest
         return {}
 
 
-def _bad_rows(path: Path, under: str) -> Iterator[tuple[str, int, int, str]]:
-    base = sqlite3.connect(f"{path.expanduser().absolute().as_uri()}?mode=ro", uri=True, timeout=60)
+def _key(path: str) -> str | bytes:
+    """Return a path as the table holds it: as bytes if it is not UTF-8, which SQLite's texts must be."""
     try:
-        query = "select path, size, changed, reason from pictures where reason is not null and conditions = ?"
-        yield from base.execute(query, (under,))
-    finally:
-        base.close()
+        path.encode()
+        return path
+    except UnicodeEncodeError:
+        return os.fsencode(path)
 
 
 def unchanged(name: str, size: int, changed: int) -> bool:

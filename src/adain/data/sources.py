@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from adain.data.folders import walk
-from adain.data.picture import EXTENSIONS, MAX_PIXELS, PictureError, decode_picture
+from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.scan_cache import bad_pictures, conditions, unchanged
 from adain.runtime.errors import UserError
 
@@ -249,11 +249,11 @@ def _list_pictures(roots: Sequence[str]) -> list[str]:
             continue
         if not os.path.isdir(root):
             raise UserError(f"the picture folder {root} does not exist: check the path")
-        if not os.access(root, os.R_OK | os.X_OK):
-            raise UserError(f"the picture folder {root} may not be read: check its permissions")
         before = len(names)
-        for folder, files in walk(root, ignore_unreadable=True):
+        for folder, files in walk(root):
             names += [os.path.join(folder, file) for file in files]
         if len(names) == before:
-            raise UserError(f"the picture folder {root} holds no picture ({', '.join(sorted(EXTENSIONS))})")
+            raise UserError(
+                f"the picture folder {root} holds no picture: give a folder of .jpg, .png or other pictures"
+            )
     return names

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from omegaconf import OmegaConf
 
-from adain.data.picture import EXTENSIONS
+from adain.data.folders import is_visible
 from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
 from adain.runtime.conf import conf_dir
@@ -192,7 +192,7 @@ def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
     found: dict[str, Path] = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
-        if path.suffix.lower() in EXTENSIONS:
+        if is_visible(entry.name):
             if path.stem in found:
                 raise UserError(f"outputs={folder} holds {found[path.stem].name} and {path.name}: leave one")
             found[path.stem] = path

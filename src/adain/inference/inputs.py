@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adain.data.folders import is_visible, walk
+from adain.data.formats import picture_endings
 from adain.inference.request import camera_number, check_live, is_live
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EXTENSIONS, VIDEO_EXTENSIONS
+from adain.runtime.schema import VIDEO_EXTENSIONS
 
 
 class Found(NamedTuple):
@@ -56,7 +57,7 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
     """
     found: dict[Path, Found] = {}
     skipped = outputs.resolve() if outputs else None
-    endings = EXTENSIONS | VIDEO_EXTENSIONS if key == "content" else EXTENSIONS
+    endings = picture_endings() | VIDEO_EXTENSIONS if key == "content" else picture_endings()
     for word in words_of(key, value):
         path = Path(word).expanduser()
         matches: list[tuple[Path, Path | None]]
@@ -66,10 +67,10 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             found[Path(word)] = Found(Path(word), Path(called), None, True)
             continue
         if path.is_dir():
-            below = walk(path, endings, skipped, ignore_unreadable=True)  # our own results are no inputs
+            below = walk(path, endings, skipped)  # our own results are no inputs
             matches = [(Path(folder, name), path) for folder, names in below for name in names]
             if not matches:
-                raise UserError(f"{key}={word} is a folder without pictures ({', '.join(sorted(endings))})")
+                raise UserError(f"{key}={word} is a folder without pictures: give a folder of pictures, or a picture")
         elif path.is_file():
             matches = [(path, None)]
         elif glob.has_magic(word):
@@ -78,7 +79,7 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             matches = [
                 (hit, root)
                 for hit in hits
-                if is_visible(hit.name, endings) and hit.is_file() and not _inside(hit, skipped)
+                if is_visible(hit.relative_to(root), endings) and hit.is_file() and not _inside(hit, skipped)
             ]
             if not matches:
                 raise UserError(f"{key}={word} matches no picture: check the pattern, and quote it for the shell")

@@ -21,8 +21,6 @@ EncoderName = Literal["vgg19_normalized", "vgg19_torchvision"]
 StyleReduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
 PreserveColor = Literal["none", "coral", "luminance"]
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-"""Suffixes of picture files."""
 VIDEO_EXTENSIONS = frozenset(
     {
         ".mp4",

@@ -14,7 +14,6 @@ from adain.data.folders import walk
 from adain.runtime.conf import conf_dir, group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.files import existing
-from adain.runtime.schema import EXTENSIONS
 
 _WORKERS_PER_CORE = 4
 _FILES = {
@@ -87,9 +86,7 @@ def check_files(config: DictConfig) -> None:
             if not Path(str(root)).expanduser().exists():
                 raise UserError(f"{key}={root} does not exist: give a folder of pictures, or [several]")
             if Path(str(root)).expanduser().is_dir() and not _holds_pictures(Path(str(root)).expanduser()):
-                raise UserError(
-                    f"{key}={root} holds no picture ({', '.join(sorted(EXTENSIONS))}): give a folder of pictures"
-                )
+                raise UserError(f"{key}={root} holds no picture: give a folder of pictures")
     for key, what in _FILES.items():
         if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # the same name is a plain key of another command
             continue

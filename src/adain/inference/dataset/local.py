@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from adain.data.picture import PictureError, read_picture, to_picture, to_tensor, to_unit
+from adain.data.picture import PictureError, decode_picture, resize_short_side, to_picture, to_tensor, to_unit
 from adain.functional.statistics import Statistics
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job, substitutes
@@ -138,18 +138,9 @@ class Reader(Dataset[Read]):
 
 def _read(path: Path, side: int | None, max_pixels: int, enlarge: bool) -> tuple[Image.Image, tuple[int, int]]:
     """Return a picture and its size before resizing."""
-    if side is None:
-        picture = read_picture(path, None, max_pixels, _SMALLEST)
-        return picture, picture.size
-    try:
-        with Image.open(path) as header:
-            size = header.size
-            if header.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # orientation: stored lying
-                size = size[1], size[0]
-    except Exception:  # read_picture gives the reason
-        size = 0, 0
-    short_side = side if enlarge or min(size) > side else None
-    return read_picture(path, short_side, max_pixels, _SMALLEST), size
+    picture = decode_picture(path, side, max_pixels, _SMALLEST)
+    full: tuple[int, int] = picture.info["full_size"]
+    return picture if side is None or not (enlarge or min(full) > side) else resize_short_side(picture, side), full
 
 
 class Painter:

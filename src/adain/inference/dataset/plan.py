@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from adain.data.folders import walk
 from adain.runtime.errors import UserError
-from adain.runtime.schema import EXTENSIONS
 
 KEPT = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp"})
 """Endings that ``format=keep`` leaves as they are. The others become ``.png``."""
@@ -128,7 +127,7 @@ def list_styles(root: Path) -> tuple[list[str], str]:
     """
     names = sorted(f"{folder}{name}" for folder, files in _relative(root) for name in files)
     if not names:
-        raise UserError(f"style={root} holds no picture ({', '.join(sorted(EXTENSIONS))}): give a folder of pictures")
+        raise UserError(f"style={root} holds no picture: give a folder of pictures")
     digest = hashlib.sha256()
     for name in names:
         try:
