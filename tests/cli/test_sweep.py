@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import mmap
 import re
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import yaml
 
+from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.runtime.errors import UserError
+from adain.sweeps.folder import check_same_settings
 from adain.training import precision
 from hydra_plugins.adain_sweepers import grid
 from tests.helpers import stopping
@@ -52,15 +56,36 @@ def runs(folder: Path) -> list[Path]:
     return sorted(folder.glob("wandb/*run-*/*.wandb"))
 
 
+class Hog(pl.Callback):
+    """Holds half a gigabyte for a moment, in one job only."""
+
+    jobs = 1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if Hog.jobs:
+            Hog.jobs -= 1
+            with mmap.mmap(-1, 2**29) as block:
+                block.write(bytes(2**29))
+
+
+HOG = f"+callbacks.hog._target_={__name__}.Hog"
+
+
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     """2 x 2 jobs, of which those with a monstrous rate fail."""
     cwd = tmp_path_factory.mktemp("sweep")
-    overrides = [*TINY[:-1], "logger=wandb", "model.style_weight=1,5", "optimizer.lr=1e-4,1e30"]
+    overrides = [*TINY[:-1], "logger=wandb", "model.style_weight=1,5", "optimizer.lr=1e-4,1e30", HOG]
     return cwd, call(cwd, "sweep", *overrides)
 
 
 Swept = tuple[Path, Done]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can count anew")
+def test_peak_memory_is_the_jobs_own(swept: Swept) -> None:
+    first, *others = (summary(latest(swept[0]) / str(n))["peak_memory_mib"] for n in range(4))
+    assert max(others) < first - 256
 
 
 def test_a_failed_job_leaves_the_others_running_and_the_exit_status_tells(swept: Swept) -> None:
@@ -126,12 +151,38 @@ def test_resuming_runs_only_what_failed_or_was_cut_in_the_same_folders(swept: Sw
     assert (ended["status"], ended["history"], ended["best"]) == ("finished", cut["history"], cut["best"])
 
 
-def test_other_values_are_no_resumption(swept: Swept) -> None:
-    done = call(swept[0], "sweep", "resume=latest", "model.style_weight=1,7")
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("model.style_weight=1,7", "sweeps other values"),
+        (
+            "model.style_weight=7",
+            "was started with model.style_weight=1,5, so it cannot go on with model.style_weight=7",
+        ),
+        ("trainer.max_steps=9", "was started with trainer.max_steps=2, so it cannot go on with trainer.max_steps=9"),
+        ("data.flip=0", "was started with data.flip=0.5, so it cannot go on with data.flip=0"),
+        ("optimizer=muon", "was started with optimizer=adam, so it cannot go on with optimizer=muon"),
+    ],
+)
+def test_other_values_and_settings_are_no_resumption(swept: Swept, typed: str, words: str) -> None:
+    done = call(swept[0], "sweep", "resume=latest", typed)
     assert done.code == 1
     assert done.err.startswith("error: ")
-    assert "sweeps other values" in done.err
+    assert words in done.err
     assert done.err.count("\n") == 1
+
+
+def test_where_a_sweep_goes_on_is_free(swept: Swept) -> None:
+    folder = latest(swept[0])
+    typed = [
+        *TINY[:-1],
+        "model.style_weight=1,5",
+        "data.num_workers=1",
+        "run.name=again",
+        "trainer.precision=bf16-mixed",
+    ]
+    plan = plan_jobs("train", [*typed, f"hydra.sweep.dir={folder}", "logger=none", "~callbacks.grid"])
+    check_same_settings(folder, plan.config, {axis.key for axis in plan.axes})
 
 
 def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precision(
@@ -230,8 +281,6 @@ def test_a_report_on_no_sweep_is_one_sentence(tmp_path: Path, typed: list[str], 
 
 @pytest.mark.parametrize("path", configs("sweep"), ids=lambda path: path.stem)
 def test_every_named_sweep_can_be_composed(path: Path) -> None:
-    from adain.cli.preflight.jobs import preflight_jobs
-
     needed = {"grid": ["seed=1,2"], "strategy": ["trainer=cpu", "trainer.devices=2", "optimizer=adam"]}
     typed = needed.get(path.stem, [])
     assert preflight_jobs("train", [f"sweep={path.stem}", *typed]).axes

@@ -37,7 +37,7 @@ STRATEGIES = {
 QUICK_ONES = [("grid", "auto", "single"), ("optuna", "32-true", "single")]
 WHICH = [
     *product(SWEEPS, PRECISIONS, ["single"]),
-    *product(["grid"], ["32-true", "bf16-mixed"], ["ddp", "fsdp"]),  # Optuna draws another trial for a failed one
+    *product(["grid"], ["32-true", "bf16-mixed"], ["ddp", "fsdp"]),
 ]
 
 
@@ -51,18 +51,18 @@ WHICH = [
 def test_a_sweep_is_cut_and_goes_on(
     kind: str, precision: str, strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut in the first of two jobs after the first of two steps. A rank that is told alone is its job's failure, in both."""
+    """Cut in the first of two jobs after the first of two steps, of two ranks both."""
     if kind == "optuna":
         pytest.importorskip("optuna")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for ranks to find the callback that stops them
     stopping.stop_at(monkeypatch, "batch", 1)
     words = [*SMALL, *SWEEPS[kind], *STRATEGIES[strategy], f"trainer.precision={precision}", stopping.TARGET]
     code, out, err = run_here("sweep", tmp_path, *words)
-    assert code == (143 if strategy == "single" else 1), out + err
+    assert code == 143, out + err
     sweep = (tmp_path / "logs" / "sweeps" / "latest").resolve()
     cut = summary(sweep / "0")
-    assert (cut["status"], cut["steps"]) == ("preempted" if strategy == "single" else "failed", 1)
-    assert (sweep / "1" / "summary.json").exists() == (strategy != "single")
+    assert (cut["status"], cut["steps"]) == ("preempted", 1)
+    assert not (sweep / "1").exists()
 
     stopping.go_on(monkeypatch)
     code, out, err = run_here("sweep", tmp_path, "resume=latest")

@@ -12,7 +12,7 @@ from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import PATHS, train
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote, quoted, unquoted
-from adain.sweeps.folder import find_sweep, free_folder, resumed_overrides
+from adain.sweeps.folder import check_same_settings, find_sweep, free_folder, resumed_overrides
 from adain.sweeps.job import run_job
 from adain.sweeps.report import finish_sweep
 
@@ -56,6 +56,7 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
         print(write_wandb_sweep(plan.config, plan.fixed, plan.axes, Path(ours["wandb_sweep"])))
         sys.exit(0)
     plan = plan_jobs("train", typed)
+    check_same_settings(plan.folder, plan.config, {axis.key for axis in plan.axes})
     if any(a.startswith("hydra.sweep.dir=") for a in typed):
         return typed, plan.folder
     folder = free_folder(plan.folder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import resource
 import sys
 from pathlib import Path
 
 import torch
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 # cgroup versions 2 and 1: limit, usage, statistics, and the statistic of cached files, which the kernel can drop
 _LIMITS = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
@@ -38,6 +40,34 @@ def give_back_freed_memory() -> None:
     """Return all free blocks to the kernel. Does nothing if the allocator is not glibc's."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
+
+
+def reset_peak_memory(device: torch.device) -> bool:
+    """Make ``peak_memory`` count from now on. Return whether it can: for a CPU only Linux does."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes held since ``reset_peak_memory``: allocated on a GPU, else resident in this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        return process_memory("VmHWM")
+    except OSError:  # no Linux: since the process started
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def process_memory(field: str) -> int:
+    """Return a field of Linux's ``/proc/self/status`` in bytes: ``VmRSS`` is resident now, ``VmHWM`` its peak."""
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
 
 
 def available_memory(device: torch.device) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote
-from adain.runtime.schema import current_override
+from adain.runtime.schema import current_name, current_override
+from adain.sweeps.ranking import UNSEEN
+from adain.sweeps.results import flat
 
 
 def find_sweep(wanted: str, logs: Path, word: str) -> Path:
@@ -57,3 +61,42 @@ def resumed_overrides(folder: Path, typed: list[str]) -> list[str]:
         if (key := override.partition("=")[0].lstrip("+")) not in given and key not in ("hydra.sweep.dir", "hydra.mode")
     ]
     return [*before, *typed, f"hydra.sweep.dir={quote(str(folder))}"]
+
+
+def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> None:
+    """Refuse to go on with a sweep in other settings: its jobs could not be compared. Where they run may change.
+
+    Args:
+        folder: Of the sweep; one that is not there yet is anyone's.
+        config: As composed now, without the swept values.
+        swept: Keys that the sweep varies.
+
+    Raises:
+        UserError: With the first key that differs, its old and its new value.
+    """
+    if not (folder / "multirun.yaml").is_file():
+        return
+    loaded: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
+    before = {current_override(key): _plain(key, value) for key, value in flat(loaded).items()}
+    now = flat(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+    typed = dict(current_override(o).lstrip("+").partition("=")[::2] for o in loaded["hydra"]["overrides"]["task"])
+    typed |= loaded["hydra"]["sweeper"].get("params") or {}
+    for key in before:
+        if key in swept or key not in now or key.startswith((*UNSEEN, "hydra.")):
+            continue
+        old, new = before[key], _plain(key, now[key])
+        if old != new and "${" not in f"{old}{new}":
+            name = key.removesuffix("._target_")
+            raise UserError(
+                f"the sweep {folder} was started with {name}={typed.get(key, _shown(old))}, so it cannot go on with "
+                f"{name}={_shown(new)}: leave {name} out, or start a new sweep"
+            )
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Return a value in today's words; of a class its name, for where it is defined may change."""
+    return str(value).rpartition(".")[2] if key.endswith("_target_") else current_name(value)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).replace(" ", "")

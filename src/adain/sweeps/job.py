@@ -29,6 +29,7 @@ def run_job(config: DictConfig, train: Train) -> float | None:
     Returns:
         The best monitored value; None if the job failed, which its ``summary.json`` says.
     """
+    from adain.runtime.memory import give_back_freed_memory
     from adain.training.run_summary import close_wandb, mark
 
     hydra = HydraConfig.get()
@@ -54,4 +55,5 @@ def run_job(config: DictConfig, train: Train) -> float | None:
     finally:
         close_wandb(1)  # does nothing where training has done it
         gc.collect()
+        give_back_freed_memory()  # else it counts as the next job's
     return None

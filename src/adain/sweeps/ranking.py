@@ -15,9 +15,10 @@ _UNITS = (  # content and style loss themselves are measured in these
     "model._target_", "model.style_reduction", "encoder.name", "encoder.weights", "model.encoder", "data.val_size",
     "data.val_pairs", "model.measure", "model.patch_size", "model.stride",
 )  # fmt: skip
-_UNSEEN = (  # where and how a job ran, not what it trained
+UNSEEN = (  # where and how a job ran, not what it trained
     "run.", "logs", "ckpt", "callbacks.", "logger.", "trainer.accelerator", "trainer.devices", "trainer.enable",
-    "trainer.precision", "data.num_workers", "compare_with",
+    "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision", "trainer.strategy", "data.num_workers",
+    "compare_with",
 )  # fmt: skip
 SEED = "seed"
 
@@ -103,7 +104,7 @@ def _warnings(
     known = {*sweep.keys, *_OBJECTIVE, *_UNITS}
     other = sorted(
         key for key in differing
-        if key not in known and not key.startswith(_UNSEEN) and key.partition(".")[0] not in groups
+        if key not in known and not key.startswith(UNSEEN) and key.partition(".")[0] not in groups
         and "experiment" not in groups
     )  # fmt: skip
     if other:

@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.runtime.errors import UserError
 from adain.runtime.files import write_whole
 from adain.runtime.mistakes import mistake
-from adain.runtime.signals import SignalHandlers
+from adain.runtime.signals import STOPPING, SignalHandlers
 from adain.runtime.streams import keep_writing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_ranks(config: DictConfig, count: int) -> float | None:
 
     Raises:
         UserError: If a rank failed: its own message, or which rank ended how.
-        SystemExit: If they were told to stop: 128 + the signal's number.
+        SystemExit: If they, or one of them alone, were told to stop: 128 + the signal's number.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     with tempfile.TemporaryDirectory(prefix="adain-ranks-") as messages:
@@ -66,6 +66,8 @@ def run_ranks(config: DictConfig, count: int) -> float | None:
             group.kill()
             handlers.restore()
         message = group.message(failed) if failed is not None else ""
+    if group.received is None and failed is not None and group.codes[failed] - 128 in STOPPING:
+        sys.exit(group.codes[failed])  # one rank alone was told, and all agreed to stop
     if group.received is not None and (failed is None or group.codes[failed] >= 128 or group.codes[failed] < 0):
         if group.received == signal.SIGUSR2 and callable(handler := signal.getsignal(signal.SIGUSR2)):
             handler(group.received, None)  # submitit's: queues the job again

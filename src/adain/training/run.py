@@ -22,7 +22,7 @@ from adain.data.pairs import StyleTransferDataModule
 from adain.methods.base import TrainedMethod
 from adain.runtime.compiling import compiled
 from adain.runtime.files import point_latest
-from adain.runtime.memory import keep_freed_memory
+from adain.runtime.memory import keep_freed_memory, reset_peak_memory
 from adain.runtime.precision import memory_format
 from adain.training.broadcast_init import BroadcastInit
 from adain.training.callbacks import find_callback
@@ -104,6 +104,7 @@ def _fit(
 ) -> None:
     """Validate once before a new run's first step, then train to the end or until told to stop."""
     device = trainer.strategy.root_device
+    reset_peak_memory(device)  # the jobs of a sweep share a process
     if trainer.is_global_zero:
         print(f"run: {folder}  ({device}, precision {trainer.precision})")
     datamodule.setup()

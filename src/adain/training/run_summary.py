@@ -17,11 +17,12 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from adain.runtime.files import write_whole
+from adain.runtime.memory import peak_memory
 from adain.training.callbacks import find_callback
 from adain.training.last_checkpoint import LastCheckpoint
 from adain.training.progress import say
 from adain.training.pruning import PruneTrial
-from adain.training.throughput import Throughput, peak_memory_mib
+from adain.training.throughput import Throughput
 from adain.training.wandb_run import wandb_loggers
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb")
@@ -144,7 +145,7 @@ class RunSummary(pl.Callback):
             "reference": self.reference,
             "train": self._train,
             "pairs_per_second": round(speed.pairs / speed.seconds, 3) if speed and speed.seconds else None,
-            "peak_memory_mib": round(peak_memory_mib()),
+            "peak_memory_mib": round(peak_memory(trainer.strategy.root_device) / 2**20),
             "first_step_seconds": None if self.first_step is None else round(self.first_step, 2),
             "wall_seconds": round(time.time() - self._start, 1),
             "precision": trainer.precision,

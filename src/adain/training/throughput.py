@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
-
-def peak_memory_mib() -> float:
-    """Return the most memory this process has held: on the GPU if it uses one, else resident. In MiB."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+from adain.runtime.memory import peak_memory
 
 
 class Throughput(pl.Callback):
@@ -49,7 +40,7 @@ class Throughput(pl.Callback):
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by a connector
             rate = self._window_pairs / max(self._window_seconds, 1e-9)
             pl_module.log("train/pairs_per_second", rate, batch_size=1)
-            pl_module.log("train/peak_memory_mib", peak_memory_mib(), batch_size=1)
+            pl_module.log("train/peak_memory_mib", peak_memory(trainer.strategy.root_device) / 2**20, batch_size=1)
             pl_module.log("train/lr", trainer.optimizers[0].param_groups[0]["lr"], batch_size=1)
             self._window_pairs, self._window_seconds = 0, 0.0
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -69,8 +68,8 @@ class OptunaSweeper(Sweeper):
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         url = storage_url(self.storage, self.folder)
-        self.claim = FileLock(f"{sqlite_file(url) or self.folder / 'study'}.lock")
-        with self.claim:
+        self.claim = Path(f"{sqlite_file(url) or self.folder / 'study'}.lock")
+        with lock(self.claim, wait=True):
             same = [o for o in self.fixed if not o.lstrip("+").startswith(("run.", "hydra", "logs="))]
             self.study = open_study(
                 url, self.study_name, axes, same, self.master.monitor.mode, self.sampler, self.pruner
@@ -117,7 +116,7 @@ class OptunaSweeper(Sweeper):
         from optuna.trial import TrialState
 
         taken: list[tuple[int, dict[str, Any]]] = []
-        with self.claim:
+        with lock(self.claim, wait=True):
             running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             alive = 0
             for trial in running:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import sys
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import torch
 
 from adain.evaluation.speed.candidates import build
 from adain.evaluation.speed.clock import synchronise
 from adain.evaluation.speed.stages import Setting
-from adain.runtime.memory import keep_freed_memory
-
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+from adain.runtime import memory
 
 
 def how(device: torch.device) -> str:
@@ -36,7 +32,7 @@ def peak_memory(setting: Setting, device: torch.device, timeout: float = 600.0) 
     Returns:
         MiB by stage; empty where it cannot be measured (no Linux and no GPU) or the child broke off.
     """
-    if device.type == "cpu" and not _can_reset():
+    if device.type == "cpu" and not memory.reset_peak_memory(device):
         return {}
     # one server imports torch once; its children start in a moment and have touched nothing yet
     context = multiprocessing.get_context("forkserver")
@@ -58,46 +54,20 @@ def peak_memory(setting: Setting, device: torch.device, timeout: float = 600.0) 
 def _child(connection: Connection, setting: Setting, where: str) -> None:
     device = torch.device(where)
     if setting.who == "ours":
-        keep_freed_memory()  # as training and stylize do
+        memory.keep_freed_memory()  # as training and stylize do
     base = _now(device)
     contestant = build(setting, device)
     peaks: dict[str, float] = {}
     for _ in range(2):  # the optimizer's state comes with its first step
         for stage, work in contestant.stages():
             gc.collect()
-            _reset(device)
+            memory.reset_peak_memory(device)
             work()
             synchronise(device)
-            peaks[stage] = max(peaks.get(stage, 0.0), (_peak(device) - base) / 2**20)
+            peaks[stage] = max(peaks.get(stage, 0.0), (memory.peak_memory(device) - base) / 2**20)
     connection.send(peaks)
     connection.close()
 
 
-def _can_reset() -> bool:
-    if sys.platform != "linux":
-        return False
-    try:
-        _CLEAR.write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _reset(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        _CLEAR.write_text("5")
-
-
 def _now(device: torch.device) -> int:
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else _status("VmRSS")
-
-
-def _peak(device: torch.device) -> int:
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
-
-
-def _status(field: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) * 1024
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else memory.process_memory("VmRSS")
