@@ -7,11 +7,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adain.inference.grids import alpha_grid, corner_grid, corner_weights, frame_grid, pictures_of, style_grid
+from adain.inference.grids import (
+    alpha_grid,
+    corner_grid,
+    corner_weights,
+    decoder_grid,
+    frame_grid,
+    pictures_of,
+    style_grid,
+)
 
 
 @pytest.mark.parametrize(
-    ("grid", "styles"), [("alpha", 1), ("styles", 3), ("corners", 2), ("corners", 3), ("corners", 4)]
+    ("grid", "styles"), [("alpha", 1), ("styles", 3), ("decoders", 3), ("corners", 2), ("corners", 3), ("corners", 4)]
 )
 def test_the_bar_counts_every_result(grid: str, styles: int) -> None:
     cell = Image.new("RGB", (16, 16))
@@ -24,6 +32,8 @@ def test_the_bar_counts_every_result(grid: str, styles: int) -> None:
 
     if grid == "alpha":
         alpha_grid(cell, cell, stylized)
+    elif grid == "decoders":
+        decoder_grid(cell, named, {"a": 0, "b": 1}, stylized)
     else:
         (style_grid if grid == "styles" else corner_grid)(cell, named, stylized)
     assert made == pictures_of(grid, styles)
@@ -42,6 +52,12 @@ def seen(sheet: Image.Image, row: int, column: int) -> Any:
 
 
 STYLES = [(flat(200, 10 * i, 0), f"style {i}") for i in range(4)]
+
+
+def test_each_row_shows_a_style_and_every_decoders_result_in_it() -> None:
+    sheet = decoder_grid(flat(1, 2, 3), STYLES[:2], {"a": 60, "b": 90}, lambda style, blue: flat(0, 10 * style, blue))
+    rows = [[seen(sheet, row, column) for column in range(4)] for row in range(2)]
+    assert rows == [[(1, 2, 3), (200, 10 * i, 0), (0, 10 * i, 60), (0, 10 * i, 90)] for i in range(2)]
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

@@ -24,6 +24,8 @@ from adain.training.run_summary import RunSummary
 class Falling(pl.LightningModule):
     """Logs the number of its step as the validation loss."""
 
+    method, ablation = "adain", False
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))

@@ -21,7 +21,9 @@ def demo(config: DictConfig) -> None:
             f"warning: host={host} lets everyone who reaches this machine use the page and upload pictures: it has no password",
             file=sys.stderr,
         )
-    decoder = resolve_checkpoint(None if config.decoder is None else str(config.decoder), Path(config.logs))
+    resolved = resolve_checkpoint(config.decoder, Path(config.logs))
+    resolved.announce()
+    decoder = resolved.source
     with work_folder() as folder:
         print("loading ...", flush=True)
 

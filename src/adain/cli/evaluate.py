@@ -13,7 +13,7 @@ from adain.cli.plain import as_fields, make_loggers
 from adain.cli.preflight.evaluation import check_evaluation, count_or_file, metric_names
 from adain.evaluation.request import Evaluation, is_evaluation
 from adain.methods.interface import CAPABILITIES, known_method
-from adain.training.checkpoints import resolve_file
+from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
     from adain.evaluation.evaluate import Report
@@ -32,9 +32,10 @@ def evaluate(config: DictConfig) -> None:
     )
     model, logs, out = known_method(config.model.name), Path(config.logs), config.out and Path(config.out).expanduser()
     makes = pairs[0].output_path is None and CAPABILITIES[model].trained
-    checkpoint = resolve_file(config.decoder, logs, model) if makes else None
+    resolved = resolve_checkpoint(config.decoder, logs, model) if makes else None
+    checkpoint = resolved and resolved.source
     earlier = Path(config.against).expanduser() if is_evaluation(config.against) else None
-    other = resolve_file(config.against, logs, model) if config.against and earlier is None else None
+    other = resolve_checkpoint(config.against, logs, model).source if config.against and earlier is None else None
     options = {str(key): value for key, value in config.model.items() if key != "name"}
     evaluation = Evaluation(
         **as_fields(Evaluation, config, model=model, options=options, metrics=metric_names(config.metrics),
@@ -48,6 +49,8 @@ def evaluate(config: DictConfig) -> None:
     evaluation.check([one for one in (checkpoint, other) if one is not None], out)
     keep_freed_memory()
     with joined() as ranks:
+        if resolved is not None and ranks.rank == 0:
+            resolved.announce()
         run.check_readable(pairs, silent=ranks.rank > 0)
         measure = partial(evaluate_pairs, evaluation, ranks=ranks, make_loggers=partial(make_loggers, config))
         first = measure(pairs, checkpoint, out)

@@ -16,8 +16,10 @@ def export(config: DictConfig) -> None:
     if config.out is None:
         raise UserError("out=null cannot be used: give a folder")
     out = Path(config.out).expanduser()
-    decoder = resolve_checkpoint(config.decoder, Path(config.logs))
-    if decoder != "reference" and Path(decoder).resolve() == (out / "decoder.safetensors").resolve():
+    resolved = resolve_checkpoint(config.decoder, Path(config.logs))
+    resolved.announce()
+    decoder = resolved.source
+    if Path(decoder).resolve() == (out / "decoder.safetensors").resolve():
         raise UserError(f"out={out} holds the decoder that is to be exported: give another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,13 @@
-"""Pictures of many results side by side: a sweep of alpha, one content in many styles, the plane between styles, frames."""
+"""Pictures of many results side by side: strengths, styles, decoders, the plane between styles, frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from PIL import Image, ImageDraw, ImageFont
+
+T = TypeVar("T")
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _STEPS = 5
@@ -43,6 +46,24 @@ def style_grid(content: Image.Image, styles: Sequence[Named], stylized: Callable
     return _paste([above, beneath], content.size)
 
 
+def decoder_grid(
+    content: Image.Image, styles: Sequence[Named], decoders: Mapping[str, T], stylized: Callable[[int, T], Image.Image]
+) -> Image.Image:
+    """Return a row for each style: the content, the style, and the result of each decoder.
+
+    Args:
+        content: Its size is each cell's.
+        styles: Any number, with their names.
+        decoders: By name.
+        stylized: Gives the result in the style of an index by a decoder.
+    """
+    rows = []
+    for index, (style, name) in enumerate(styles):
+        results = [(stylized(index, decoder), word) for word, decoder in decoders.items()]
+        rows.append([(content, "content"), (_fitted(style, content.size), name), *results])
+    return _paste(rows, content.size)
+
+
 def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
     """Return mixing weights by row and column: a line between two styles, a triangle of three, a square of four.
 
@@ -58,10 +79,10 @@ def corner_weights(styles: int) -> list[list[tuple[float, ...] | None]]:
 
 
 def pictures_of(grid: str, styles: int) -> int:
-    """Return how many results a grid of so many styles has: of ``alpha``, ``styles`` or ``corners``."""
+    """Return how many results a grid of so many styles has: of ``alpha``, ``styles``, ``decoders`` or ``corners``."""
     if grid == "corners":
         return sum(weights is not None for row in corner_weights(styles) for weights in row)
-    return len(ALPHAS) if grid == "alpha" else styles
+    return {"alpha": len(ALPHAS), "styles": styles, "decoders": 2 * styles}[grid]
 
 
 def corner_grid(

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adain.inference.inputs import Found, find_pictures, words_of
-from adain.inference.models import check_model
-from adain.inference.request import StylizeRequest, check_request, check_side
+from adain.inference.request import StylizeRequest, check_model, check_request, check_side
 from adain.inference.results import ENDINGS, PIPE
 from adain.inference.video.request import check_frames
 from adain.runtime.errors import UserError
@@ -55,7 +54,11 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
     if request.grid == "frames":  # its results are pictures
         check_frames(contents)
         contents = [found._replace(video=False) for found in contents]
-    mixed = request.styles is not None or request.grid in ("corners", "styles")  # all of them in one picture
+    mixed = request.styles is not None or request.grid in (
+        "corners",
+        "styles",
+        "decoders",
+    )  # all of them in one picture
     key = "style" if request.styles is None else "styles"
     typed = getattr(request, key)
     styles = [] if learned else _in_order(key, typed) if mixed else find_pictures(key, typed, folder)

@@ -13,23 +13,26 @@ from adain.data.image_io import to_pixels, unit
 from adain.functional.color import colors, coral, keep_chroma
 from adain.inference.request import StylizeRequest
 from adain.inference.stylizer import Stylizer
-from adain.methods.interface import Method, known_method, require
+from adain.methods.interface import Method, require
 from adain.nn.weights import read_state
 from adain.runtime.device import find_device
 from adain.runtime.errors import UserError
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import PreserveColor
-from adain.training.checkpoints import resolve_checkpoint
 
 
-def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, str]:
+def load_stylizer(request: StylizeRequest, source: str | None) -> tuple[Stylizer | MethodStylizer, str]:
     """Return what makes the pictures, and its name for the lines printed.
+
+    Args:
+        request: What is asked for.
+        source: The model's checkpoint; None for a model without weights of its own.
 
     Raises:
         UserError: If a checkpoint is missing or of another system, or an ablation is asked for what it cannot do.
     """
     if request.model_name == "adain":
-        decoder = resolve_checkpoint(request.decoder, Path(request.logs))
+        decoder = str(source)
         try:
             return Stylizer.load(decoder, request.device, request.precision), f"decoder {decoder}"
         except UserError:
@@ -57,15 +60,9 @@ def load_stylizer(request: StylizeRequest) -> tuple[Stylizer | MethodStylizer, s
         return stylizer, f"ablation {decoder}"
     from adain.methods.load import load_method
 
-    checkpoint = None
-    if request.model_name != "gatys":
-        checkpoint = resolve_checkpoint(request.decoder, Path(request.logs), known_method(request.model_name))
-    called = f"model {request.model['name']}" + (
-        f", {checkpoint}" if checkpoint else f", {request.model['iterations']} iterations"
-    )
-    return MethodStylizer(
-        load_method(checkpoint=checkpoint, device=find_device(request.device), **request.model)
-    ), called
+    called = f"model {request.model_name}, {source or '{} iterations'.format(request.model['iterations'])}"
+    method = load_method(checkpoint=source, device=find_device(request.device), **request.model)
+    return MethodStylizer(method), called
 
 
 def _ablation(decoder: str) -> Path | None:

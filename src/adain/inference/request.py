@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from adain.methods.interface import CAPABILITIES, known_method, require
 from adain.runtime.errors import UserError
 from adain.runtime.schema import VIDEO_RESULTS, Arithmetic, PreserveColor
 
@@ -73,6 +74,38 @@ class StylizeRequest:
                 f"tile={self.tile} cannot be used: give auto, none, or the side of a tile of 64 pixels or more"
             )
         return int(word)
+
+
+def check_model(request: StylizeRequest) -> None:
+    """Check that the chosen model can do what is asked of it.
+
+    Raises:
+        UserError: At the first that it cannot do.
+    """
+    name = known_method(request.model_name)
+    can = CAPABILITIES[name]
+    if name == "adain":
+        return
+    if request.grid == "decoders":
+        raise UserError(f"grid=decoders compares decoders of model=adain, but model={name} is given: leave it out")
+    if not can.any_style and (request.style is not None or request.styles is not None):
+        require(name, "any_style")
+    if not can.alpha and (request.alpha != 1 or request.grid == "alpha"):
+        require(name, "alpha")
+    if request.masks is not None:
+        require(name, "masks")
+    if request.styles is not None or request.grid == "corners":
+        require(name, "mixing")
+    if not can.any_style and str(request.preserve_color).lower() in ("coral", "true"):
+        raise UserError(f"preserve_color=coral changes the style picture, which model={name} has not: give luminance")
+    if str(request.tile).lower() not in ("auto", "none"):
+        raise UserError(f"tile={request.tile} is for model=adain: model={name} takes each picture whole, leave it out")
+    if request.precision != "32-true":
+        raise UserError(
+            f"precision={request.precision} is for model=adain: model={name} works in float32, leave it out"
+        )
+    if not can.trained and request.decoder not in ("auto", "latest", None):
+        require(name, "trained")
 
 
 def check_request(

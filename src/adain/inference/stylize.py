@@ -12,7 +12,9 @@ from adain.inference.jobs import Job, plan_jobs
 from adain.inference.request import StylizeRequest
 from adain.inference.results import PIPE, save, send, take_standard_output
 from adain.inference.video.request import check_videos, describe, make_frame_grid, make_video
+from adain.methods.interface import CAPABILITIES, known_method
 from adain.runtime.errors import UserError
+from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,6 +32,7 @@ def stylize_files(request: StylizeRequest) -> None:
     """
     sink = take_standard_output() if request.out == str(PIPE) else None
     jobs, masks = plan_jobs(request)
+    source = _resolve_source(request)
     if not request.overwrite and sink is None:
         there = [job for job in jobs if job.out.exists()]
         jobs = [job for job in jobs if not job.out.exists()]
@@ -46,7 +49,8 @@ def stylize_files(request: StylizeRequest) -> None:
 
     keep_freed_memory()
     maker = ResultMaker(request, masks)
-    maker.stylizer, decoder = load_stylizer(request)
+    maker.stylizer, decoder = load_stylizer(request, source)
+    maker.source = source or ""
     unusable: dict[str, None] = {}
     done = 0
     with tqdm(jobs, unit="result", desc="stylizing", disable=None if len(jobs) > 1 else True, leave=False) as bar:
@@ -76,6 +80,20 @@ def stylize_files(request: StylizeRequest) -> None:
         raise UserError(f"{listed}: give {another}{rest}")
 
 
+def _resolve_source(request: StylizeRequest) -> str | None:
+    """Return the model's checkpoint and say why it was chosen; None for a model without weights of its own."""
+    model = known_method(request.model_name)
+    if not CAPABILITIES[model].trained:
+        return None
+    resolved = resolve_checkpoint(request.decoder, Path(request.logs), model)
+    if request.grid == "decoders" and resolved.source == "shipped":
+        raise UserError(
+            f"grid=decoders shows a decoder beside the shipped one, which decoder={request.decoder} is: give latest, or a path"
+        )
+    resolved.announce()
+    return resolved.source
+
+
 class UnreadableInput(ValueError):
     """An input that cannot be decoded. The message names it and says why."""
 
@@ -88,11 +106,12 @@ class ResultMaker:
         masks: One a style, or None.
 
     Attributes:
-        stylizer: Set before the first result; pictures that every result needs are read before it.
+        stylizer, source: Set before the first result; pictures that every result needs are read before them.
         profile: The color profile of the last result's content, if it had one.
     """
 
     stylizer: Stylizer | MethodStylizer
+    source: str
 
     def __init__(self, request: StylizeRequest, masks: list[Found] | None) -> None:
         self.request = request
@@ -170,19 +189,23 @@ class ResultMaker:
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
         from tqdm.auto import tqdm
 
-        from adain.inference.grids import alpha_grid, corner_grid, pictures_of, style_grid
+        from adain.inference.grids import alpha_grid, corner_grid, decoder_grid, pictures_of, style_grid
+        from adain.inference.stylizer import Stylizer
 
         small = content.convert("RGB")
         small.thumbnail((self.request.cell, self.request.cell))
         pictures = [self._read("style", found.path) for found in job.styles]
-        encoded: Any = pictures if self.request.color == "coral" else [self._style(found) for found in job.styles]
+        as_pictures = self.request.color == "coral" or self.request.grid == "decoders"
+        encoded: Any = pictures if as_pictures else [self._style(found) for found in job.styles]
 
         bar = tqdm(
             total=pictures_of(str(self.request.grid), len(job.styles)), unit="picture", desc="stylizing", leave=False
         )
 
-        def stylized(styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,)) -> Image.Image:
-            made = self.stylizer.stylize(
+        def stylized(
+            styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,), stylizer: Any = self.stylizer
+        ) -> Image.Image:
+            made: Image.Image = stylizer.stylize(
                 small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.request.color, extrapolate=True
             )
             bar.update()
@@ -195,6 +218,13 @@ class ResultMaker:
                 return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
             if self.request.grid == "styles":
                 return style_grid(small, named, lambda index: stylized([encoded[index]], alpha))
+            if self.request.grid == "decoders":
+                shipped = Stylizer.load("shipped", self.request.device, self.request.precision)
+                run = "/".join(Path(self.source).parts[-4:-2])  # EXPERIMENT/DATE of its checkpoints/best.ckpt
+                columns: dict[str, Any] = {run or self.source: self.stylizer, "shipped": shipped}
+                return decoder_grid(
+                    small, named, columns, lambda index, by: stylized([encoded[index]], alpha, stylizer=by)
+                )
             return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
 
     def _reduced(self, content: Image.Image) -> Image.Image:

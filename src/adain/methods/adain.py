@@ -107,6 +107,11 @@ class AdaINMethod(TrainedMethod):
         """Return what this network can do: concatenation has no statistics to blend or mix."""
         return Capabilities(trained=True, any_style=True) if self.concat else CAPABILITIES["adain"]
 
+    @property
+    def ablation(self) -> bool:
+        """Return whether the decoder is not the paper's."""
+        return not self.decoder.plain
+
     @torch.inference_mode()
     def encode_style(self, style: Tensor) -> Statistics | StyleFeatures:
         """Return all that is kept of a style: its statistics at relu4_1, or for ``concat`` its features.

@@ -25,8 +25,8 @@ CropSampler = Callable[[int], tuple[Tensor, Tensor]]
 class TrainedMethod(pl.LightningModule):
     """A method with weights to train.
 
-    It states ``method`` and ``weights``, and writes ``init_weights`` and ``losses``. ``capabilities``, ``configure_data``
-    and ``incomparable`` are there to be overridden.
+    It states ``method`` and ``weights``, and writes ``init_weights`` and ``losses``. ``capabilities``, ``ablation``,
+    ``configure_data`` and ``incomparable`` are there to be overridden.
 
     Every parameter is trained.
 
@@ -50,6 +50,11 @@ class TrainedMethod(pl.LightningModule):
     def capabilities(self) -> Capabilities:
         """Return what this network can do: an ablation may do less than its system."""
         return CAPABILITIES[self.method]
+
+    @property
+    def ablation(self) -> bool:
+        """Return whether this network is a variant of its system that is trained for comparison only."""
+        return False
 
     def configure_data(self, datamodule: StyleTransferDataModule) -> None:
         """Give the data what this method needs of it, before it is set up."""

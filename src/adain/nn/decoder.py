@@ -172,16 +172,16 @@ class Trained(NamedTuple):
 
 
 SHIPPED = Path(__file__).parent / "decoder.safetensors"
-"""The decoder that ships with the package, if it has one."""
+"""The decoder that ships with the package."""
 
 
 def load_decoder(source: str | Path) -> Trained:
     """Load a trained decoder from any file that holds one.
 
     Args:
-        source: ``"shipped"`` for the decoder in the package; ``"reference"`` for the published one of the PyTorch
-            port; ``"best"`` for the first of these that exists; or a path: a run's folder (its best checkpoint, else
-            its last), a checkpoint, a decoder's state dict (``.pth``, ``.safetensors``) or a published ``decoder.pth``.
+        source: ``"best"`` or ``"shipped"`` for the decoder in the package; ``"reference"`` for the published one of the
+            PyTorch port; or a path: a run's folder (its best checkpoint, else its last), a checkpoint, a decoder's state
+            dict (``.pth``, ``.safetensors``) or a published ``decoder.pth``.
 
     Raises:
         UserError: If the file is missing, has no AdaIN decoder, or an ablation's (use ``methods.load`` for those).
@@ -215,18 +215,10 @@ def load_decoder(source: str | Path) -> Trained:
     return Trained(decoder, encoder)
 
 
-def best_at_hand() -> str:
-    """Return ``shipped`` if the package has a decoder, else ``reference``."""
-    return "shipped" if SHIPPED.is_file() else "reference"
-
-
 def _file_of(source: str | Path) -> Path:
-    source = best_at_hand() if source == "best" else source
     if source == "reference":
         return find("reference_decoder")
-    if source == "shipped":
-        if not SHIPPED.is_file():
-            raise UserError("this installation ships no decoder: give decoder=reference, or a file")
+    if source in ("best", "shipped"):
         return SHIPPED
     path = Path(source).expanduser()
     if path.name == str(source) and not path.suffix and not path.exists():

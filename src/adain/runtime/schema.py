@@ -108,7 +108,7 @@ Metric = Literal[
     "val/style_relu4_1", "val/tv", "val/identity",
 ]  # fmt: skip
 Direction = Literal["min", "max"]
-ChosenDecoder = Annotated[str, OrPath(("latest", "best", *READY_DECODERS))]
+ChosenDecoder = Annotated[str, OrPath(("auto", "latest", "best", *READY_DECODERS))]
 PictureFormat = Literal["png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"]
 Quality = Annotated[int, Ge(1), Le(100)]
 MaxPixels = Annotated[int, Ge(256)]
@@ -134,6 +134,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "ckpt": Annotated[str, OrPath(("last", "best"))] | None,
         "logs": str,
         "compile": bool,
+        "draft": str | None,
         "compare_with": Annotated[str, OrPath(READY_DECODERS)] | None,
         "monitor.metric": Metric,
         "monitor.mode": Direction,
@@ -152,7 +153,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "alpha": Weight,
         "extrapolate": bool,
         "preserve_color": PreserveColor | bool,
-        "grid": Literal["alpha", "corners", "styles", "frames"] | None,
+        "grid": Literal["alpha", "corners", "styles", "decoders", "frames"] | None,
         "cell": Side,
         "out": str | None,
         "format": PictureFormat | None,

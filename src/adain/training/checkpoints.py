@@ -1,8 +1,11 @@
-"""Which checkpoint a word means: ``latest``, ``last``, ``best``, ``shipped``, ``reference``, a run's folder, or a file."""
+"""Which checkpoint a word means: ``auto``, ``latest``, ``last``, ``best``, ``shipped``, ``reference``, or a path."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from adain.methods.interface import CAPABILITIES
 from adain.runtime.errors import UserError
@@ -10,8 +13,109 @@ from adain.runtime.files import relative
 from adain.runtime.run_folder import checkpoint_of, is_checkpoint
 from adain.runtime.schema import READY_DECODERS, MethodName
 
-_TRIALS = ("smoke", "overfit")
-"""Recipes that show that everything works, and are over before it looks good."""
+
+class Resolved(NamedTuple):
+    """A checkpoint, and how a command introduces it.
+
+    Attributes:
+        source: What ``load_method`` and, for AdaIN, ``load_decoder`` take: a file, ``shipped``, or ``reference``.
+        note: Why it was chosen and which word chooses another; empty if it was typed.
+    """
+
+    source: str
+    note: str = ""
+
+    def announce(self) -> None:
+        """Print the first line of a command whose decoder was not typed."""
+        if self.note:
+            print(f"decoder: {'shipped with the package' if self.source == 'shipped' else self.source} ({self.note})")
+
+
+def resolve_checkpoint(word: str | None, logs: Path, model: MethodName = "adain") -> Resolved:
+    """Return the checkpoint that a word means. No torch is imported for it.
+
+    Args:
+        word: ``auto``: the newest finished run or winner of a sweep that is no draft, else ``shipped``. ``latest``: the
+            newest run's best checkpoint, else its last; ``shipped`` where nothing was trained yet. ``best`` is ``shipped``. Of
+            models other than AdaIN, ``auto`` is ``latest``, and means their own newest run. Or a file or a run's folder.
+        logs: The folder of the runs.
+        model: A trained one.
+
+    Raises:
+        UserError: If there is none.
+    """
+    words = "auto, latest, best, shipped, reference, a run's folder, or a file"
+    if model != "adain":
+        words = "latest, a run's folder, or a file"
+        if word in ("best", *READY_DECODERS):
+            raise UserError(f"decoder={word} is AdaIN's: give model={model} {words}")
+    if word is None:
+        raise UserError(f"decoder=null cannot be used: give {words}")
+    if word in ("auto", "latest"):
+        return _newest_of(model, logs) if model != "adain" else _auto(logs) if word == "auto" else _latest(logs)
+    if word in ("best", *READY_DECODERS):
+        return Resolved("shipped" if word == "best" else word)
+    path = Path(word).expanduser()
+    if (file := checkpoint_of(path)) is not None:
+        return Resolved(str(file))
+    if path.is_dir():
+        raise UserError(f"decoder={word} is a folder without checkpoints/best.ckpt or last.ckpt: give {words}")
+    raise UserError(f"there is no checkpoint at {word}: give {words}")
+
+
+def _auto(logs: Path) -> Resolved:
+    draft = ""
+    for run, origin in _finished_runs(logs):
+        summary, file = _read(run / "summary.json"), checkpoint_of(run)
+        usable = summary.get("model") == "adain" and not summary["ablation"] and summary.get("status") == "finished"
+        if not usable or file is None:
+            continue
+        if summary.get("draft") is None:
+            return Resolved(str(relative(file)), f"{origin}; decoder=shipped takes the one in the package")
+        word = "latest" if run == (logs / "latest").resolve() else relative(run)
+        draft = draft or f"{origin} is a draft; decoder={word} takes it"
+    if not draft and not list_checkpoints(logs) and not (logs / "latest").exists():
+        return Resolved("shipped", f"no run under {logs}/ yet; decoder=reference takes the published one")
+    return Resolved("shipped", draft or f"no finished run under {logs}/; decoder=latest takes the newest run")
+
+
+def _finished_runs(logs: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the folders of runs and of sweeps' winners, the last written first, each with what it is."""
+    runs = [*logs.glob("runs/*/*/summary.json"), *logs.glob("latest/summary.json")]  # latest may lie elsewhere
+    found = {path.resolve(): "the newest finished run" for path in runs}
+    for path in logs.glob("sweeps/*/*/winner.json"):
+        summary = path.with_name(str(_read(path).get("job"))) / "summary.json"
+        if summary.is_file():
+            found[summary.resolve()] = "the newest sweep's winner"
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        yield path.parent, found[path]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):  # being copied, or cut by a full disk
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _latest(logs: Path) -> Resolved:
+    if (path := checkpoint_of((logs / "latest").resolve())) is not None:
+        draft = ", a draft" if _read(path.parents[1] / "summary.json").get("draft") else ""
+        return Resolved(str(relative(path)), f"the newest run{draft}; decoder=shipped takes the one in the package")
+    if others := list_checkpoints(logs):  # the newest run failed, was stopped at once, or has only just begun
+        return Resolved(str(relative(others[0])), "the newest run kept no checkpoint: this is the newest one that did")
+    return Resolved("shipped", f"no trained decoder under {logs}/ yet")
+
+
+def _newest_of(model: MethodName, logs: Path) -> Resolved:
+    for place in (*list_checkpoints(logs, model), logs / "latest"):
+        if (file := checkpoint_of(place)) is not None:
+            return Resolved(str(file), f"the newest run of model={model}")
+    style = "" if CAPABILITIES[model].any_style else " model.style=FILE"
+    raise UserError(
+        f"no model={model} was trained below {logs} yet: make train experiment={model}{style}, or give decoder=PATH"
+    )
 
 
 def list_checkpoints(logs: Path, experiment: str = "*") -> list[Path]:
@@ -21,89 +125,8 @@ def list_checkpoints(logs: Path, experiment: str = "*") -> list[Path]:
         logs: Where outputs go.
         experiment: Of these runs only.
     """
-    found = []
-    for folder in (logs / "runs").glob(f"{experiment}/*/checkpoints"):
-        for name in ("best.ckpt", "last.ckpt"):
-            if (path := folder / name).exists():
-                found.append((path.stat().st_mtime, path))
-                break
-    return [path for _, path in sorted(found, reverse=True)]
-
-
-def resolve_checkpoint(word: str | None, logs: Path, model: MethodName = "adain") -> str:
-    """Return what ``load_method`` and, for AdaIN, ``load_decoder`` take: a path, ``shipped`` or ``reference``.
-
-    No torch is imported for it, except to tell whether the package ships a decoder.
-
-    Args:
-        word: ``latest`` is the newest run's best checkpoint; of AdaIN ``best`` where nothing was trained yet, which is
-            said. ``best`` is ``shipped`` where the package has a decoder, else ``reference``. A path is itself, of a
-            model other than AdaIN the file that it leads to.
-        logs: The folder of the runs.
-        model: A trained one.
-
-    Raises:
-        UserError: If there is none.
-    """
-    if model != "adain":
-        return str(_of_model(model, str(word), logs))
-    if word is None:
-        raise UserError("decoder=null cannot be used: give latest, best, shipped, reference, or a path")
-    from adain.nn.decoder import best_at_hand
-
-    if word == "best":
-        return best_at_hand()
-    if word != "latest":
-        return word
-    path = checkpoint_of((logs / "latest").resolve())
-    if path is None:  # the newest run failed, was stopped at once, or has only just begun
-        kept = list_checkpoints(logs)
-        if not kept:
-            ready = best_at_hand()
-            called = "published reference" if ready == "reference" else ready
-            print(f"no trained decoder below {logs} yet: using the {called} decoder")
-            return ready
-        path = kept[0]
-        print(f"the newest run kept no checkpoint: using {relative(path)}, or give decoder=PATH")
-    if (experiment := path.parents[2].name) in _TRIALS:
-        print(f"the newest run is of experiment={experiment}, a trial: decoder=shipped makes good pictures")
-    return str(relative(path))
-
-
-def resolve_file(word: str | None, logs: Path, model: MethodName = "adain") -> str:
-    """Return what ``resolve_checkpoint`` does, a run's folder followed to the file in it.
-
-    Raises:
-        UserError: If there is no such file.
-    """
-    resolved = resolve_checkpoint(word, logs, model)
-    if resolved in READY_DECODERS:
-        return resolved
-    path = Path(resolved).expanduser()
-    if (file := checkpoint_of(path)) is not None:
-        return str(file)
-    if path.is_dir():
-        raise UserError(
-            f"{word} is a folder without checkpoints/best.ckpt or last.ckpt: give a run's folder, or a file"
-        )
-    raise UserError(
-        f"there is no checkpoint at {word}: give a file, a run's folder, latest, best, shipped or reference"
-    )
-
-
-def _of_model(model: MethodName, word: str, logs: Path) -> Path:
-    """Return the file of a trained model other than AdaIN; ``latest``: of its own newest run."""
-    if word in ("best", *READY_DECODERS):
-        raise UserError(f"decoder={word} is AdaIN's: give model={model} latest, a run's folder, or a file")
-    places = [*list_checkpoints(logs, model), logs / "latest"] if word == "latest" else [Path(word).expanduser()]
-    if path := next(filter(None, map(checkpoint_of, places)), None):
-        return path
-    if word == "latest":
-        style = "" if CAPABILITIES[model].any_style else " model.style=FILE"
-        raise UserError(
-            f"no model={model} was trained below {logs} yet: make train experiment={model}{style}, or give decoder=PATH"
-        )
-    raise UserError(f"decoder={word} has no checkpoint: give latest, a run's folder, or a file")
+    files = (checkpoint_of(run) for run in (logs / "runs").glob(f"{experiment}/*"))
+    return sorted(filter(None, files), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def checkpoint_to_resume(word: str, logs: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -15,7 +16,7 @@ from adain.methods.interface import CAPABILITIES
 from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.files import relative
-from adain.runtime.schema import READY_DECODERS, MethodName
+from adain.runtime.schema import READY_DECODERS
 from adain.training.callbacks import closing_lines, find_callback
 from adain.training.progress import say
 from adain.training.run_summary import RunSummary
@@ -65,22 +66,29 @@ def report(folder: Path, callbacks: Sequence[pl.Callback], compared: Compared | 
         print(line)
 
 
-def print_next(folder: Path, logs: str, method: MethodName, stopped: bool) -> None:
-    """Print what to type next: go on with a run that was stopped, or use what it trained.
+def print_next(folder: Path, logs: str, method: TrainedMethod, draft: str | None, pair: tuple[str, str]) -> None:
+    """Print what to type next to use what was trained; of a draft, what it is good for and how to see that.
 
     Args:
         folder: The run's.
-        logs: Where ``latest`` and ``last`` are looked for.
+        logs: Where ``latest`` is looked for.
         method: What was trained.
-        stopped: Whether it was told to stop.
+        draft: What its decoder is good for; None: for use.
+        pair: Files of a held-out content and style.
     """
+    if not _checkpoints(folder):
+        return
     elsewhere = "" if logs == "logs" else f" logs={logs}"
-    if stopped:
-        print(f"next          make train ckpt=last{elsewhere}")
-    elif _checkpoints(folder):
-        inputs = "content=FILE style=FILE" if CAPABILITIES[method].any_style else "content=FILE"
-        model = "" if method == "adain" else f"model={method} "  # adain is the default of make stylize
-        print(f"next          make stylize {model}{inputs}{elsewhere}")
+    if draft is not None and method.method == "adain":
+        print(f"draft         {draft}: make stylize takes the decoder in the package")
+        if all(Path(name).is_file() for name in pair):
+            files = (shlex.quote(f"{key}={name}") for key, name in zip(("content", "style"), pair, strict=True))
+            words = " ".join(files).replace("$", "$$")  # make takes a single $ for itself
+            print(f"compare       make stylize decoder=latest grid=decoders {words}{elsewhere}")
+    model = "" if method.method == "adain" else f"model={method.method} "  # adain is the default of make stylize
+    model += "decoder=latest " if method.ablation else ""
+    inputs = "content=FILE style=FILE" if CAPABILITIES[method.method].any_style else "content=FILE"
+    print(f"next          make stylize {model}{inputs}{elsewhere}")
 
 
 def _print_losses(history: list[dict[str, float]], compared: Compared | None) -> None:

@@ -84,7 +84,10 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
     if trainer.is_global_zero:
         report(folder, callbacks, compared)
         if HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep says itself what comes next
-            print_next(folder, config.logs, method.method, stopped=code != 0)
+            if code:
+                print(f"next          make train ckpt=last{'' if config.logs == 'logs' else f' logs={config.logs}'}")
+            else:
+                print_next(folder, config.logs, method, config.draft, datamodule.held_out.names[0])
     if received:
         if received == signal.SIGUSR2 and callable(signal.getsignal(received)):
             os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again

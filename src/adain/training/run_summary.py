@@ -10,12 +10,13 @@ import time
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from adain.methods.base import TrainedMethod
 from adain.runtime.files import write_whole
 from adain.runtime.memory import peak_memory
 from adain.training.callbacks import find_callback
@@ -34,6 +35,7 @@ class RunSummary(pl.Callback):
     Args:
         folder: The run's folder.
         monitor: ``metric`` and ``mode`` (``min`` or ``max``) of what "best" means.
+        draft: What the recipe's decoder is good for; None: for use.
 
     Attributes:
         waiting_since: When the user began to wait for the first step, in seconds since the epoch.
@@ -43,8 +45,9 @@ class RunSummary(pl.Callback):
         status: ``running``, ``finished``, ``pruned``, ``preempted`` or ``failed``.
     """
 
-    def __init__(self, folder: str, monitor: dict[str, str]) -> None:
+    def __init__(self, folder: str, monitor: dict[str, str], draft: str | None = None) -> None:
         self.path, self.monitor = Path(folder) / "summary.json", dict(monitor)
+        self.draft = draft
         self.history: list[dict[str, float]] = []
         self.reference: dict[str, float] = {}
         self.status, self.error = "running", ""
@@ -135,9 +138,13 @@ class RunSummary(pl.Callback):
             found = trainer.callback_metrics
             self._train = {k: float(v) for k, v in found.items() if k.startswith(("train/", "data/"))}
         speed = find_callback(trainer.callbacks, Throughput)  # type: ignore[attr-defined]
+        method = cast(TrainedMethod, trainer.lightning_module)
         summary = {
             "status": self.status,
             "error": self.error or None,
+            "model": method.method,
+            "ablation": method.ablation,
+            "draft": self.draft,
             "steps": trainer.global_step,
             "final": self.history[-1] if self.history else {},
             "best": self.best,

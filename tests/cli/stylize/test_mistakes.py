@@ -64,17 +64,13 @@ from tests.helpers.stylize import EXISTING, MIX, Failed
         ((*EXISTING, "preserve_color=hue"), "preserve_color=hue is not allowed; choose one of none, coral, luminance"),
         ((*EXISTING, "tile=7"), "tile=7 cannot be used: give auto, none, or"),
         ((*EXISTING, "decoder=referenc"), "did you mean reference?"),
-        ((*EXISTING, "decoder=shipped"), "ships no decoder"),
         ((*EXISTING, "decoder=empty"), "empty is a folder without checkpoints/best.ckpt"),
         ((*EXISTING, "decoder=text.png"), "text.png"),
         (("contnt=content.png", "style=style.png"), "unknown key contnt (did you mean content?)"),
         (("content=null", "style=style.png"), "content=null cannot be used"),
     ],
 )
-def test_a_mistake_is_one_sentence(
-    arguments: tuple[str, ...], said: str, folder: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("adain.nn.decoder.SHIPPED", folder / "none.safetensors")
+def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, folder: Path, failed: Failed) -> None:
     (folder / "text.png").write_text("hello")
     Image.new("RGB", (8, 8)).save(folder / "tiny.png")
     Image.new("L", (8, 8)).save(folder / "black.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_without_a_run_the_shipped_decoder_is_used_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call(monkeypatch, *EXISTING)
-    assert "no trained decoder below logs yet: using the shipped decoder" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("decoder: shipped with the package (no run under logs/ yet; decoder=")
 
 
 def test_the_reference_may_be_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +103,7 @@ def test_the_reference_may_be_asked_for(monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 @pytest.mark.parametrize(("names", "chosen"), [(["best", "last"], "best"), (["last"], "last")])
-def test_the_newest_runs_best_decoder_is_the_default(
+def test_the_newest_finished_runs_best_decoder_is_the_default(
     names: list[str], chosen: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -116,6 +117,8 @@ def test_the_newest_runs_best_decoder_is_the_default(
     checkpoints.mkdir(parents=True)
     for name in names:
         (checkpoints / f"{name}.ckpt").touch()
+    record = {"status": "finished", "model": "adain", "ablation": False, "draft": None}
+    (checkpoints.parent / "summary.json").write_text(json.dumps(record))
     (folder / "logs" / "latest").symlink_to(checkpoints.parent, target_is_directory=True)
     call(monkeypatch, *EXISTING)
     assert asked == [f"logs/runs/a/checkpoints/{chosen}.ckpt"]

@@ -150,3 +150,14 @@ def test_a_grid_of_a_folder_of_styles_has_a_name_that_a_file_can_have(
         shutil.copy("style.png", f"many/painting_{number:03}.png")
     call(monkeypatch, "content=content.png", "style=many", "grid=styles", "cell=16")
     assert written(Path("logs/stylized")) == ["content_painting_000+39more_styles.png"]
+
+
+def test_two_decoders_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    call(monkeypatch, *EXISTING, "grid=decoders", "decoder=reference", "cell=32")
+    sheet = Image.open("logs/stylized/content_style_decoders.png")
+    assert sheet.size == (4 * (32 + 6) + 6, 23 + 6 + 18 + 6)
+    cells = [sheet.crop((6 + 38 * i, 24, 38 + 38 * i, 47)).tobytes() for i in range(4)]
+    assert len(set(cells)) == 4
+    with pytest.raises(SystemExit):
+        call(monkeypatch, *EXISTING, "grid=decoders")
+    assert "beside the shipped one, which decoder=auto is: give latest, or a path" in capsys.readouterr().err

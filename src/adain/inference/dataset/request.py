@@ -106,8 +106,9 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
     contents, total = plan.survey()  # also finds names that would collide
     if contents == 0:
         raise UserError(f"content={content} holds no picture: give a folder of pictures")
-    decoder = resolve_checkpoint(request.decoder, Path(request.logs))
-    print(f"decoder       {decoder}")
+    resolved = resolve_checkpoint(request.decoder, Path(request.logs))
+    resolved.announce()
+    decoder = resolved.source
 
     from adain.inference.dataset.local import decoder_digest  # torch is imported from here on
     from adain.inference.dataset.manifest import Manifest
