@@ -228,7 +228,10 @@ def test_the_words_for_decoders_are_those_of_stylize(folders: Path) -> None:
     assert code == 0
     assert "adain shipped" in text
     for given, said in (
-        (["decoder=gone.pth"], "decoder=gone.pth is neither auto, latest, best, shipped, reference nor an existing file"),
+        (
+            ["decoder=gone.pth"],
+            "decoder=gone.pth is neither auto, latest, best, shipped, reference nor an existing file",
+        ),
         (["decoder=shipped", "against=gone.pth"], "gone.pth"),
         (["model=style_swap", "decoder=shipped"], "decoder=shipped is AdaIN's: give model=style_swap latest"),
     ):
