@@ -6,6 +6,8 @@ to arguments.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import signal
 import sys
@@ -61,6 +63,18 @@ def start(command: Callable[[Arguments], Any]) -> None:
         command(sys.argv[1:])
 
 
+def _encode_names(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Print the bytes of a file name that is not in the terminal's encoding, and escape what it cannot show."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+_NAMES = "adain.file_names"
+codecs.register_error(_NAMES, _encode_names)
+
+
 @contextmanager
 def ending() -> Iterator[None]:
     """Exit as commands do: with 1 and a sentence for a user's mistake, with 128 + n if signal n stopped them.
@@ -69,6 +83,9 @@ def ending() -> Iterator[None]:
     """
     received: list[signal.Signals] = []
     here = os.getpid()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_NAMES)
 
     def receive(number: int, frame: FrameType | None) -> None:
         if os.getpid() != here:  # a worker that was forked from here
@@ -151,7 +168,7 @@ def run_hydra(
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, overrides, lambda: compose_config(config, []))) from None
     except OSError as error:
-        if started:
+        if started or mistake(error) is not None:
             raise
         raise UserError(f"the output folder cannot be written ({error}): give another one with logs=PATH") from None
 

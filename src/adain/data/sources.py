@@ -227,7 +227,11 @@ class FolderSource(IndexedSource):
         path = Path(self.held_out).expanduser()
         if not path.is_file():
             raise UserError(f"data.held_out={path} does not exist: give a text file with one picture name a line")
-        listed = {Path(line.strip()).parts for line in path.read_text().splitlines() if line.strip()}
+        listed = {
+            Path(line.strip()).parts
+            for line in path.read_text("utf-8", errors="surrogateescape").splitlines()
+            if line.strip()
+        }
         lengths = {len(parts) for parts in listed}
         chosen = [name for name in self.names if any(Path(name).parts[-n:] in listed for n in lengths)]
         if not chosen or len(chosen) == len(self):

@@ -89,7 +89,7 @@ def log_comparison(make_loggers: Callable[[], Sequence[Logger]], store: Comparis
 def _table(path: Path) -> object:
     import wandb
 
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8", errors="backslashreplace") as file:
         header, *rows = csv.reader(file)
     return wandb.Table(columns=list(header), data=[[_value(cell) for cell in row] for row in rows])
 

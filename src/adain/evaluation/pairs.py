@@ -130,8 +130,10 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
     """
     base = path.parent
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [
+            line.strip() for line in path.read_text("utf-8-sig", errors="surrogateescape").splitlines() if line.strip()
+        ]
+    except OSError as error:
         raise UserError(f"pairs={path} cannot be read ({error}): give a CSV file or a list of files") from None
     if not lines:
         raise UserError(f"pairs={path} is empty: give a CSV file with the columns content,style, or a list of files")

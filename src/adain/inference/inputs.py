@@ -44,7 +44,7 @@ def words_of(key: str, value: Any) -> list[str]:
 
 
 def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Found]:
-    """Return every picture that a key's value names, in a fixed order, each once; of contents every video too.
+    """Return every picture that a key's value names, in a fixed order, as often as named; of contents every video too.
 
     Args:
         key: For messages. Videos are found for ``content`` alone.
@@ -55,7 +55,7 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
     Raises:
         UserError: If something is not there, or has no picture in it.
     """
-    found: dict[Path, Found] = {}
+    found: list[Found] = []
     skipped = outputs.resolve() if outputs else None
     endings = picture_endings() | VIDEO_EXTENSIONS if key == "content" else picture_endings()
     for word in words_of(key, value):
@@ -64,7 +64,7 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
         if key == "content" and is_live(word):
             check_live(word)
             called = "pipe" if word == "-" else f"camera{camera_number(word)}"
-            found[Path(word)] = Found(Path(word), Path(called), None, True)
+            found.append(Found(Path(word), Path(called), None, True))
             continue
         if path.is_dir():
             below = walk(path, endings, skipped)  # our own results are no inputs
@@ -88,8 +88,16 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             raise UserError(f"{key}={word} does not exist{several}: give a picture, a folder or a glob")
         for file, searched in matches:
             name = file.relative_to(searched) if searched is not None else Path(file.name)
-            found.setdefault(file.resolve(), Found(file, name, searched, key == "content" and _is_video(file)))
-    return list(found.values())
+            found.append(Found(file, name, searched, key == "content" and _is_video(file)))
+    return found
+
+
+def each_once(found: Sequence[Found]) -> list[Found]:
+    """Return the inputs without repeats, such as links to a file that is there itself."""
+    first: dict[Path, Found] = {}
+    for one in found:
+        first.setdefault(one.path.resolve(), one)
+    return list(first.values())
 
 
 def _is_video(path: Path) -> bool:

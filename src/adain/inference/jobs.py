@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from adain.inference.inputs import Found, find_pictures, words_of
+from adain.inference.inputs import Found, each_once, find_pictures
 from adain.inference.request import StylizeRequest, check_model, check_request, check_side
 from adain.inference.results import ENDINGS, PIPE
 from adain.inference.video.request import check_frames
 from adain.runtime.errors import UserError
+from adain.runtime.files import fitting_name
 from adain.runtime.schema import VIDEO_RESULTS
 
 VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
 """File endings of videos by the word for ``format``. A word for pictures leaves them at their default, and the reverse."""
 
 _WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
-_LONGEST_NAME = 120  # characters of the styles in a result's name
+_LONGEST_STYLES = 120  # characters of the styles in a result's name
+_LONGEST_NAME = 245  # bytes; file systems allow 255, and equal names get a number
 
 
 class Job(NamedTuple):
@@ -51,6 +54,8 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
     # a name that would be a file's does not keep a folder from being searched
     folder = default if request.out is None else Path(str(request.out)).expanduser()
     contents = find_pictures("content", request.content, folder)
+    if request.pairing != "zip":
+        contents = each_once(contents)
     if request.grid == "frames":  # its results are pictures
         check_frames(contents)
         contents = [found._replace(video=False) for found in contents]
@@ -61,8 +66,10 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
     )  # all of them in one picture
     key = "style" if request.styles is None else "styles"
     typed = getattr(request, key)
-    styles = [] if learned else _in_order(key, typed) if mixed else find_pictures(key, typed, folder)
-    masks = None if request.masks is None else _in_order("masks", request.masks)
+    styles = [] if learned else find_pictures(key, typed, None if mixed else folder)
+    if not mixed and request.pairing != "zip":
+        styles = each_once(styles)
+    masks = None if request.masks is None else find_pictures("masks", request.masks)
     check_options(request, len(styles) if mixed else 1, masks)
     if mixed or learned:
         pairs = [(content, tuple(styles)) for content in contents]
@@ -136,11 +143,6 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
     check_side(request.side)
 
 
-def _in_order(key: str, value: Any) -> list[Found]:
-    """Return styles or masks in the order given: unlike ``find_pictures``, one may be given twice."""
-    return [found for word in words_of(key, value) for found in find_pictures(key, word)]
-
-
 def name_results(
     pairs: Sequence[tuple[Found, tuple[Found, ...]]],
     out: str | None,
@@ -194,10 +196,10 @@ def name_results(
     jobs = []
     for name, (content, styles) in zip(names, pairs, strict=True):
         chosen = name
-        while taken[str(chosen).casefold()]:
-            taken[str(name).casefold()] += 1
-            chosen = name.with_stem(f"{name.stem}_{taken[str(name).casefold()]}")
-        taken[str(chosen).casefold()] += 1
+        while taken[_folded(chosen)]:
+            taken[_folded(name)] += 1
+            chosen = name.with_stem(f"{name.stem}_{taken[_folded(name)]}")
+        taken[_folded(chosen)] += 1
         jobs.append(Job(content, styles, folder / chosen))
     return jobs
 
@@ -225,14 +227,19 @@ def _name(content: Found, styles: tuple[Found, ...], suffix: str, ending: str, p
         return found.name.stem if plain else found.name.name.replace(".", "_")
 
     joined = "+".join(map(called, styles))
-    if len(styles) > 2 and len(joined) > _LONGEST_NAME:  # a file's name has 255 bytes
+    if len(styles) > 2 and len(joined) > _LONGEST_STYLES:
         joined = f"{called(styles[0])}+{len(styles) - 1}more"
-    return content.name.parent / f"{called(content)}_{joined}{suffix}{ending}"
+    return content.name.parent / fitting_name([called(content), "_", joined, suffix], ending, _LONGEST_NAME)
 
 
 def _unique(names: Sequence[Path]) -> list[bool]:
-    counts = Counter(str(name).casefold() for name in names)  # casefold: file systems that know no upper case
-    return [counts[str(name).casefold()] == 1 for name in names]
+    counts = Counter(map(_folded, names))
+    return [counts[_folded(name)] == 1 for name in names]
+
+
+def _folded(name: Path) -> str:
+    """Return what is alike for names that a file system without upper case, or of macOS, takes for one."""
+    return unicodedata.normalize("NFC", str(name).casefold())
 
 
 def check_places(jobs: Sequence[Job], folder: Path, inputs: Iterable[Found]) -> None:
@@ -244,6 +251,8 @@ def check_places(jobs: Sequence[Job], folder: Path, inputs: Iterable[Found]) -> 
     inputs = list(inputs)
     files = {found.path.resolve(): found.path for found in inputs}
     for job in jobs:
+        if len(os.fsencode(job.out.name)) > _LONGEST_NAME + 10:
+            raise UserError(f"out={job.out} is too long for a file's name: give at most {_LONGEST_NAME + 10} bytes")
         if job.out.resolve() in files:
             raise UserError(f"out={job.out} would overwrite an input: give another name")
     for found in inputs:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader of ``path`` sees the old content or the new, never a part of it, even if the process is killed.
     """
-    part = path.with_name(f".{path.stem[-100:]}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{fitting_name([path.stem], '', 100)}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
         part.replace(path)
@@ -28,10 +29,34 @@ def replacing(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def fitting_name(parts: Sequence[str], ending: str, most: int = 255) -> str:
+    """Return the parts and the ending as one file name that file systems take.
+
+    The longest parts of a name that is too long are cut, and a digest of the whole keeps different names apart.
+
+    Args:
+        parts: Joined as they are.
+        ending: Kept whole.
+        most: Bytes of the name. Characters outside ASCII have up to 4.
+    """
+    name, shown = "".join(parts), list(parts)
+    if _bytes(name + ending) <= most:
+        return name + ending
+    digest = "-" + hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()
+    while _bytes("".join(shown) + digest + ending) > most:
+        longest = max(range(len(shown)), key=lambda index: _bytes(shown[index]))
+        shown[longest] = shown[longest][:-1]
+    return "".join(shown) + digest + ending
+
+
+def _bytes(name: str) -> int:
+    return len(os.fsencode(name))
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file atomically; text is encoded as UTF-8."""
+    """Write a file atomically; text is encoded as UTF-8, and file names in it that are not UTF-8 as they are."""
     with replacing(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
 
 
 def existing(folder: Path) -> Path:

@@ -14,7 +14,8 @@ from adain.runtime.extras import install_command
 def mistake(error: BaseException) -> str | None:
     """Return a sentence about what the user can mend, or None if the error is a fault of the program.
 
-    Mendable are a ``UserError`` (this one or its cause), a missing package, and a full or read-only disk.
+    Mendable are a ``UserError`` (this one or its cause), a missing package, a full or read-only disk, and a name
+    that is too long.
     """
     inner: BaseException | None = error
     while inner is not None:
@@ -25,6 +26,8 @@ def mistake(error: BaseException) -> str | None:
         if isinstance(inner, OSError) and inner.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             where = f" at {inner.filename}" if inner.filename else ""
             return f"nothing more can be written{where} ({inner.strerror}): free some disk space or give logs=PATH"
+        if isinstance(inner, OSError) and inner.errno == errno.ENAMETOOLONG:
+            return f"{inner.filename or 'a name'} is too long for a file system: give a shorter one"
         inner = inner.__cause__  # not __context__: an error raised while handling a UserError is the program's fault
     return None
 

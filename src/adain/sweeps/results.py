@@ -185,7 +185,7 @@ def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, st
         config = {current_override(str(key)): value for key, value in found.items()} if isinstance(found, dict) else {}
     pairs: list[tuple[str, str]] = []
     if (folder / "held_out.csv").is_file():
-        with (folder / "held_out.csv").open(newline="") as file:
+        with (folder / "held_out.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             pairs = [(row[0], row[1]) for row in list(csv.reader(file))[1:] if len(row) == 2]
     error = str(summary.get("error") or "") if status == "failed" else ""
     return Job(number, folder, swept, status, error, summary, config, tuple(pairs))

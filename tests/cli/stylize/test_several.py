@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,40 @@ def test_pairs(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
     call(monkeypatch, "content=[content.png,style.png]", "style=[style.png,content.png]", "pairing=zip")
     assert written(Path("logs/stylized")) == ["content_style.png", "style_content.png"]
     assert [options["styles"] for options in copying.asked] == [[(64, 64)], [(65, 47)]]
+
+
+def test_pairs_may_repeat_a_picture_or_a_link_to_it(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(Path("other.png"), size=(30, 20))
+    Path("linked.png").symlink_to("style.png")
+    call(monkeypatch, "content=[content.png,content.png]", "style=[style.png,other.png]", "pairing=zip", "out=a/")
+    call(monkeypatch, "content=[content.png,other.png]", "style=[style.png,linked.png]", "pairing=zip", "out=b/")
+    call(monkeypatch, "content=[content.png,content.png]", "style=[style.png,style.png]", "pairing=zip", "out=c/")
+    assert written(Path("a")) == ["content_other.png", "content_style.png"]
+    assert written(Path("b")) == ["content_style.png", "other_linked.png"]
+    assert len(written(Path("c"))) == 2
+    call(monkeypatch, "content=[content.png,other.png,content.png]", "style=[style.png,linked.png]", "out=d/")
+    assert written(Path("d")) == ["content_style.png", "other_style.png"], "every pair once"
+
+
+@pytest.mark.usefixtures("copying")
+def test_long_names_are_cut_and_stay_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names have bytes, not characters, and two that differ at their end alone do not meet."""
+    for name in ("x" * 240 + "1", "x" * 240 + "2", "字" * 80, "short"):
+        draw(Path("long", f"{name}.jpg"))
+    draw(Path("painted", "y" * 120 + ".jpg"))
+    for _ in range(2):
+        call(monkeypatch, "content=long", "style=painted", "out=made/", "overwrite=false")
+        names = written(Path("made"))
+        assert len(names) == 4
+        assert all(len(os.fsencode(name)) <= 255 for name in names)
+        assert sorted({name[:2] for name in names}) == ["sh", "xx", "字字"]
+        assert all("yyyy" in name for name in names), "content and style are both told"
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_typed_name_that_no_file_can_have_is_refused_before_any_work(failed: Failed) -> None:
+    text = failed("content=content.png", "style=style.png", f"out={'x' * 260}.png")
+    assert "is too long for a file system" in text
 
 
 @pytest.mark.usefixtures("copying")

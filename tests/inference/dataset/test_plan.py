@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def test_several_styles_are_different_ones(tmp_path: Path) -> None:
     assert len({job.output for job in made}) == 9
     for content in ("x/a.jpg", "b.png"):
         assert {job.style for job in made if job.content == content} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("stem", ["x" * 250, "字" * 83])
+def test_a_name_that_would_be_too_long_is_cut(stem: str, tmp_path: Path) -> None:
+    touch(tmp_path, f"{stem}.jpg", f"{stem[:-1]}y.jpg", "short.jpg")
+    for settings in ({"styles_per_picture": 3}, {"format": "webp"}):
+        outputs = [job.output for job in jobs(tmp_path, **settings)]
+        assert len(set(outputs)) == len(outputs)
+        assert all(len(os.fsencode(output)) <= 255 for output in outputs)
+        assert outputs == [job.output for job in jobs(tmp_path, **settings)]
+        assert Plan(tmp_path, 50, **settings).survey() == (3, len(outputs))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("names", "kind"), [(("x/a.jpg", "x/a.png"), "png"), (("a.gif", "a.png"), "keep")])

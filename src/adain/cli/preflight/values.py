@@ -119,14 +119,19 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
 def _validate(value: Any, kind: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:
-        adapter.validate_json(json.dumps(value), strict=True)  # strict JSON: lists pass as tuples, texts not as numbers
+        adapter.validate_json(_json(value), strict=True)  # strict JSON: lists pass as tuples, texts not as numbers
     except ValidationError:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise
         try:
-            adapter.validate_json(json.dumps(str(value)), strict=True)  # a name that looks like a number
+            adapter.validate_json(_json(str(value)), strict=True)  # a name that looks like a number
         except ValidationError:
-            adapter.validate_json(json.dumps(value), strict=True)  # raises the clearer error
+            adapter.validate_json(_json(value), strict=True)  # raises the clearer error
+
+
+def _json(value: Any) -> bytes:
+    """Return a value as JSON, with ``?`` for what is not Unicode in a file name: JSON cannot hold it."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
 def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: Any) -> str:

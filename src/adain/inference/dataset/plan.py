@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from adain.data.folders import walk
 from adain.runtime.errors import UserError
+from adain.runtime.files import fitting_name
 
 KEPT = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp"})
 """Endings that ``format=keep`` leaves as they are. The others become ``.png``."""
@@ -97,8 +98,9 @@ class Plan(NamedTuple):
         kept = self.format == "keep"
         ending = (path.suffix if path.suffix.lower() in KEPT else ".png") if kept else f".{self.format}"
         if self.styles_per_picture == 1:
-            return [str(path.with_suffix(ending))]
-        return [str(path.with_name(f"{path.stem}_{k}{ending}")) for k in range(1, self.styles_per_picture + 1)]
+            return [str(path.with_name(fitting_name([path.stem], ending)))]
+        copies = range(1, self.styles_per_picture + 1)
+        return [str(path.with_name(fitting_name([path.stem, f"_{k}"], ending))) for k in copies]
 
     def _styles(self, content: str) -> list[int]:
         """Return different styles, drawn with a hash: no generator's stream, which may change between versions of a library."""
