@@ -32,6 +32,7 @@ def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
         (["side=8"], "side=8 is too small"),
         (["decoder=nothing.pth", "port=0"], "nothing.pth"),
         (["host=192.0.2.1", "port=0"], "no address of this machine"),
+        (["url=paint.example.org", "port=0"], "give one such as https://"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: list[str], reason: str, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.server
 import shutil
 import threading
 from collections.abc import Iterator
@@ -260,92 +258,3 @@ def test_the_queue_serves_one_at_a_time_and_tells_the_place(served: Served, tmp_
         job.result(timeout=120)
     assert [width for width, _ in started] == widths
     assert {together for _, together in started} == {1}
-
-
-@pytest.mark.parametrize(
-    "name", ["../../x.jpg", "..%2f..%2fx.jpg", "/etc/x.jpg", "a\\..\\..\\x.jpg", "x" * 400 + ".jpg"]
-)
-def test_a_path_in_the_name_stays_in_the_folder(name: str, served: Served, tmp_path: Path) -> None:
-    data = draw(tmp_path / "a.jpg", 1).read_bytes()
-    answer = httpx.post(f"{served.url}gradio_api/upload", files={"files": (name, data)})
-    assert answer.status_code < 500
-    for path in answer.json() if answer.status_code == 200 else []:
-        assert Path(path).resolve().is_relative_to(served.folder)
-        assert Path(path).is_file()
-    assert not (served.folder.parent / "x.jpg").exists()
-
-
-@pytest.mark.parametrize("route", ["upload", "call/stylize"])
-def test_requests_beyond_the_limit_are_cut(route: str, served: Served) -> None:
-    """One that says how long it is is refused at once; one that does not, when it is too long: no more of it is kept."""
-    url, limit = f"{served.url}gradio_api/{route}", served.studio.limits.max_bytes
-
-    def endless() -> Iterator[bytes]:
-        yield (
-            b"--x\r\nContent-Disposition: form-data; name=files; filename=a.jpg\r\n\r\n" if route == "upload" else b'"'
-        )
-        yield from [b"0" * limit] * 100
-
-    def kept() -> int:
-        return sum(path.stat().st_size for path in served.folder.rglob("*") if path.is_file())
-
-    kind = "multipart/form-data; boundary=x" if route == "upload" else "application/json"
-    head, before = {"content-type": kind}, kept()
-    assert httpx.post(url, content=b"0" * 4 * limit, headers=head).status_code == 413
-    with contextlib.suppress(httpx.TransportError):  # the server may hang up while it is being sent, which is as good
-        assert httpx.post(url, content=endless(), headers=head, timeout=60).status_code in (400, 413)
-    assert kept() <= before + 2 * limit
-    assert httpx.get(served.url).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "gradio_api/file=/etc/passwd",
-        "gradio_api/file=pyproject.toml",
-        "gradio_api/proxy=http://example.org",
-        "monitoring",
-    ],
-)
-def test_nothing_else_is_served(path: str, served: Served) -> None:
-    assert httpx.get(served.url + path).status_code in (403, 404)
-
-
-def test_addresses_are_not_fetched_and_files_of_the_machine_not_read(served: Served, tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    class Ear(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
-
-    ear = http.server.HTTPServer(("127.0.0.1", 0), Ear)
-    threading.Thread(target=ear.serve_forever, daemon=True).start()
-    mine = draw(tmp_path / "s.png", 1)
-    uploaded = httpx.post(f"{served.url}gradio_api/upload", files={"files": mine.read_bytes()}).json()[0]
-    meta = {"_type": "gradio.FileData"}
-
-    def answer(content: dict[str, Any]) -> str:
-        given = [content, {"path": uploaded, "meta": meta}, None, None, None, 1, 1, 1, 1, 1.0, "none", "photograph", ""]
-        event = httpx.post(f"{served.url}gradio_api/call/stylize", json={"data": given})
-        assert event.status_code < 500
-        if event.status_code != 200:
-            return event.text
-        return httpx.get(f"{served.url}gradio_api/call/stylize/{event.json()['event_id']}", timeout=60).text
-
-    assert "event: complete" in answer({"path": uploaded, "meta": meta})  # else the rest would prove nothing
-    for path in (f"http://127.0.0.1:{ear.server_port}/x.jpg", str(mine), "/etc/passwd", f"{uploaded}/../../../x"):
-        for given in ({"path": path, "meta": meta}, {"path": path}):
-            told = answer(given)
-            assert "event: complete" not in told
-            assert "Traceback" not in told
-    answer({"path": None, "url": f"http://127.0.0.1:{ear.server_port}/x.jpg", "meta": meta})
-    ear.shutdown()
-    assert asked == []
-
-
-def test_another_site_and_the_policy(served: Served) -> None:
-    assert httpx.get(served.url, headers={"host": "evil.example"}).status_code == 400
-    policy = httpx.get(served.url).headers["content-security-policy"]
-    assert "default-src 'self'" in policy
-    assert "http" not in policy

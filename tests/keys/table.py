@@ -466,7 +466,7 @@ EXEMPT = {
         "*: device", "trainer/*: trainer.accelerator", "trainer/auto: trainer.devices", "trainer/auto: trainer.num_nodes",
     ),
     "several ranks: tests/training/test_ranks.py": ("trainer/auto: trainer.use_distributed_sampler",),
-    "a port": ("inference/demo: host", "inference/demo: port"),
+    "a port, and a name of it: tests/demo": ("inference/demo: host", "inference/demo: port", "inference/demo: url"),
     "worker processes: tests/data": ("*: data.num_workers", "*: workers"),
     "another program's, and a process or cluster of its own: tests/launchers": ("hydra/launcher/*",),
     "Ray: tests/inference/dataset/test_cluster.py": ("inference/stylize_dataset: engine", "inference/stylize_dataset: ray.*"),

@@ -1,13 +1,14 @@
 // The brush: a canvas over a copy of the photograph. window.adainPaint() is what the server gets.
 (() => {
-  const longest = 640;
+  const longest = 640, undoable = 20;
   const colors = window.adainColors;
   let canvas, pen, brush = 0, radius = 0.05, touched = false, shown = '';
 
   window.adainPaint = () => (canvas && touched ? canvas.toDataURL('image/png') : '');
 
-  // On a narrow screen the result is below the button.
+  // An error is about the attempt before; on a narrow screen the result is below the button.
   window.adainGo = () => {
+    document.querySelectorAll('.toast-close').forEach((close) => close.click());
     if (innerWidth <= 860) document.querySelector('#stage').scrollIntoView({ behavior: 'smooth' });
   };
 
@@ -21,7 +22,7 @@
       </div>
       <div class="sheet"><p>Give a photograph first: you paint on it.</p><img alt="" hidden><canvas hidden></canvas></div>
       <div class="tools"><label>Brush <input type="range" min="1" max="20" value="5" aria-label="brush size"></label>
-        <button type="button" class="clear">Clear</button></div>`;
+        <span><button type="button" class="undo">Undo</button> <button type="button" class="clear">Clear</button></span></div>`;
     const picture = root.querySelector('img');
     canvas = root.querySelector('canvas');
     pen = canvas.getContext('2d');
@@ -33,8 +34,24 @@
     buttons.forEach((b) => b.addEventListener('click', () => choose(Number(b.dataset.brush))));
     choose(0);
     root.querySelector('input').addEventListener('input', (e) => { radius = e.target.value / 100; });
+    let before = [];
+    const remember = () => {
+      before = [...before.slice(1 - undoable), [pen.getImageData(0, 0, canvas.width, canvas.height), touched]];
+    };
     const clear = () => { pen.clearRect(0, 0, canvas.width, canvas.height); touched = false; };
-    root.querySelector('.clear').addEventListener('click', clear);
+    const undo = () => {
+      if (!before.length) return;
+      const [pixels, was] = before.pop();
+      pen.putImageData(pixels, 0, 0);
+      touched = was;
+    };
+    root.querySelector('.undo').addEventListener('click', undo);
+    root.querySelector('.clear').addEventListener('click', () => { remember(); clear(); });
+    document.addEventListener('keydown', (e) => {
+      if (e.key !== 'z' || !(e.ctrlKey || e.metaKey) || e.target.matches('input, textarea') || !canvas.offsetParent) return;
+      e.preventDefault();
+      undo();
+    });
 
     const at = (e) => {
       const box = canvas.getBoundingClientRect();
@@ -57,6 +74,7 @@
     canvas.addEventListener('pointerdown', (e) => {
       try { canvas.setPointerCapture(e.pointerId); } catch { /* the pointer is gone already */ }
       last = null;
+      remember();
       stroke(e);
     });
     canvas.addEventListener('pointermove', (e) => { if (last && e.buttons) stroke(e); });
@@ -68,6 +86,7 @@
       if (source !== shown) {
         shown = source;
         clear();
+        before = [];
         picture.hidden = canvas.hidden = true;
         root.querySelector('.sheet p').hidden = Boolean(source);
         if (source) {
@@ -80,6 +99,9 @@
           picture.src = source;
         }
       }
+      root.querySelector('.undo').disabled = !before.length;
+      const soft = Number(document.querySelector('#soft input[type=range]')?.value || 0);
+      canvas.style.filter = soft ? `blur(${soft * Math.max(canvas.clientWidth, canvas.clientHeight)}px)` : '';
       buttons.slice(0, colors.length).forEach((button, k) => {
         const style = document.querySelector(`#style-${k + 1} img`)?.src;
         button.querySelector('.thumb').style.backgroundImage = style ? `url("${style}")` : '';

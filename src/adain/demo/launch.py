@@ -1,24 +1,38 @@
-"""The page on a port: limits, queue and nothing from elsewhere."""
+"""The page on a port."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import gradio as gr
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.routing import Mount
 
-from adain.demo.guard import Guard
+from adain.demo.connection import Connection
+from adain.demo.doors import doors, tell
+from adain.demo.files import Files
+from adain.demo.guard import App, Guard, Refused
+from adain.demo.line import Line
 from adain.demo.page import CSS, HEAD, THEME, build
-from adain.demo.server import is_loopback
+from adain.demo.server import is_loopback, listen
 from adain.demo.studio import Studio
-from adain.runtime.errors import UserError
 
-_WAITING = 60  # visitors in the queue; more are told to come back
-_REQUEST_ROOM = 2_000_000  # bytes of a request beside a file: its form, or the painted mask
+_FORM = 100_000  # bytes of an upload beside its file
+_CONNECTIONS = 512  # in all; each needs a file descriptor, of which there are often 1024
 
 
-def start(studio: Studio, host: str, port: int, folder: Path, decoder: str) -> gr.Blocks:
+def start(studio: Studio, host: str, port: int, folder: Path, decoder: str, url: str | None = None) -> gr.Blocks:
     """Serve the page in threads of its own; ``close()`` ends it.
 
     Args:
@@ -27,23 +41,62 @@ def start(studio: Studio, host: str, port: int, folder: Path, decoder: str) -> g
         port: Likewise; a free one.
         folder: Of ``server.work_folder``.
         decoder: Its name, shown on the page.
+        url: Where visitors find the page, if they come through a reverse proxy.
 
     Raises:
         UserError: If another program took the port meanwhile.
     """
-    page = build(studio, folder, str(studio.stylizer.device), decoder)
-    page.queue(max_size=_WAITING, default_concurrency_limit=1)
-    # a snapshot or frame comes as base64, a third longer
-    guards = [Middleware(Guard, max_body=studio.limits.max_bytes * 4 // 3 + _REQUEST_ROOM)]
-    if is_loopback(host):  # another site whose name is made to point here has another name in the header
-        guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host]))
-    try:
-        page.launch(
-            server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
-            mcp_server=False, pwa=False, run_history=False, enable_monitoring=False, show_error=False, footer_links=[],
-            max_file_size=studio.limits.max_bytes, app_kwargs={"middleware": guards}, theme=THEME, css=CSS, head=HEAD,
-            allowed_paths=[], blocked_paths=[],
-        )  # fmt: skip
-    except OSError as error:
-        raise UserError(f"port={port} could not be opened ({error}): give another") from None
+    bound = listen(host, port)
+    files = Files(folder)
+    page = build(studio, files, str(studio.stylizer.device), decoder)
+    page.queue(default_concurrency_limit=1)
+    line = Line(page._queue)
+
+    async def keep_house() -> None:
+        while True:
+            await line.drop_unheard()
+            if int(time.monotonic()) % 300 == 0:
+                await run_in_threadpool(files.trim)
+            await asyncio.sleep(1)
+
+    @asynccontextmanager
+    async def living(_: Starlette) -> AsyncIterator[None]:
+        house = asyncio.create_task(keep_house())
+        yield
+        house.cancel()
+
+    app = Starlette(lifespan=living, exception_handlers={Refused: tell, ClientDisconnect: tell})
+    gr.mount_gradio_app(
+        app, page, "/", server_name=host, server_port=port, root_path=url, max_file_size=studio.limits.max_bytes,
+        ssr_mode=False, mcp_server=False, pwa=False, run_history=False, enable_monitoring=False, show_error=False,
+        footer_links=[], theme=THEME, css=CSS, head=HEAD,
+    )  # fmt: skip
+    inner = cast(Mount, app.router.routes[-1]).app
+    app.router.routes = [*doors(page, inner, files, line, studio.limits.max_bytes)]
+    app.router.redirect_slashes = False
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", host)} | {urlsplit(url or "").netloc}
+    guard = Guard(app, studio.limits.max_bytes + _FORM, frozenset(hosts) if url or is_loopback(host) else None, url)
+    served = cast(Any, page)
+    served.server = _Server(guard, bound)
+    served.local_url, served.is_running = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/", True
     return page
+
+
+class _Server(uvicorn.Server):
+    """A server in a thread of its own, as gradio's ``close()`` ends it."""
+
+    def __init__(self, app: App, bound: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, http=Connection, ws="none", log_level="error", proxy_headers=False, server_header=False,
+                limit_concurrency=_CONNECTIONS, timeout_keep_alive=5, timeout_graceful_shutdown=2,
+            )
+        )  # fmt: skip
+        self.thread = threading.Thread(target=self.run, args=([bound],), daemon=True)
+        self.thread.start()
+        while not self.started and self.thread.is_alive():
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self.should_exit = True
+        self.thread.join(timeout=5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
-import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, cast
 import gradio as gr
 from PIL import Image
 
+from adain.demo.files import Files
 from adain.demo.samples import sample_pictures, thumbnails
 from adain.demo.studio import COLORS, Source, Studio
 from adain.demo.upload import Upload
@@ -44,18 +45,18 @@ HEAD = (
 )
 
 
-def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
+def build(studio: Studio, files: Files, device: str, decoder: str) -> gr.Blocks:
     """Return the page.
 
     Args:
         studio: What does the work.
-        folder: For thumbnails and results; the server may show what is in it.
+        files: Where thumbnails and results go.
         device: Told at the foot of the page.
         decoder: Likewise.
     """
     limits = studio.limits
     paintings, photographs = sample_pictures("style"), sample_pictures("content")
-    with gr.Blocks(title="AdaIN: paint a photograph", analytics_enabled=False, delete_cache=(600, 4 * 3600)) as page:
+    with gr.Blocks(title="AdaIN: paint a photograph", analytics_enabled=False) as page:
         gr.HTML(
             "<header><h1>Paint a photograph</h1><p>Any photograph in the style of any painting, or of several at once. "
             "Nothing you upload leaves this machine.</p></header>",
@@ -72,7 +73,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                             placeholder="# Drop a photograph\nor click to choose one",
                         )  # fmt: skip
                         picture_note = gr.HTML(_picture_note(studio), elem_id="picture-note")
-                        photo_strip = _strip(photographs, folder, "photographs", 5)
+                        photo_strip = _strip(photographs, files.folder, "photographs", 5)
                     with gr.Tab("Webcam, live", id="live") as live_tab:
                         webcam = Upload(
                             sources=["webcam"], streaming=True, format="jpeg", buttons=[], height=260,
@@ -92,13 +93,8 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                         )
                         for place in range(PLACES)
                     ]  # fmt: skip
-                painting_strip = _strip(paintings, folder, "paintings", 8)
-                gr.HTML(
-                    '<p class="note">Click a painting to add it, or drop your own on a place.</p>'
-                    if paintings
-                    else '<p class="note">Drop one to four paintings on the places above. '
-                    "(Sample paintings appear here after <code>make setup</code>.)</p>"
-                )
+                painting_strip = _strip(paintings, files.folder, "paintings", 8)
+                style_note = gr.HTML(_style_note(bool(paintings)), elem_id="style-note")
                 _title(3, "Adjust")
                 alpha = gr.Slider(0, 1, 1, step=0.01, label="Strength", elem_id="alpha", buttons=[])
                 with gr.Row(elem_id="mix"):
@@ -116,6 +112,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
                         [("stay as photographed", "photograph"), ("take the mix of all styles", "mix")],
                         value="photograph", label="Unpainted parts", elem_id="rest",
                     )  # fmt: skip
+                    soft = gr.Slider(0, 0.1, 0, step=0.005, label="Soft edges", elem_id="soft", buttons=[])
                 paint = gr.Textbox("", visible="hidden", label="paint")
                 go = gr.Button("Paint it", variant="primary", size="lg", elem_id="go")
             with gr.Column(scale=7, min_width=320, elem_id="stage"):
@@ -135,40 +132,45 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             elem_id="foot",
         )
         private: dict[str, Any] = {"api_visibility": "private"}
-        # in the queue, for messages come through it, but never behind a picture that is being painted
-        quick: dict[str, Any] = {**private, "show_progress": "hidden", "concurrency_limit": None}
+        # in a line of their own, never behind a picture that is being painted
+        quick: dict[str, Any] = {
+            **private, "show_progress": "hidden", "concurrency_id": "quick", "concurrency_limit": 8,
+        }  # fmt: skip
 
-        def accept(source: Source | None) -> tuple[Any, str]:
+        def accept(source: Source | None) -> tuple[str | None, str]:
             if source is None:
                 return None, _picture_note(studio)
             try:
                 read = studio.read(source, "photograph", keep_alpha=True)
             except UserError as error:
-                gr.Warning(html.escape(str(error), quote=False), title=_REFUSED)
-                return None, f'<p class="note bad">{html.escape(str(error))}</p>'
-            return read.picture, _picture_note(studio, read.size, read.picture.size)
+                return None, _bad(error)
+            return save(read.picture, source), _picture_note(studio, read.size, read.picture.size)
 
-        def accept_style(source: Source | None) -> Any:
+        def accept_style(source: Source | None) -> tuple[str | None, str]:
+            plain = _style_note(bool(paintings))
             if source is None:
-                return None
+                return None, plain
             try:
-                return studio.read(source, "style").picture
+                return save(studio.read(source, "style").picture, source), plain
             except UserError as error:
-                gr.Warning(html.escape(str(error), quote=False), title=_REFUSED)
-                return None
+                return None, _bad(error)
 
-        def choose_photograph(event: gr.SelectData) -> tuple[Any, str]:
-            return accept(photographs[cast(int, event.index)])
+        def save(picture: Image.Image, source: Source) -> str:
+            path = files.picture(f"{_stem(source)}.png")
+            picture.save(path)
+            return str(path)
+
+        def choose_photograph(event: gr.SelectData) -> tuple[str | None, str]:
+            return accept(_chosen(photographs, event))
 
         def choose_painting(event: gr.SelectData, *filled: Source | None) -> list[Any]:
             free = next((place for place, style in enumerate(filled) if style is None), None)
             if free is None:
                 gr.Info("Four styles are the most: take one away first.", title="All places are taken")
-            chosen = cast(int, event.index)
-            return [
-                studio.read(paintings[chosen], "style").picture if place == free else gr.skip()
-                for place in range(PLACES)
-            ] + [gr.Gallery(selected_index=None)]
+            chosen = _chosen(paintings, event)
+            return [accept_style(chosen)[0] if place == free else gr.skip() for place in range(PLACES)] + [
+                gr.Gallery(selected_index=None)
+            ]
 
         def show_shares(*filled: Source | None) -> list[Any]:
             several = sum(style is not None for style in filled) > 1
@@ -178,21 +180,22 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             content: Source | None, style_1: Source | None, style_2: Source | None = None, style_3: Source | None = None,
             style_4: Source | None = None, share_1: float = 1, share_2: float = 1, share_3: float = 1, share_4: float = 1,
             alpha: float = 1, preserve_color: str = "none", rest: str = "photograph", paint: str = "",
+            soft: float = 0,
         ) -> tuple[tuple[str, str], str, str]:  # fmt: skip
             """Paints a photograph in one to four styles; returns both, the result's file and a note."""
             begun = time.monotonic()
             with _told():
                 read, made = studio.stylize(
                     content, (style_1, style_2, style_3, style_4), (share_1, share_2, share_3, share_4), alpha,
-                    cast(PreserveColor, preserve_color), paint or "", cast(Any, rest),
+                    cast(PreserveColor, preserve_color), paint, cast(Any, rest), soft,
                 )  # fmt: skip
             seconds = time.monotonic() - begun
-            out = Path(tempfile.mkdtemp(dir=folder))
-            before, after = out / "photograph.png", out / "painted.png"
-            read.picture.save(before)
+            before = save(read.picture, cast(Source, content))
+            after = files.picture(f"{_stem(cast(Source, content))}-painted.png")
             made.save(after)
+            files.trim()
             text = f"{made.width} x {made.height} pixels, {seconds:.1f} s. Drag the line to compare."
-            return (str(before), str(after)), str(after), f'<p class="note">{text}</p>'
+            return (before, str(after)), str(after), f'<p class="note">{text}</p>'
 
         def paint_live(frame: Source | None, *given: Any) -> str:
             if frame is None:
@@ -211,7 +214,7 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
         if painting_strip is not None:
             painting_strip.select(choose_painting, places, [*places, painting_strip], **quick)
         for place in places:
-            place.input(accept_style, place, place, **quick)
+            place.input(accept_style, place, [place, style_note], **quick)
             place.change(show_shares, places, shares, trigger_mode="always_last", **quick)
         picture_tab.select(
             lambda: (gr.Column(visible=True), gr.Column(visible=False)), None, [picture_stage, live_stage], **quick
@@ -220,9 +223,9 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
             lambda: (gr.Column(visible=False), gr.Column(visible=True)), None, [picture_stage, live_stage], **quick
         )
         go.click(
-            paint_it, [content, *places, *shares, alpha, color, rest, paint], [comparison, download, note],
+            paint_it, [content, *places, *shares, alpha, color, rest, paint, soft], [comparison, download, note],
             api_name="stylize", concurrency_id="studio", concurrency_limit=1, show_progress_on=[empty, comparison],
-            js="(...given) => { window.adainGo(); return [...given.slice(0, -1), window.adainPaint()]; }",
+            js="(...given) => { window.adainGo(); given[given.length - 2] = window.adainPaint(); return given; }",
         )  # fmt: skip
         webcam.stream(
             paint_live, [webcam, *places, *shares, alpha, color], live, stream_every=0.05, time_limit=None,
@@ -233,13 +236,32 @@ def build(studio: Studio, folder: Path, device: str, decoder: str) -> gr.Blocks:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Show a visitor's mistake as a sentence in the page."""
+    """Show a visitor's mistake as a sentence in the page, and a fault of ours as one without details."""
     try:
         yield
     except UserError as error:
         raise gr.Error(
-            html.escape(str(error), quote=False), title=_REFUSED, duration=20, print_exception=False
+            html.escape(str(error), quote=False), title=_REFUSED, duration=None, print_exception=False
         ) from None
+    except Exception as error:
+        traceback.print_exc()
+        text = "There was too little memory for it: give a smaller picture, or try again in a minute."
+        text = (
+            text if isinstance(error, MemoryError) else "This is our mistake: the server's terminal says what happened."
+        )
+        raise gr.Error(text, title="This could not be painted", print_exception=False) from None
+
+
+def _chosen(samples: Sequence[Path], event: gr.SelectData) -> Path:
+    index = cast(int, event.index)
+    if not 0 <= index < len(samples):
+        raise gr.Error("There is no such sample.", title=_REFUSED, print_exception=False)
+    return samples[index]
+
+
+def _stem(source: Source) -> str:
+    """Return the name of a photograph, for those made of it."""
+    return source.stem if isinstance(source, Path) else "photograph"
 
 
 def _strip(paths: Sequence[Path], folder: Path, name: str, columns: int) -> gr.Gallery | None:
@@ -266,6 +288,19 @@ def _picture_note(studio: Studio, given: tuple[int, int] | None = None, used: tu
     else:
         text = f"{used[0]} x {used[1]} pixels."
     return f'<p class="note">{text}</p>'
+
+
+def _bad(error: UserError) -> str:
+    return f'<p class="note bad">{html.escape(str(error))}</p>'
+
+
+def _style_note(samples: bool) -> str:
+    if samples:
+        return '<p class="note">Click a painting to add it, or drop your own on a place.</p>'
+    return (
+        '<p class="note">Drop one to four paintings on the places above. '
+        "(Sample paintings appear here after <code>make setup</code>.)</p>"
+    )
 
 
 def _empty(samples: bool) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
+from urllib.parse import urlsplit
 
 from adain.runtime.errors import UserError
 from adain.runtime.signals import ENDING, SignalHandlers
@@ -45,11 +46,43 @@ def free_port(host: str, port: int) -> int:
 
 
 def _bound(host: str, port: int) -> int:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
+    with _socket(host, port) as probe:
         return int(probe.getsockname()[1])
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket on a port that ``free_port`` found.
+
+    Raises:
+        UserError: If another program took it meanwhile.
+    """
+    try:
+        return _socket(host, port)
+    except OSError as error:
+        raise UserError(f"port={port} could not be opened ({error}): give another") from None
+
+
+def check_url(url: str | None) -> None:
+    """Refuse what is no address of a page.
+
+    Raises:
+        UserError: If it does not start with http:// or https:// and a name.
+    """
+    parts = urlsplit(url or "http://localhost")
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise UserError(f"url={url} is no address of a page: give one such as https://paint.example.org")
 
 
 def is_loopback(host: str) -> bool:

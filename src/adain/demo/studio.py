@@ -13,10 +13,11 @@ from threading import Lock
 from typing import IO, Literal, NamedTuple, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
+from PIL.TiffImagePlugin import TiffImageFile
 
 from adain.data.image_io import SMALLEST
-from adain.data.picture import PictureError, read_picture
+from adain.data.picture import PictureError, TooLarge, decode_picture
 from adain.functional.statistics import Statistics
 from adain.inference.request import check_request
 from adain.inference.stylizer import Stylizer
@@ -26,6 +27,9 @@ from adain.runtime.schema import PreserveColor
 Source = Path | bytes
 """An upload: a file, or the bytes of one."""
 
+Masks = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
+"""What each brush covers."""
+
 COLORS = ("#d1495b", "#2e86ab", "#e0a030", "#4f9d69")
 """Of the four brushes, one a style."""
 
@@ -33,7 +37,8 @@ KINDS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF")
 """Formats that are taken. Pillow opens more, some of them by starting other programs."""
 
 _STYLES_KEPT = 256  # of 4 KB each
-_PAINT_PIXELS = 4_000_000  # the page paints on at most 640 x 640
+_PAINT_PIXELS = 1_000_000  # the page paints on at most 640 x 640
+_SCANS = 100  # of a progressive JPEG file, which has about ten; each is a pass over all pixels
 
 
 class Limits(NamedTuple):
@@ -60,7 +65,7 @@ class Read(NamedTuple):
 
 
 class Studio:
-    """A stylizer for many visitors: one picture at a time, every style encoded once.
+    """A stylizer for many visitors: one picture at a time, decoded or painted, and every style encoded once.
 
     Args:
         stylizer: The trained decoder's.
@@ -74,7 +79,7 @@ class Studio:
         self.stylizer, self.limits = stylizer, limits
         self.encoded = 0
         self._styles: OrderedDict[str, Statistics] = OrderedDict()
-        self._lock = Lock()
+        self._lock, self._decoding = Lock(), Lock()  # so that a photograph is read while a picture is painted
 
     def read(self, source: Source, what: str, side: int | None = None, keep_alpha: bool = False) -> Read:
         """Decode an upload and reduce it to ``side``, the limits' own by default; transparency is laid on white or kept.
@@ -83,19 +88,23 @@ class Studio:
             UserError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
         """
         side = self.limits.side if side is None else side
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size if source.is_file() else 0
         if size > self.limits.max_bytes:
             raise UserError(
                 f"The {what} has {size / 2**20:.0f} MB: give a file of at most {self.limits.max_bytes / 2**20:.0f} MB."
             )
         try:
-            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-                _known_kind(stream)
-                picture = read_picture(stream, None, self.limits.max_pixels, SMALLEST, keep_alpha)
+            with self._decoding, io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+                _check_header(stream, self.limits.max_pixels)
+                picture = decode_picture(
+                    stream, None, self.limits.max_pixels, SMALLEST, keep_alpha, longest=side, formats=KINDS
+                )
+        except FileNotFoundError:
+            raise UserError(f"The {what} is no longer here: give it again.") from None
         except PictureError as error:
             raise UserError(f"The {what} cannot be used ({error}): give a {_listed(KINDS)} picture.") from None
-        full = picture.size
-        if max(full) > side:
+        full = picture.info["full_size"]
+        if max(picture.size) > side:
             picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         if min(picture.size) < SMALLEST:
             raise UserError(
@@ -133,6 +142,7 @@ class Studio:
         preserve_color: PreserveColor = "none",
         paint: str = "",
         rest: Literal["photograph", "mix"] = "photograph",
+        soft: float = 0.0,
     ) -> tuple[Read, Image.Image]:
         """Return a picture in one to four styles.
 
@@ -144,6 +154,7 @@ class Studio:
             preserve_color: See ``Stylizer.stylize``.
             paint: A PNG as a data URL, of any size: place k's color of ``COLORS`` where style k acts; empty for everywhere.
             rest: What unpainted parts become: they stay as they are, or take the mix of all styles.
+            soft: How far the edges of the paint are blurred: the standard deviation, as a share of the longer side.
 
         Returns:
             The photograph as it was used, and the result of its size.
@@ -172,10 +183,10 @@ class Studio:
                         f"Parts are painted with style {place + 1}, which is empty: choose a style there, or clear the paint."
                     )
             if covers.any():
-                kept = covers[places]
+                kept = blurred(covers, soft)[places] if soft else covers[places]
                 if rest == "mix":
                     share = np.asarray(mix or [1.0])
-                    kept = kept + (1 - covers.sum(0)) * (share / share.sum())[:, None, None]
+                    kept = kept + (1 - kept.sum(0)) * (share / share.sum())[:, None, None]
                 used = [i for i in range(len(chosen)) if kept[i].any()]
                 chosen, masks, mix = [chosen[i] for i in used], [kept[i].astype(np.float32) for i in used], None
         given: list[Image.Image | Statistics]
@@ -215,7 +226,7 @@ class Studio:
             )
 
 
-def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
+def painted(paint: str) -> Masks:
     """Return the masks of a painted picture.
 
     Args:
@@ -229,9 +240,7 @@ def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]
     """
     try:
         data = base64.b64decode(paint.partition(",")[2], validate=True)
-        with io.BytesIO(data) as stream:
-            _known_kind(stream)
-            picture = read_picture(stream, max_pixels=_PAINT_PIXELS, keep_alpha=True)
+        picture = decode_picture(io.BytesIO(data), max_pixels=_PAINT_PIXELS, keep_alpha=True, formats=("PNG",))
     except (binascii.Error, ValueError) as error:  # PictureError is a ValueError
         raise UserError(f"The painting cannot be used ({error}): clear it and paint again.") from None
     if picture.mode == "RGB":
@@ -241,18 +250,41 @@ def painted(paint: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]
     nearest = ((pixels[None, ..., :3] - brushes[:, None, None]) ** 2).sum(-1).argmin(0)
     opacity = pixels[..., 3] / 255
     opacity[opacity < 0.02] = 0
-    return cast(
-        "np.ndarray[tuple[int, int, int], np.dtype[np.float64]]",
-        np.stack([np.where(nearest == k, opacity, 0) for k in range(len(COLORS))]),
-    )
+    return cast(Masks, np.stack([np.where(nearest == k, opacity, 0) for k in range(len(COLORS))]))
 
 
-def _known_kind(stream: IO[bytes]) -> None:
-    """Refuse what is none of ``KINDS`` by its first bytes, whatever it is called, and go back to the start."""
+def blurred(masks: Masks, soft: float) -> Masks:
+    """Return masks whose edges are soft; their sum stays at most 1.
+
+    Args:
+        masks: ``4 x H x W`` in [0, 1].
+        soft: The standard deviation, as a share of the longer side.
+    """
+    blur = ImageFilter.GaussianBlur(soft * max(masks.shape[1:]))
+    made = np.stack([np.asarray(Image.fromarray((255 * mask).round().astype(np.uint8)).filter(blur)) for mask in masks])
+    return cast(Masks, made / np.maximum(made.sum(0, dtype=np.float64), 255))
+
+
+def _check_header(stream: IO[bytes], max_pixels: int) -> None:
+    """Refuse a file before it is decoded, and go back to its start.
+
+    Raises:
+        PictureError: If it is none of ``KINDS`` by its first bytes, or its header asks for more memory, or more passes
+            over its pixels, than a picture of ``max_pixels`` needs.
+    """
     try:
-        Image.open(stream, formats=KINDS)
+        with Image.open(stream, formats=KINDS) as picture:
+            tile = picture.tag_v2.get(322, 1) * picture.tag_v2.get(323, 1) if isinstance(picture, TiffImageFile) else 1
+            most = max_pixels // 4 if picture.format == "WEBP" else max_pixels  # Pillow keeps four copies of it
+            if max(picture.width * picture.height, tile) > most:
+                raise TooLarge(f"{picture.width} x {picture.height}, or a tile of it, is over max_pixels={most}")
+            stream.seek(0)
+            if picture.format in ("JPEG", "MPO") and stream.read().count(b"\xff\xda") > _SCANS:
+                raise PictureError(f"it has over {_SCANS} scans")
     except Image.DecompressionBombError:
-        pass  # said by read_picture, with its own limit
+        raise TooLarge(f"more pixels than max_pixels={max_pixels}") from None
+    except PictureError:
+        raise
     except Exception:
         raise PictureError("not a picture, or of another kind") from None
     stream.seek(0)

@@ -229,6 +229,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "demo": {
         "host": str,
         "port": Annotated[int, Ge(0), Le(65535)],
+        "url": str | None,
         "decoder": ChosenDecoder,
         "side": Annotated[int, Ge(64)],
         "live_side": Annotated[int, Ge(32)],
