@@ -72,11 +72,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(INSTALL) --extra $*
 	@touch $@
 
-# Which of them the typed keys need. make cannot see videos inside a folder: the command then says what to type.
-VIDEOS := %.mp4 %.m4v %.mov %.mkv %.webm %.avi camera:0
-NEEDS = $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$(experiment)),$(if $(data),,hub)) \
+# Which of them the typed keys need: videos by their ending, in upper or lower case, and whatever comes through a pipe or from a camera.
+# make cannot see videos inside a folder: the command then says what to type.
+VIDEOS := .3g2 .3gp .asf .avi .divx .dv .f4v .flv .m1v .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mod .mov .mp4 .mpe .mpeg .mpg .mts .mxf \
+	.nut .ogm .ogv .qt .rm .rmvb .tod .ts .vob .webm .wmv .y4m
+COMMA := ,
+CONTENTS := $(subst [, ,$(subst ], ,$(subst $(COMMA), ,$(content))))
+ENDINGS := $(if $(CONTENTS),$(shell printf '%s ' '$(subst ','\'',$(suffix $(CONTENTS)))' | tr A-Z a-z))
+NEEDS := $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$(experiment)),$(if $(data),,hub)) \
 	$(filter ray joblib,$(engine) $(hydra/launcher)) $(if $(filter submitit_slurm,$(hydra/launcher)),slurm) \
-	$(if $(filter $(VIDEOS),$(content))$(filter video,$(bench)),video))
+	$(if $(filter $(VIDEOS),$(ENDINGS))$(filter - camera:%,$(CONTENTS))$(filter video,$(bench)),video))
 EXTRA = $(NEEDS:%=.venv/.extra-%)
 
 train: $(READY) $(EXTRA) ## train a decoder, by default in 5 minutes on a laptop; experiment=paper is the published recipe

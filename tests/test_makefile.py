@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from adain.runtime.schema import VIDEO_EXTENSIONS
+
 ROOT = Path(__file__).parents[1]
 TYPED = [
     "content=my photo (1) it's [a],b=c.jpg",
@@ -95,6 +97,12 @@ def test_every_command_is_listed(checkout: Path) -> None:
         (["train", "experiment=paper", "data=folders"], set()),
         (["sweep", "hydra/launcher=submitit_slurm"], {"sweep", "slurm"}),
         (["stylize", "content=a.mp4"], {"video"}),
+        (["stylize", "content=My clip.MOV"], {"video"}),
+        (["stylize", "content=[a.jpg,b.Ts]"], {"video"}),
+        (["stylize", "content=it's;$(c).WebM"], {"video"}),
+        (["stylize", "content=clips/*.m2ts"], {"video"}),
+        (["stylize", "content=-"], {"video"}),
+        (["stylize", "content=a.jpg"], set()),
         (["stylize-dataset", "engine=ray"], {"ray"}),
     ],
 )
@@ -102,6 +110,11 @@ def test_optional_packages_are_set_up_when_first_needed(checkout: Path, typed: l
     done = make(checkout, *typed)
     told = "setting up the optional packages of "
     assert {line.removeprefix(told) for line in done.stderr.splitlines() if line.startswith(told)} == extras
+
+
+def test_make_knows_the_endings_of_videos() -> None:
+    lines = (ROOT / "Makefile").read_text().split("VIDEOS := ")[1].split("\nCOMMA")[0]
+    assert set(lines.replace("\\", "").split()) == VIDEO_EXTENSIONS
 
 
 def test_a_result_on_standard_output_is_alone_there_even_if_the_set_up_comes_first(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -39,19 +37,16 @@ class Dimming(Copy):
     """A renderer whose frames depend on those before them, as with the networks, at no cost.
 
     Args:
-        stop_at: Which frame, counted from 1, it is stopped at: by Ctrl-C, or as ``kill -9`` does.
-        killed: Whether by the latter.
+        stop_at: Which frame, counted from 1, it is stopped at, as by Ctrl-C.
     """
 
-    def __init__(self, stop_at: int | None = None, killed: bool = False) -> None:
+    def __init__(self, stop_at: int | None = None) -> None:
         super().__init__()
-        self.stop_at, self.killed, self.calls = stop_at, killed, 0
+        self.stop_at, self.calls = stop_at, 0
 
     def stylize(self, content: torch.Tensor, **options: Any) -> torch.Tensor:
         self.calls += 1
         if self.calls == self.stop_at:
-            if self.killed:
-                os.kill(os.getpid(), signal.SIGKILL)
             raise KeyboardInterrupt
         mean = content.float().mean((1, 2, 3)).view(-1, 1, 1, 1)
         smoothed = options["smooth"]([Statistics(mean, mean)])[0].mean
@@ -116,7 +111,7 @@ def write(
             context.colorspace, context.color_range, context.color_primaries, context.color_trc = tags
         if rotation is not None:
             video.set_display_rotation(rotation)
-        sound = out.add_stream(audio, rate=48000) if audio else None
+        sound = out.add_stream(audio, rate=48000, bit_rate=128_000) if audio else None
         if sound is not None:
             sound.layout = "mono"
         for index, pixels in enumerate(frames):

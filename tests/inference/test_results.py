@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import pytest
-
-from adain.inference.inputs import find_pictures
 from adain.inference.results import save, send
 from tests.helpers.pictures import edged
 
@@ -21,9 +18,3 @@ def test_the_quality_of_a_picture_is_the_one_asked_for_in_a_file_and_in_a_pipe(t
         assert (tmp_path / "a.jpg").read_bytes() == sink.getvalue()
         sizes.append(len(sink.getvalue()))
     assert sizes[0] < 0.7 * sizes[1]
-
-
-def test_results_of_cameras_and_pipes_are_called_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adain.inference.inputs.check_live", lambda word: None)
-    names = [str(found.name) for word in ("-", "camera:0", "/dev/video2") for found in find_pictures("content", word)]
-    assert names == ["pipe", "camera0", "camera2"]

@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 def log_of(count: int, total: int | None) -> list[str]:
     file = io.StringIO()
-    with Bar(total=total, desc="clip.mp4", unit="frame", file=file, delay=0, mininterval=0) as bar:
+    with Bar(total=total, desc="clip.mp4", unit="frame", file=file, delay=0) as bar:
         for _ in range(count):
             bar.update()
             Bar.write("a result", file=file)

@@ -27,6 +27,10 @@ UNSUPPORTED = frozenset(
 """Raw photographs and others that nothing here decodes. Pillow would take some for TIFF files, and read the thumbnail."""
 
 
+NO_PICTURE = "empty or not a picture"
+"""The reason for a file that is of no kind known here."""
+
+
 @cache
 def pillow_formats() -> tuple[str, ...]:
     """Return Pillow's names of the formats that are decoded, after loading the plug-ins that are installed."""
@@ -59,4 +63,4 @@ def why_unreadable(name: str, head: bytes) -> str:
             return f"{extra.upper()} pictures need a package: {install_command(extra)}"
     if head and ending in UNSUPPORTED:
         return f"{ending} files are not supported: convert it to .jpg or .png"
-    return "empty or not a picture"
+    return NO_PICTURE

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adain.data.folders import is_visible, walk
 from adain.data.formats import picture_endings
-from adain.inference.request import camera_number, check_live, is_live
+from adain.inference.request import check_live, is_live
+from adain.inference.video.kinds import is_typescript, is_video
 from adain.runtime.errors import UserError
 from adain.runtime.schema import VIDEO_EXTENSIONS
 
@@ -21,7 +23,7 @@ class Found(NamedTuple):
         path: The file.
         name: What its results are named after: below a folder or glob, with the sub-folders; else the file's name.
         root: The folder that was searched, if one was.
-        video: Whether it is a video, by its ending; an animated GIF; a camera or a pipe, whose path is its word.
+        video: Whether it is a video, an animated picture, or a pipe, whose path is its word.
     """
 
     path: Path
@@ -63,12 +65,12 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
         matches: list[tuple[Path, Path | None]]
         if key == "content" and is_live(word):
             check_live(word)
-            called = "pipe" if word == "-" else f"camera{camera_number(word)}"
-            found.append(Found(Path(word), Path(called), None, True))
+            found.append(Found(Path(word), Path("pipe"), None, True))
             continue
         if path.is_dir():
             below = walk(path, endings, skipped)  # our own results are no inputs
             matches = [(Path(folder, name), path) for folder, names in below for name in names]
+            matches = [(file, root) for file, root in matches if not is_typescript(file)]
             if not matches:
                 raise UserError(f"{key}={word} is a folder without pictures: give a folder of pictures, or a picture")
         elif path.is_file():
@@ -79,16 +81,23 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
             matches = [
                 (hit, root)
                 for hit in hits
-                if is_visible(hit.relative_to(root), endings) and hit.is_file() and not _inside(hit, skipped)
+                if is_visible(hit.relative_to(root), endings)
+                and hit.is_file()
+                and not _inside(hit, skipped)
+                and not is_typescript(hit)
             ]
             if not matches:
                 raise UserError(f"{key}={word} matches no picture: check the pattern, and quote it for the shell")
+        elif key == "content" and re.fullmatch(r"camera:\d+|/dev/video\d+", word):
+            raise UserError(
+                f"content={word} cannot be used: cameras are read by the web page, or through a pipe with content=-"
+            )
         else:
             several = " ([a,b] gives several)" if "," in word else ""
             raise UserError(f"{key}={word} does not exist{several}: give a picture, a folder or a glob")
         for file, searched in matches:
             name = file.relative_to(searched) if searched is not None else Path(file.name)
-            found.append(Found(file, name, searched, key == "content" and _is_video(file)))
+            found.append(Found(file, name, searched, key == "content" and is_video(file)))
     return found
 
 
@@ -98,18 +107,6 @@ def each_once(found: Sequence[Found]) -> list[Found]:
     for one in found:
         first.setdefault(one.path.resolve(), one)
     return list(first.values())
-
-
-def _is_video(path: Path) -> bool:
-    if path.suffix.lower() == ".gif":
-        from PIL import Image
-
-        try:
-            with Image.open(path) as picture:
-                return bool(getattr(picture, "is_animated", False))
-        except Exception:  # Pillow's plugins raise anything; what is wrong is said when the picture is read
-            return False
-    return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
 def _inside(path: Path, folder: Path | None) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,32 +136,18 @@ def check_request(
 
 
 def is_live(content: str) -> bool:
-    """Return whether a content is read as it comes and cannot be read twice: ``-``, ``camera:0`` or ``/dev/video0``."""
-    return re.fullmatch(r"-|camera:\d+|/dev/video\d+", content) is not None
-
-
-def camera_number(content: str) -> str:
-    """Return N of ``camera:N`` or ``/dev/videoN``."""
-    return content.removeprefix("camera:").removeprefix("/dev/video")
+    """Return whether a content is a pipe, ``-``, which cannot be read twice."""
+    return content == "-"
 
 
 def check_live(content: str) -> None:
-    """Check that a live content is there; others pass.
+    """Check that something is piped in, if the content is a pipe.
 
     Raises:
-        UserError: If there is no such camera, or nothing is piped in.
+        UserError: If nothing is.
     """
-    if content == "-" and sys.stdin is not None and sys.stdin.isatty():
+    if is_live(content) and sys.stdin is not None and sys.stdin.isatty():
         raise UserError("content=- reads a pipe, but nothing is piped in: as in  ffmpeg -i IN -f matroska - | ...")
-    if content == "-" or not is_live(content) or sys.platform == "darwin":
-        return
-    if sys.platform != "linux":
-        raise UserError(f"content={content}: cameras are read on Linux and macOS only: pipe it in with content=-")
-    device = f"/dev/video{camera_number(content)}"
-    if not os.path.exists(device):
-        raise UserError(f"content={content} is not there ({device}): connect the camera, or give another or a file")
-    if not os.access(device, os.R_OK | os.W_OK):
-        raise UserError(f"content={content} may not be used ({device}): join the group video, or give a file")
 
 
 def check_video(out: str | None, temporal: float, seconds: float | None, crf: int) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+QUIET_SECONDS = 5
+"""How long work goes on before a log file gets its first line."""
+
 
 class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
-    """tqdm's bar, with the same arguments. Into a file or a pipe it prints a line per 10 %, after the first five seconds.
+    """tqdm's bar, with the same arguments. Into a file or a pipe it prints a line per 10 %, after the first ``QUIET_SECONDS``.
 
     Where the total is unknown, a line comes whenever the count has doubled, from 100 on.
     """
@@ -17,7 +20,7 @@ class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
         self._said = 0
         super().__init__(*args, **options)
         if not self._is_terminal():
-            self.delay, self.leave = options.get("delay", 5), False
+            self.delay, self.leave, self.mininterval = options.get("delay", QUIET_SECONDS), False, 0
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Show where the work is."""

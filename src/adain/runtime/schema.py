@@ -23,24 +23,12 @@ Schedule = Literal["constant", "inverse_time", "linear", "cosine"]
 PreserveColor = Literal["none", "coral", "luminance"]
 VIDEO_EXTENSIONS = frozenset(
     {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".ogv",
-        ".3gp",
-        ".y4m",
+        ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg",
+        ".mjpg", ".mkv", ".mod", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm",
+        ".rmvb", ".tod", ".ts", ".vob", ".webm", ".wmv", ".y4m",
     }
-)
-"""Suffixes of video files. Not ``.ts``, which is more often TypeScript than a recording."""
+)  # fmt: skip
+"""Suffixes of video files. In a folder, a ``.ts`` that is TypeScript is left out by its content."""
 VIDEO_RESULTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 """Suffixes that a stylized video may have."""
 MethodName = Literal["adain", "gatys", "texture_network", "style_swap"]

@@ -53,4 +53,4 @@ def test_the_keys_are_those_of_the_model_that_is_typed() -> None:
 
 
 def test_a_comment_over_several_lines_is_joined() -> None:
-    assert "a glob; or one live video" in lines(usage("stylize", []))["content"]
+    assert "a glob; or one video from a pipe" in lines(usage("stylize", []))["content"]

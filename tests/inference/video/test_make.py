@@ -1,9 +1,8 @@
-"""What ``make stylize`` says of a video."""
+"""What ``make stylize`` asks for of a video, and what it prints."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,72 +18,69 @@ from adain.inference.jobs import Job
 from adain.inference.request import StylizeRequest
 from adain.inference.video.clip import Report
 from adain.inference.video.request import describe, make_video
+from tests.helpers.clips import Copy, moving, write
 
 
-def interrupted_after(frames: int, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes a video of 300 frames that Ctrl-C ends after some."""
+def request_of(*words: str) -> StylizeRequest:
+    return StylizeRequest(**plain_values(compose_config("stylize", ["content=a.mp4", *words])))
 
-    def stylize_video(*args: Any, progress: Any, **options: Any) -> None:
-        progress(frames, 300)
-        raise KeyboardInterrupt
+
+def test_a_videos_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def stylize_video(*args: Any, **options: Any) -> Report:
+        asked.append(options)
+        return Report(1, 1.0, 64, 48, 0.0, (0.0, 0.0), 1, [])
 
     monkeypatch.setattr("adain.inference.video.clip.stylize_video", stylize_video)
-    monkeypatch.setattr("adain.inference.dataset.local.weights_digest", lambda decoder: "digest")
-    request = StylizeRequest(**plain_values(compose_config("stylize", ["content=a.mp4", "style=b.jpg"])))
-    stylizer: Any = SimpleNamespace(decoder=None)
-    job = Job(Found(Path(content), Path("a.mp4"), None, True), (), Path("out.mp4"))
-    with pytest.raises(KeyboardInterrupt):
-        make_video(job, request, stylizer, [], None)
-
-
-@pytest.mark.parametrize(("frames", "kept"), [(100, 96), (47, 0), (48, 48)])
-def test_an_interrupted_video_says_what_it_has_kept(
-    frames: int, kept: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    interrupted_after(frames, "a.mp4", monkeypatch)
-    assert f"{kept} frames of about 300 are kept: the same command goes on after them" in capsys.readouterr().err
-
-
-def test_a_camera_promises_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    interrupted_after(100, "camera:0", monkeypatch)
-    assert "kept" not in capsys.readouterr().err
-
-
-def test_a_videos_request_and_what_its_parts_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, Any]] = []
-    monkeypatch.setattr("adain.inference.video.clip.stylize_video", lambda *args, **options: asked.append(options))
-    monkeypatch.setattr("adain.inference.dataset.local.weights_digest", lambda decoder: "digest")
-    words = [
-        "content=a.mp4", "styles=[x.png,y.png]", "weights=[2,1]", "temporal=0.3", "side=64", "seconds=2.5", "crf=30",
-        "batch_size=4", "max_pixels=999", "extrapolate=true", "preserve_color=luminance", "tile=128",
-    ]  # fmt: skip
-    request = StylizeRequest(**plain_values(compose_config("stylize", words)))
-    styles = [tmp_path / "x.png", tmp_path / "y.png"]
-    job = Job(
-        Found(tmp_path / "a.mp4", Path("a.mp4"), None, True), tuple(Found(s, Path(s.name)) for s in styles), Path()
-    )
-    white, gray = (Image.new("L", (4, 4), level) for level in (255, 128))
-    for texts, masks in (("xy", [white, white]), ("xz", [white, white]), ("xy", [white, gray]), ("xy", [white, white])):
-        for style, text in zip(styles, texts, strict=True):
-            style.write_text(text)
-        make_video(job, request, SimpleNamespace(decoder=None), [], masks)  # type: ignore[arg-type]
+    request = request_of(
+        "styles=[x.png,y.png]", "weights=[2,1]", "temporal=0.3", "side=64", "seconds=2.5", "crf=30", "batch_size=4",
+        "max_pixels=999", "extrapolate=true", "preserve_color=luminance", "tile=128",
+    )  # fmt: skip
+    masks = [Image.new("L", (4, 4), 255)] * 2
+    job = Job(Found(tmp_path / "a.mp4", Path("a.mp4"), None, True), (), Path())
+    make_video(job, request, Copy(), [], masks)  # type: ignore[arg-type]
     wanted = {
         "weights": [2.0, 1.0], "temporal": 0.3, "side": 64, "seconds": 2.5, "crf": 30, "batch_size": 4, "max_pixels": 999,
-        "extrapolate": True, "preserve_color": "luminance", "tile": 128,
+        "extrapolate": True, "preserve_color": "luminance", "tile": 128, "masks": masks,
     }  # fmt: skip
     assert {key: asked[0][key] for key in wanted} == wanted
-    first, style, mask, again = (options["settings"] for options in asked)
-    assert again == first
-    assert first not in (style, mask)
 
 
-def test_the_speed_is_that_of_the_frames_made_now() -> None:
-    """An earlier run's take no time."""
-    report = Report(100, 48, 2.0, 64, 48, 0.01, (0.03, 0.02), 2, ["a note"])
+def test_what_is_lost_is_printed_once_and_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = write(tmp_path / "in.mkv", moving(4, (33, 24)), pix_fmt="yuv444p", audio="flac")
+    printed: list[str] = []
+
+    class Watching(Copy):
+        def stylize(self, content: Any, **options: Any) -> Any:
+            printed.append(capsys.readouterr().out)
+            return content
+
+    job = Job(Found(clip, Path("in.mkv"), None, True), (), tmp_path / "out.mov")
+    report = make_video(job, request_of("style=a.jpg"), Watching(), [], None)  # type: ignore[arg-type]
+    assert printed[0].splitlines() == [
+        "in.mkv: the result is 34 x 24: video needs even sides, so the last row or column is there twice",
+        "in.mkv: the audio is flac, which .mov cannot hold: it is encoded as aac",
+    ]
+    assert report.notes == []
+
+
+def test_a_log_file_gets_a_line_for_each_tenth_of_the_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("adain.runtime.progress.QUIET_SECONDS", 0)
+    clip = write(tmp_path / "in.mp4", moving(48), audio=None)
+    job = Job(Found(clip, Path("in.mp4"), None, True), (), tmp_path / "out.mp4")
+    make_video(job, request_of("style=a.jpg"), Copy(), [], None)  # type: ignore[arg-type]
+    lines = capsys.readouterr().err.splitlines()
+    assert 1 <= len(lines) <= 9
+    assert all(line.startswith("in.mp4: ") and " of 48 frames, " in line and line.endswith(" left") for line in lines)
+
+
+def test_the_result_and_what_came_to_light_on_the_way() -> None:
+    report = Report(100, 4.0, 64, 48, 0.01, (0.03, 0.02), 2, ["a note"])
     first, flicker, note = describe(Path("a.mp4"), report, "decoder shipped").splitlines()
-    assert (
-        first == "a.mp4  (64 x 48, 100 frames, 48 of them by an earlier run, 26.0 frames per second, decoder shipped)"
-    )
+    assert first == "a.mp4  (64 x 48, 100 frames, 25.0 frames per second, decoder shipped)"
     assert (
         "flicker +0.0100: from frame to frame the result changes by 0.0300, the source by 0.0200  (2 scenes)" in flicker
     )

@@ -86,21 +86,6 @@ def test_styles_are_recolored_when_the_colors_move() -> None:
     torch.testing.assert_close(cut.mean, colors(frame // 3).mean)
 
 
-def test_recoloring_goes_on_from_its_state() -> None:
-    """Where the average has moved a little, but not so much that the styles were encoded again."""
-    frame, near, far = (torch.full((1, 3, 16, 16), level, dtype=torch.uint8) for level in (100, 103, 200))
-    whole, resumed = Recoloring(0.5), Recoloring(0.5)
-    whole.changed(frame, True)
-    assert whole.changed(near, False) is None
-    resumed.restore(whole.state())
-    assert resumed.used is not None
-    assert torch.equal(resumed.used.mean, colors(frame).mean)
-    wanted, found = whole.changed(far, False), resumed.changed(far, False)
-    assert wanted is not None
-    assert found is not None
-    assert torch.equal(found.mean, wanted.mean)
-
-
 @pytest.fixture(scope="module")
 def stylizer() -> Stylizer:
     return Stylizer.load("reference", device="cpu")
@@ -143,7 +128,7 @@ def test_the_real_networks_without_smoothing_are_stylize(stylizer: Stylizer, fli
         out = tmp_path / f"{preserve}.mp4"
         stylize_video(stylizer, flickering, out, [style], temporal=0, crf=4, preserve_color=preserve, seconds=0.1)  # type: ignore[arg-type]
         source = Source(str(flickering))
-        content = next(source.frames(None, 2)).pixels
+        content = next(source.frames(2)).pixels
         source.close()
         with av.open(str(out)) as after:
             got = next(after.decode(video=0)).to_ndarray(format="rgb24")

@@ -17,8 +17,8 @@ from adain.evaluation.speed.candidates import Row
 from adain.evaluation.speed.clock import Spread, Stages, interleave, synchronise
 from adain.inference.stylizer import Stylizer
 from adain.inference.video.clip import stylize_video
-from adain.inference.video.parts import PartWriter, add_encoder, to_video_frame
-from adain.inference.video.source import Form, Source
+from adain.inference.video.source import Form, Frame, Source
+from adain.inference.video.writing import add_encoder, to_video_frame
 from adain.runtime.schema import Arithmetic
 
 FRAMES = 8
@@ -95,14 +95,14 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
     style = torch.rand(3, size, size, generator=torch.Generator().manual_seed(0))
     forgetful = _Forgetful(stylizer, style)
     source = Source(str(clip))
-    frames = list(source.frames(None, FRAMES))
+    frames = list(source.frames(FRAMES))
     source.close()
     pixels = [torch.from_numpy(frame.pixels).permute(2, 0, 1)[None].contiguous() for frame in frames]
     kept = [stylizer.encode_style(style)]
 
     def decode() -> None:
         read = Source(str(clip))
-        for _ in read.frames(None, FRAMES):
+        for _ in read.frames(FRAMES):
             pass
         read.close()
 
@@ -111,9 +111,7 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
             stylizer.stylize(one, styles=kept)
 
     def encode() -> None:
-        writer = PartWriter(folder / "part.nut", form, "libx264", 18, _raised)
-        writer.write(frames)
-        writer.close()
+        _write(folder / "encoded.mkv", frames, form)
 
     def a_frame(work: Callable[[], object]) -> Callable[[], float]:
         def timed() -> float:
@@ -139,14 +137,16 @@ def _write_clip(path: Path, size: int) -> Form:
     noise = np.random.default_rng(0).integers(0, 256, (size // 8 + 1, size // 8 + 1, 3), dtype=np.uint8)
     ground = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(size + size % 2, size + size % 2).to_ndarray()
     form = Form(size, size, Fraction(1, 24), Fraction(24), 1, False, (1, 1, 1, 1), Fraction(1))
-    with av.open(str(path), "w", format="matroska") as out:
-        stream = add_encoder(out, form, "libx264", 18)
-        for index in range(FRAMES):
-            pixels = np.roll(ground[:size, :size], 2 * index, axis=1).astype(np.uint8)
-            out.mux(stream.encode(to_video_frame(pixels, index, form)))
-        out.mux(stream.encode(None))
+    frames = [
+        Frame(np.roll(ground[:size, :size], 2 * index, axis=1).astype(np.uint8), index, 1) for index in range(FRAMES)
+    ]
+    _write(path, frames, form)
     return form
 
 
-def _raised(error: BaseException) -> BaseException:
-    return error
+def _write(path: Path, frames: list[Frame], form: Form) -> None:
+    with av.open(str(path), "w", format="matroska") as out:
+        stream = add_encoder(out, form, "libx264", 18)
+        for frame in frames:
+            out.mux(stream.encode(to_video_frame(frame, form)))
+        out.mux(stream.encode(None))

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-import av
 import torch
 from torch import Tensor
 
 from adain.data.image_io import Picture
 from adain.data.picture import MAX_PIXELS
 from adain.functional.statistics import Statistics
-from adain.inference.request import check_request, check_side, check_video, is_live
+from adain.inference.request import check_request, check_side, check_video
 from adain.inference.stylizer import Style, Tile
-from adain.inference.video.joining import join
-from adain.inference.video.parts import CODECS, PART, Parts, even
 from adain.inference.video.smoothing import Cuts, Recoloring, Smoother
-from adain.inference.video.source import Frame, Recorder, Source
-from adain.inference.video.stream import Stream
+from adain.inference.video.source import Frame, Source
+from adain.inference.video.writing import Writer, even, writing
 from adain.metrics.flicker import frame_change
-from adain.runtime.errors import UserError
 from adain.runtime.schema import PreserveColor
 
 
@@ -44,9 +39,8 @@ class Report(NamedTuple):
     """What was made.
 
     Attributes:
-        frames: Of the whole result.
-        resumed: How many of them an earlier run had made.
-        seconds: That making the others took, without joining.
+        frames: Of the result.
+        seconds: That making them took.
         width: Of the result.
         height: Of the result.
         flicker: The result's change from frame to frame minus the source's; NaN of a single frame.
@@ -56,7 +50,6 @@ class Report(NamedTuple):
     """
 
     frames: int
-    resumed: int
     seconds: float
     width: int
     height: int
@@ -84,14 +77,15 @@ def stylize_video(
     crf: int = 18,
     batch_size: int | None = None,
     max_pixels: int = MAX_PIXELS,
-    settings: dict[str, Any] | None = None,
     progress: Callable[[int, int | None], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Report:
     """Stylize every frame of a video in one style or a mix of several.
 
-    Size (upright), times of the frames, length, color matrix and range are the source's; its audio is copied. Subtitles
-    and other streams are left out. The result grows in ``.NAME.parts`` beside ``out`` and gets its name when it is whole; a
-    call like one that was cut goes on where that one was. To an open file it goes as it is made, frame by frame.
+    Size (upright), times of the frames, length, color matrix and range are the source's. Its audio is copied; what the
+    result's container cannot hold is encoded, and what cannot be decoded is left out. Subtitles and other streams are left
+    out. A file gets its name when it is whole; nothing is left of one that was cut. To an open file the result goes as it is
+    made, frame by frame.
 
     Args:
         stylizer: A ``Stylizer``.
@@ -112,14 +106,12 @@ def stylize_video(
         crf: Quality, in x264's scale: 0 is lossless, 18 hardly to be told from it, 23 x264's default, 51 the worst.
         batch_size: Frames at a time; by default 8 on a GPU and 1 on a CPU.
         max_pixels: Larger frames are refused.
-        settings: What else the frames depend on, such as digests of the styles and of the decoder: parts of a cut run with
-            others are not used. JSON values.
         progress: Called with the number of frames that are done and of all, if that is known.
+        say: Called with what is known before the first frame is made of what the result cannot keep, sentence by sentence.
 
     Raises:
         UserError: If something is out of its range, cannot be read or cannot be written.
     """
-    content = str(content)
     check_request(len(styles), alpha, weights, None if masks is None else len(masks), preserve_color, extrapolate)
     check_side(side)
     check_video(Path(out).name if isinstance(out, str | Path) else None, temporal, seconds, crf)
@@ -127,50 +119,20 @@ def stylize_video(
         "alpha": alpha, "weights": weights, "masks": masks, "extrapolate": extrapolate, "tile": tile,
         "preserve_color": "luminance" if preserve_color == "luminance" else "none",
     }  # fmt: skip
-    if not isinstance(out, str | Path):
-        with Stream(out, cut=seconds is not None) as stream:
-            source = Source(content, side, seconds, max_pixels, stream.listen)
-            try:
-                stream.shift = source.shift
-                work = _Work(stylizer, source, styles, temporal, preserve_color, batch_size)
-                report = work.run(stream, CODECS[".mkv"], crf, options, progress)
-            finally:
-                source.close()
-        return report._replace(notes=[*source.notes, *stream.notes, *_evened(source)])
-    out, live = Path(out), is_live(content)
-    asked = {
-        "version": 1, "av": av.__version__, "content": _identity(content), "alpha": alpha, "temporal": temporal,
-        "weights": weights and list(weights), "preserve_color": preserve_color, "masks": masks and len(masks), "tile": tile,
-        "side": side, "seconds": seconds, "crf": crf, "batch_size": batch_size, "other": settings,
-    }  # fmt: skip
-    parts = Parts(out, asked, resumable=not live)
-    done = False
-    try:
-        recorded = parts.folder / "audio.nut" if live else None
-        source = Source(content, side, seconds, max_pixels, partial(Recorder, recorded) if recorded else None)
-        try:
-            work = _Work(stylizer, source, styles, temporal, preserve_color, batch_size)
-            report = work.run(parts, CODECS[out.suffix.lower()], crf, options, progress)
-        finally:
-            source.close()
-        audio = recorded if live else Path(content)
-        if audio is not None and not (audio.exists() and _has_audio(audio)):
-            audio = None
-        whole = parts.folder / f"whole{out.suffix.lower()}"
-        try:
-            notes = join(parts.files, whole, source.form, audio, source.shift, seconds is not None)
-            whole.replace(out)
-        except (av.FFmpegError, OSError) as error:
-            reason = str(getattr(error, "strerror", None) or error).lower()
-            raise UserError(f"out={out} cannot be written ({reason}): give another folder, or make room") from None
-        done = True
-        return report._replace(notes=[*source.notes, *notes, *_evened(source)])
-    finally:
-        parts.close(done)
+    target = Path(out) if isinstance(out, str | Path) else out
+    with (
+        Source(str(content), side, seconds, max_pixels, listen=True) as source,
+        writing(target, source, crf, cut=seconds is not None) as writer,
+    ):
+        source.notes += writer.notes
+        for note in source.notes:
+            if say is not None:
+                say(note)
+        return _Work(stylizer, source, styles, temporal, preserve_color, batch_size).run(writer, options, progress)
 
 
 class _Work:
-    """The loop over frames and what it carries from part to part."""
+    """The loop over frames and what it carries from batch to batch."""
 
     def __init__(
         self,
@@ -189,55 +151,33 @@ class _Work:
         self.last: list[Tensor] = []  # the last frame of the source and of the result, for the flicker
         self.sums = [0.0, 0.0]
         self.frames = self.scenes = 0
-        self.pts: int | None = None
 
     def run(
-        self,
-        parts: Parts | Stream,
-        codec: str,
-        crf: int,
-        options: dict[str, Any],
-        progress: Callable[[int, int | None], None] | None,
+        self, writer: Writer, options: dict[str, Any], progress: Callable[[int, int | None], None] | None
     ) -> Report:
-        """Make the parts that are not there."""
-        self._restore(parts.state)
-        resumed, start = self.frames, time.perf_counter()
+        """Make and write every frame."""
+        start, total = time.perf_counter(), self.source.total
         if self.recoloring is None:
             self.encoded = self.stylizer.encode_style(self.styles)
-        elif self.recoloring.used is not None:
-            self.encoded = self.stylizer.encode_style(self.styles, self.recoloring.used)
-        total = self.source.total
         if progress is not None:
-            progress(self.frames, total)
-        frames = self.source.frames(self.pts, ahead=2 * self.batch_size + 2)
-        stopped = False
-        while not stopped and (first := next(frames, None)) is not None:
-            writer = parts.write(self.source.form, codec, crf)
-            try:
-                for batch in _batches(first, frames, self.batch_size):
-                    writer.write(self._made(batch, options))
-                    if progress is not None:
-                        progress(self.frames, total)
-            except KeyboardInterrupt:
-                if not self.source.live or writer.frames == 0:
-                    raise
-                stopped = True  # how a camera is ended: what there is becomes the result
-            writer.close()
-            parts.commit(self._state())
-        if parts.count == 0:
-            raise UserError(f"content={self.source.content} has no frame: give another video")
+            progress(0, total)
+        frames = self.source.frames(ahead=2 * self.batch_size + 2)
+        while batch := list(islice(frames, self.batch_size)):
+            for frame in self._made(batch, options):
+                writer.write(frame)
+            if progress is not None:
+                progress(self.frames, total)
         transitions = self.frames - 1
-        change = tuple(total / transitions if transitions else float("nan") for total in self.sums)
+        result, content = (total / transitions if transitions else float("nan") for total in self.sums)
         return Report(
             self.frames,
-            resumed,
             time.perf_counter() - start,
             even(self.source.form.width),
             even(self.source.form.height),
-            change[0] - change[1],
-            (change[0], change[1]),
+            result - content,
+            (result, content),
             self.scenes,
-            [],
+            self.source.notes,
         )
 
     def _made(self, batch: list[Frame], options: dict[str, Any]) -> Iterator[Frame]:
@@ -249,7 +189,6 @@ class _Work:
         self._measure(pixels, made)
         self.frames += len(batch)
         self.scenes += sum(cuts)
-        self.pts = batch[-1].pts
         arrays = made.permute(0, 2, 3, 1).cpu().numpy()
         return (frame._replace(pixels=array) for frame, array in zip(batch, arrays, strict=True))
 
@@ -271,58 +210,3 @@ class _Work:
             if len(joined) > 1:
                 self.sums[index] += float(frame_change(joined).sum()) / 255
         self.last = [made[-1], pixels[-1]]
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "frames": self.frames,
-            "pts": self.pts,
-            "scenes": self.scenes,
-            "sums": self.sums,
-            "last": [frame.clone() for frame in self.last],
-            "cuts": self.cuts.state(),
-            "smoother": self.smoother.state(),
-            "recoloring": self.recoloring and self.recoloring.state(),
-        }
-
-    def _restore(self, state: dict[str, Any] | None) -> None:
-        if state is None:
-            return
-        self.frames, self.pts, self.scenes = state["frames"], state["pts"], state["scenes"]
-        self.sums, self.last = list(state["sums"]), state["last"]
-        self.cuts.restore(state["cuts"])
-        self.smoother.restore(state["smoother"])
-        if self.recoloring is not None:
-            self.recoloring.restore(state["recoloring"])
-
-
-def _batches(first: Frame, frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Yield a part's frames, ``first`` among them, in batches. They end with the part, so that a resumed run has the same."""
-    left = PART - 1
-    batch = [first, *islice(frames, min(left, size - 1))]
-    left -= len(batch) - 1
-    while batch:
-        yield batch
-        batch = list(islice(frames, min(left, size)))
-        left -= len(batch)
-
-
-def _evened(source: Source) -> list[str]:
-    """Return what is to be said of odd sides."""
-    width, height = even(source.form.width), even(source.form.height)
-    if (source.form.width, source.form.height) == (width, height):
-        return []
-    return [f"the result is {width} x {height}: video needs even sides, so the last row or column is there twice"]
-
-
-def _identity(content: str) -> list[Any]:
-    """Return what tells a file from a changed one of the same name."""
-    try:
-        found = Path(content).resolve()
-        return [str(found), found.stat().st_size, found.stat().st_mtime_ns]
-    except OSError:
-        return [content]
-
-
-def _has_audio(path: Path) -> bool:
-    with av.open(str(path)) as container:
-        return bool(container.streams.audio)

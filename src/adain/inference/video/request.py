@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,6 +13,7 @@ from adain.inference.request import StylizeRequest, check_video, is_live
 from adain.inference.results import PIPE
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
+from adain.runtime.progress import Bar
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,7 +79,7 @@ def make_video(
     *,
     sink: BinaryIO | None = None,
 ) -> Report:
-    """Make a video under a progress bar.
+    """Make a video under a progress bar, and print what it cannot keep before its first frame is made.
 
     Args:
         job: Which.
@@ -91,67 +90,48 @@ def make_video(
         sink: Where it goes to in place of its file.
 
     Returns:
-        What was made.
+        What was made, with the notes that are not printed yet.
 
     Raises:
         SourceError: If the content cannot be used.
         UserError: If the result cannot be written.
     """
-    from tqdm.auto import tqdm
-
-    from adain.inference.dataset.local import weights_digest
     from adain.inference.video.clip import stylize_video
 
-    settings: dict[str, Any] = {
-        "decoder": weights_digest(stylizer.decoder),
-        "precision": request.precision,
-        "styles": [_digest(found.path) for found in job.styles],
-    }
-    settings["masks"] = [hashlib.sha256(mask.tobytes()).hexdigest() for mask in masks or ()]
-    content = str(job.content.path)
-    with tqdm(unit="frame", desc=job.content.name.name, leave=False) as bar:
+    said: list[str] = []
+    name = "video" if is_live(str(job.content.path)) else job.content.name.name
+    with Bar(unit="frame", desc=name, leave=False) as bar:
 
         def progress(done: int, total: int | None) -> None:
-            if bar.total is None and done:
-                bar.initial = done  # of an earlier run: they count for no speed
             bar.total = max(done, total) if total else None
             bar.update(done - bar.n)
 
-        try:
-            return stylize_video(
-                stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
-                content,
-                sink or job.out,
-                styles,
-                request.alpha,
-                weights=None if request.weights is None else [float(weight) for weight in request.weights],
-                masks=masks,
-                preserve_color=request.color,
-                extrapolate=request.extrapolate,
-                tile=request.tile_side,
-                temporal=request.temporal,
-                side=request.side,
-                seconds=request.seconds,
-                crf=request.crf,
-                batch_size=request.batch_size,
-                max_pixels=request.max_pixels,
-                settings=settings,
-                progress=progress,
-            )
-        except KeyboardInterrupt:
-            if sink is None and not is_live(content):
-                bar.close()
-                _say_kept(int(bar.n), bar.total)
-            raise
+        def say(note: str) -> None:
+            said.append(note)
+            if request.grid is None:  # of a grid the frames alone are used
+                bar.write(f"{name}: {note}")
 
-
-def _say_kept(done: int, total: float | None) -> None:
-    """Print what an interrupted video has kept: its whole parts."""
-    from adain.inference.video.parts import PART
-
-    kept = done - done % PART
-    of = f" of about {total:.0f}" if total else ""
-    print(f"{kept} frames{of} are kept: the same command goes on after them", file=sys.stderr)
+        report = stylize_video(
+            stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
+            job.content.path,
+            sink or job.out,
+            styles,
+            request.alpha,
+            weights=None if request.weights is None else [float(weight) for weight in request.weights],
+            masks=masks,
+            preserve_color=request.color,
+            extrapolate=request.extrapolate,
+            tile=request.tile_side,
+            temporal=request.temporal,
+            side=request.side,
+            seconds=request.seconds,
+            crf=request.crf,
+            batch_size=request.batch_size,
+            max_pixels=request.max_pixels,
+            progress=progress,
+            say=say,
+        )
+    return report._replace(notes=report.notes[len(said) :])
 
 
 def make_frame_grid(job: Job, request: StylizeRequest, stylizer: Stylizer, styles: Any, masks: Any) -> Image.Image:
@@ -176,7 +156,7 @@ def _picked(path: Path, numbers: Sequence[int], request: StylizeRequest) -> tupl
 
     source, pictures, seconds = Source(str(path)), [], []
     try:
-        for number, frame in enumerate(source.frames(None, ahead=4)):
+        for number, frame in enumerate(source.frames(ahead=4)):
             if number in numbers:
                 pictures.append(Image.fromarray(frame.pixels))
                 pictures[-1].thumbnail((request.cell, request.cell))
@@ -190,10 +170,10 @@ def _picked(path: Path, numbers: Sequence[int], request: StylizeRequest) -> tupl
 
 def describe(out: Path, report: Report, decoder: str) -> str:
     """Return what is printed of a video; ``decoder`` is how it is called."""
-    made = report.frames - report.resumed
-    before = f", {report.resumed} of them by an earlier run" if report.resumed else ""
-    speed = f", {made / report.seconds:.1f} frames per second" if made else ""
-    lines = [f"{out}  ({report.width} x {report.height}, {report.frames} frames{before}{speed}, {decoder})"]
+    speed = report.frames / max(report.seconds, 1e-9)
+    lines = [
+        f"{out}  ({report.width} x {report.height}, {report.frames} frames, {speed:.1f} frames per second, {decoder})"
+    ]
     if report.frames > 1:
         result, source = report.change
         lines.append(
@@ -201,8 +181,3 @@ def describe(out: Path, report: Report, decoder: str) -> str:
             f"{source:.4f}  ({report.scenes} scene{'s'[: report.scenes > 1]})"
         )
     return "\n".join(lines + [f"  {note}" for note in report.notes])
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

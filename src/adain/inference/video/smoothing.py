@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -54,14 +53,6 @@ class Cuts:
             self._last = small
         return found
 
-    def state(self) -> Any:
-        """Return what ``restore`` takes."""
-        return self._last
-
-    def restore(self, state: Any) -> None:
-        """Go on from ``state``."""
-        self._last = state
-
 
 class Smoother:
     """The content's statistics, averaged over the frames of a scene.
@@ -108,14 +99,6 @@ class Smoother:
             Statistics(*(torch.cat(parts) for parts in zip(*region, strict=True))) for region in zip(*made, strict=True)
         ]
 
-    def state(self) -> Any:
-        """Return what ``restore`` takes: tensors in lists."""
-        return None if self._average is None else [[part.cpu() for part in region] for region in self._average]
-
-    def restore(self, state: Any) -> None:
-        """Go on from ``state``."""
-        self._average = None if state is None else [Statistics(*region) for region in state]
-
 
 class Recoloring:
     """For ``preserve_color=coral``: when the styles need the content's colors anew.
@@ -144,19 +127,6 @@ class Recoloring:
             return None
         self._used = own
         return own
-
-    @property
-    def used(self) -> Colors | None:
-        """Return what the styles were last encoded with."""
-        return self._used
-
-    def state(self) -> Any:
-        """Return what ``restore`` takes."""
-        return [None if part is None else list(part) for part in (self._average, self._used)]
-
-    def restore(self, state: Any) -> None:
-        """Go on from ``state``."""
-        self._average, self._used = (None if part is None else Colors(*part) for part in state)
 
 
 def _distance(one: Colors, other: Colors) -> float:
