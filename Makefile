@@ -93,7 +93,7 @@ sweep: .venv/.extra-sweep $(EXTRA) ## train once for every combination: KEY=A,B 
 report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## rank a sweep's runs and write its page: sweep=latest|PATH; draw a run's losses: run=latest|PATH
 	@$(BIN)/python -m adain.cli.report $(OVERRIDES)
 
-stylize: $(READY) $(EXTRA) ## stylize pictures, folders, and videos: content=PATH style=PATH [alpha=0..1] ['styles=[a,b]' 'weights=[.7,.3]'] [preserve_color=coral]
+stylize: $(READY) $(EXTRA) ## stylize pictures, folders, and videos: content=PATH style=PATH [alpha=0..1] [styles=a,b weights=.7,.3] [preserve_color=coral]
 	@$(BIN)/python -m adain.cli.stylize $(OVERRIDES)
 
 stylize-dataset: $(READY) $(EXTRA) ## stylize a whole data set, resumable: content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]

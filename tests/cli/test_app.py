@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli import app
+from adain.cli import app, arguments
 from adain.cli.preflight import compose
 from adain.runtime import mistakes, quoting
 from adain.runtime.conf import conf_dir
@@ -262,6 +262,56 @@ def test_an_interpolation_in_a_file_name_is_read_literally(
     monkeypatch.setattr(sys, "argv", ["train", *typed])
     app.run("train", seen.append, PATHS)
     assert [OmegaConf.select(config, key) for config in seen for key in keys] == [name] * 8
+
+
+# --- lists and addresses --------------------------------------------------------------------------------------------
+
+
+def composed(command: str, typed: str, *more: str) -> Any:
+    words = arguments.cleaned(command, [typed, *more], ("content", "styles", "masks", "compare"))
+    value = OmegaConf.select(compose.compose_config(command, words), typed.partition("=")[0])
+    return list(value) if OmegaConf.is_list(value) else value
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "value"),
+    [
+        ("stylize", "styles=a.jpg,b c.jpg", ["a.jpg", "b c.jpg"]),
+        ("stylize", "styles=a${x}.jpg,~/b.jpg", ["a${x}.jpg", "~/b.jpg"]),
+        ("stylize", "styles=[a.jpg,b.jpg]", ["a.jpg", "b.jpg"]),
+        ("stylize", "masks=a.jpg", ["a.jpg"]),
+        ("stylize", "content=a.jpg", "a.jpg"),
+        ("stylize", "weights=0.7,.3", [0.7, 0.3]),
+        ("stylize", "styles=null", None),
+        ("evaluate", "metrics=ssim,lpips", ["ssim", "lpips"]),
+        ("evaluate", "metrics=all", "all"),
+        ("bench", "sizes=64", [64]),
+        ("bench", "compile=false,true", [False, True]),
+        ("compare", "parts=speed,losses", ["speed", "losses"]),
+    ],
+)
+def test_a_list_needs_no_brackets_where_nothing_is_swept(command: str, typed: str, value: Any) -> None:
+    assert (
+        composed(command, typed, *(["content=x"] if command == "stylize" and "content" not in typed else [])) == value
+    )
+
+
+def test_a_file_whose_name_contains_a_comma_is_one_file() -> None:
+    for name in ("a,b.jpg", "c,d,e.jpg"):
+        Path(name).touch()
+    assert composed("stylize", "content=a,b.jpg") == "a,b.jpg"
+    assert composed("stylize", "content=x.jpg,a,b.jpg,c,d,e.jpg") == ["x.jpg", "a,b.jpg", "c,d,e.jpg"]
+
+
+def test_a_comma_still_sweeps() -> None:
+    assert arguments.cleaned("train", ["data.content=a,b"], ("data.content",)) == ["data.content='a,b'"]
+    assert arguments.cleaned("stylize", ["-m", "weights=1,2"], ()) == ["-m", "weights=1,2"]
+
+
+@pytest.mark.parametrize("typed", ["content=https://x.org/a.jpg", "styles=[a.jpg,s3://b/c.jpg]", "styles=a,http://b"])
+def test_an_address_says_that_nothing_is_downloaded(typed: str) -> None:
+    with pytest.raises(UserError, match=r"=\w+://\S+ is an address: nothing is downloaded"):
+        arguments.cleaned("stylize", [typed], ("content", "styles"))
 
 
 # --- a package that is not there ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from adain.training.curves import report_runs
 
 _KEYS = {"sweep", "run", "out", "logs"}
 _HELP = """make report [sweep=latest|PATH] : a sweep's ranked table and page, which are written into its folder
-make report run=latest|PATH|[SEVERAL] [out=FILE] : a run's losses over its steps as a picture
+make report run=latest|PATH|A,B [out=FILE] : a run's losses over its steps as a picture
 
 logs=logs                       where latest is looked for"""
 

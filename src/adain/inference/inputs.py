@@ -41,7 +41,7 @@ def words_of(key: str, value: Any) -> list[str]:
     words = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not words or any(word is None or word == "" for word in words):
         shown = str(words).replace("None", "null") if len(words) != 1 else "null"
-        raise UserError(f"{key}={shown} cannot be used: give a picture, [several], a folder or a glob")
+        raise UserError(f"{key}={shown} cannot be used: give a picture, a list of them, a folder or a glob")
     return [str(word) for word in words]
 
 
@@ -93,8 +93,7 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
                 f"content={word} cannot be used: cameras are read by the web page, or through a pipe with content=-"
             )
         else:
-            several = " ([a,b] gives several)" if "," in word else ""
-            raise UserError(f"{key}={word} does not exist{several}: give a picture, a folder or a glob")
+            raise UserError(f"{key}={word} does not exist: give a picture, a folder or a glob")
         for file, searched in matches:
             name = file.relative_to(searched) if searched is not None else Path(file.name)
             found.append(Found(file, name, searched, key == "content" and is_video(file)))

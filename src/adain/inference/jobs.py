@@ -49,7 +49,7 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
     learned = request.model_name == "texture_network"  # its style needs no picture
     if not learned and (request.style is None) == (request.styles is None):
         given = "both are given" if request.style is not None else "neither is given"
-        raise UserError(f"style=PATH, or styles=[a,b] for a mix, must be given: {given}")
+        raise UserError(f"style=PATH, or styles=A,B for a mix, must be given: {given}")
     default = Path(request.logs) / "stylized"
     # a name that would be a file's does not keep a folder from being searched
     folder = default if request.out is None else Path(str(request.out)).expanduser()
@@ -118,17 +118,15 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
             weight for weight in request.weights if isinstance(weight, bool) or not isinstance(weight, int | float)
         ]
         if numbers:
-            raise UserError(
-                f"weights={request.weights} is not a list of numbers: give one a style, as weights=[0.7,0.3]"
-            )
+            raise UserError(f"weights={request.weights} is not a list of numbers: give one a style, as weights=0.7,0.3")
         if request.styles is None:
-            raise UserError("weights are for mixing, but style= is applied alone: give styles=[a,b]")
+            raise UserError("weights are for mixing, but style= is applied alone: give styles=A,B")
     if masks is not None and request.styles is None and styles != 1:
-        raise UserError("masks need one style each: give styles=[a,b] masks=[fg,bg]")
+        raise UserError("masks need one style each: give styles=A,B masks=M,N")
     if request.grid == "alpha" and request.styles is not None:
         raise UserError("grid=alpha is of one style: give style=PATH")
     if request.grid == "corners" and not 2 <= styles <= 4:
-        raise UserError(f"grid=corners has 2 to 4 styles at its corners, but {styles} are given: give styles=[a,b,c,d]")
+        raise UserError(f"grid=corners has 2 to 4 styles at its corners, but {styles} are given: give styles=A,B,C,D")
     if request.grid not in (None, "frames") and (masks is not None or request.weights is not None):
         raise UserError(f"grid={request.grid} takes neither weights nor masks: leave them out")
     check_request(

@@ -20,7 +20,7 @@ BF16_PAYS: dict[InstructionSet, bool] = {
     "avx2": False,  # emulated, a hundred times slower
     "other": False,  # not measured
 }
-"""Where bfloat16 beats float32. Measured by ``make bench bench=stages precisions=[32-true,bf16-mixed]``."""
+"""Where bfloat16 beats float32. Measured by ``make bench bench=stages precisions=32-true,bf16-mixed``."""
 
 
 def instruction_set() -> InstructionSet:

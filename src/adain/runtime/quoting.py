@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def quoted(argument: str, paths: tuple[str, ...], many: bool = False) -> str:
     if _CHOICE.fullmatch(value):
         return argument
     return f"{key}={','.join(_value(key, part) for part in _PARTS.findall(value))}"
+
+
+def split_names(value: str) -> list[str]:
+    """Return the file names of a list without brackets. A comma inside the name of a file that exists splits nothing."""
+    parts, names = value.split(","), []
+    while parts:
+        joined = (n for n in range(len(parts), 1, -1) if os.path.exists(os.path.expanduser(",".join(parts[:n]))))
+        count = next(joined, 1)
+        names.append(",".join(parts[:count]))
+        parts = parts[count:]
+    return names
 
 
 def _value(key: str, value: str) -> str:

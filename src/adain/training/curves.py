@@ -155,7 +155,7 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
     """Draw the losses of one run, or of several beside each other, and print where.
 
     Args:
-        typed: ``latest``, a run's folder, or ``[several,folders]``.
+        typed: ``latest``, a run's folder, or several, ``A,B``.
         out: The picture; by default ``curves.png`` in the (first) run's folder.
         logs: Where outputs go.
 
@@ -165,7 +165,7 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
     words = [word.strip() for word in typed.strip("[]").split(",") if word.strip()]
     folders = [logs / "latest" if word == "latest" else Path(word).expanduser() for word in words]
     if not folders:
-        raise UserError(f"run={typed} names no run: give latest, a run's folder, or [several,folders]")
+        raise UserError(f"run={typed} names no run: give latest, a run's folder, or several: run=A,B")
     for word, folder in zip(words, folders, strict=True):
         if not folder.is_dir():
             raise UserError(f"run={word} is no folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME")

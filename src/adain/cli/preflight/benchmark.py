@@ -21,7 +21,7 @@ def check_benchmark(config: DictConfig) -> None:
     """
     for key, least in (("sizes", 16), ("stylize_sizes", 16), ("batch_sizes", 1)):
         if not config[key] or any(not isinstance(v, int) or isinstance(v, bool) or v < least for v in config[key]):
-            raise UserError(f"{key}={list(config[key])} must be whole numbers of at least {least}, such as {key}=[256]")
+            raise UserError(f"{key}={list(config[key])} must be whole numbers of at least {least}, such as {key}=256")
     for key, words in (("precisions", _PRECISIONS), ("memory_formats", _FORMATS), ("compile", (True, False))):
         if config[key] is None and key != "compile":
             continue

@@ -19,12 +19,12 @@ def check_comparison(config: DictConfig) -> None:
         UserError: At the first mistake.
     """
     if not OmegaConf.is_list(config.parts) or not config.parts or any(part not in PARTS for part in config.parts):
-        raise UserError(f"parts={_shown(config.parts)} must be a list out of {', '.join(PARTS)}, such as parts=[speed]")
+        raise UserError(f"parts={_shown(config.parts)} must be a list out of {', '.join(PARTS)}, such as parts=speed")
     for key, least in (("sizes", 32), ("losses.iterations", 1)):
         values = OmegaConf.select(config, key)
         if not values or any(not isinstance(v, int) or isinstance(v, bool) or v < least for v in values):
             raise UserError(
-                f"{key}={_shown(values)} must be whole numbers of at least {least}, such as {key}=[{2 * least}]"
+                f"{key}={_shown(values)} must be whole numbers of at least {least}, such as {key}={2 * least}"
             )
     if config.speed.gatys_done > config.speed.gatys_iterations:
         raise UserError(

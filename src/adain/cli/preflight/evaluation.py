@@ -23,7 +23,7 @@ def check_evaluation(config: DictConfig) -> None:
         raise UserError(f"metrics={shown} is not allowed: choose all, or a list of {', '.join(names)}")
     if config.compare is not None:
         if not OmegaConf.is_list(config.compare) or len(config.compare) != 2:
-            raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=[FOLDER,FOLDER]")
+            raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=FOLDER,FOLDER")
         for folder in config.compare:
             if not (Path(folder).expanduser() / "settings.json").is_file():
                 raise UserError(f"compare: {folder} is no folder of an evaluation: give folders below logs/evaluate")

@@ -84,7 +84,7 @@ def check_files(config: DictConfig) -> None:
         given = OmegaConf.select(config, key)
         for root in [given] if isinstance(given, str) else given if OmegaConf.is_list(given) else ():
             if not Path(str(root)).expanduser().exists():
-                raise UserError(f"{key}={root} does not exist: give a folder of pictures, or [several]")
+                raise UserError(f"{key}={root} does not exist: give a folder of pictures")
             if Path(str(root)).expanduser().is_dir() and not _holds_pictures(Path(str(root)).expanduser()):
                 raise UserError(f"{key}={root} holds no picture: give a folder of pictures")
     for key, what in _FILES.items():

@@ -34,6 +34,16 @@ def types_of(command: str, config: DictConfig) -> dict[str, Any]:
     return types
 
 
+def list_keys(command: str) -> dict[str, bool]:
+    """Return the keys of a command that take a list, and whether one alone may stand without it."""
+    found = {}
+    for key, kind in schema.KEYS[command].items():
+        kinds = [kind] if typing.get_origin(kind) is list else typing.get_args(kind)
+        if any(typing.get_origin(one) is list for one in kinds):
+            found[key] = bool({str, int, float, bool} & set(kinds))
+    return found
+
+
 def _targets(config: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
     for name in config:
         child = config._get_node(name)

@@ -79,7 +79,7 @@ def write_report(
         lines += ["![Losses](losses.png)", "", *_losses(rows, settings, systems)]
         files += [*_csv(store, "losses"), folder / "losses.png"]
     else:
-        lines += [f"{_MISSING}: `make compare parts=[losses]`", ""]
+        lines += [f"{_MISSING}: `make compare parts=losses`", ""]
 
     titles = {"pictures": "Pictures", "ablations": "Ablations"}
     for grid in grids:
@@ -88,7 +88,7 @@ def write_report(
             lines += [f"![{titles[grid.part]}]({drawn.name})", ""]
             files.append(drawn)
         else:
-            lines += [f"{_MISSING}: `make compare parts=[{grid.part}]`", ""]
+            lines += [f"{_MISSING}: `make compare parts={grid.part}`", ""]
         if grid.part == "pictures":
             lines += [_how(grid.names, systems), ""]
     rows = store.rows("ablations")
@@ -112,7 +112,7 @@ def _speed(rows: Sequence[Row], settings: Mapping[str, Any]) -> list[str]:
     sizes = sorted({row["size"] for row in rows})
     lines = ["## Speed", ""]
     if not rows:
-        return [*lines, f"{_MISSING}: `make compare parts=[speed]`", ""]
+        return [*lines, f"{_MISSING}: `make compare parts=speed`", ""]
     lines += [
         "Seconds for one picture: median [quartiles] with the style encoded before, and in parentheses with its encoding. "
         f"\"x AdaIN\": how many times AdaIN's seconds, round by round. \"{SOURCE}\": mean of 100 pictures, in the same form.",

@@ -98,7 +98,7 @@ class Benchmark:
         if fastest == "32-true":
             notes.append(
                 "bf16-mixed: slower than 32-true on this machine, so its rows stay empty; "
-                "precisions=[32-true,bf16-mixed] measures it all the same"
+                "precisions=32-true,bf16-mixed measures it all the same"
             )
         return list(dict.fromkeys(("32-true", fastest)))
 
