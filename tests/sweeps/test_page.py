@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
@@ -89,3 +90,19 @@ def test_nothing_to_plot_is_no_fault(make_sweep: Make) -> None:
     ranking = rank(sweep)
     assert trade_off(sweep, ranking) is curves(sweep) is parallel(sweep, ranking) is None
     assert "1 missing" in Path(write_page(sweep, ranking)).read_text()
+
+
+def test_the_table_sorts_and_names_commands_checkpoint_and_wandb(make_sweep: Make) -> None:
+    folder = make_sweep(JOBS, TASK)
+    (folder / "1" / "checkpoints").mkdir()
+    (folder / "1" / "checkpoints" / "best.ckpt").touch()
+    path = folder / "1" / "summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "wandb": "https://wandb.ai/me/adain/runs/abc"}))
+    sweep = read_sweep(folder)
+    page = Path(write_page(sweep, rank(sweep))).read_text()
+    assert page.count('<table class="figures sortable">') == page.count("aria-sort') !== 'ascending'") == 1
+    assert "<th><button>style_weight</button></th>" in page
+    assert page.count("make train experiment=smoke model.style_weight=50") == 1
+    assert 'href="1/checkpoints/best.ckpt"' in page
+    assert re.search(r"<code>make stylize decoder=\S+/1/checkpoints/best.ckpt content=FILE style=FILE</code>", page)
+    assert page.count('href="https://wandb.ai/me/adain/runs/abc"') == 1

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from adain.evaluation.pairs import Pair
@@ -21,7 +21,22 @@ from adain.runtime.schema import HIGHER_IS_BETTER
 
 _SIDE = 128  # pixels
 
-_TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+def render(template: Path, **values: object) -> str:
+    """Return a page of a template, which may include those of this folder. Values are escaped unless marked safe."""
+    loader = FileSystemLoader([template.parent, Path(__file__).parent])
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    environment.filters["figure"] = lambda value: f"{value:.4g}"
+    return environment.get_template(template.name).render(**values)
+
+
+def embedded(picture: Image.Image, side: int) -> str:
+    """Return a picture as the address of a JPEG inside the page, its long side at most ``side`` pixels."""
+    small = picture.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def chosen(rows: Sequence[Row], order: str, higher_is_better: bool, count: int) -> list[tuple[str, Row]]:
@@ -69,34 +84,23 @@ def write_page(
         said = f"the worst by {order}, then the best, then some between. A click on a column sorts by it"
     else:
         shown, said = [("", row) for row in rows[:count]], "no figure of pairs was measured"
-    embedded = cache(lambda path: _embedded(frame.read(path)))  # in a cross of folders each is shown again and again
+    given = cache(lambda path: embedded(frame.read(path), _SIDE))  # in a cross of folders each is shown again and again
     lines = []
     for kind, row in shown:
         pair = pairs[row["index"]]
         with Image.open(folder / "thumbs" / f"{row['index']:07d}.jpg") as thumb:
-            output = _embedded(thumb.convert("RGB"))
+            output = embedded(thumb.convert("RGB"), _SIDE)
         lines.append({
             "kind": kind, "content": pair.content, "style": pair.style, "figures": [row[name] for name in names],
-            "content_picture": embedded(pair.content_path), "style_picture": embedded(pair.style_path),
+            "content_picture": given(pair.content_path), "style_picture": given(pair.style_path),
             "output_picture": output,
         })  # fmt: skip
     notes = [f"{name} left out: {reason}" for name, reason in results["left_out"].items()]
     notes += [*results["notes"], f"Interval: {results['interval']}."]
-    environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
-    environment.filters["figure"] = lambda value: f"{value:.4g}"
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        title=title, metrics=results["metrics"], notes=notes, names=names, rows=lines, total=len(rows), order=said,
-        side=_SIDE,
+    page = render(
+        Path(__file__).with_name("page.html.jinja"), title=title, metrics=results["metrics"], notes=notes,
+        names=names, rows=lines, total=len(rows), order=said, side=_SIDE,
     )  # fmt: skip
     path = folder / "index.html"
     write_whole(path, page)
     return path
-
-
-def _embedded(picture: Image.Image) -> str:
-    """Return a small JPEG of a picture as a data address."""
-    small = picture.copy()
-    small.thumbnail((_SIDE, _SIDE))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

@@ -2,148 +2,121 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 from PIL import Image, UnidentifiedImageError
 from plotly.offline import get_plotlyjs
 
 from adain.data.contact_sheet import cut_grid
+from adain.evaluation.page import embedded, render
 from adain.runtime.files import write_whole
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import Ranking
-from adain.sweeps.results import Job, Sweep
+from adain.sweeps.results import STATUSES, Job, Sweep
 from adain.sweeps.space import short_value
 from adain.sweeps.table import columns, figure
+from adain.sweeps.winner import best_jobs, describe, title, train_command, use_command
 
 _SIDE = 176  # pixels of an embedded picture's long side
 _MOST_COLUMNS = 40  # jobs shown as pictures
-_STYLE = Path(__file__).with_name("page.css").read_text()
 
 
 def write_page(sweep: Sweep, ranking: Ranking) -> str:
     """Write ``report.html`` into the sweep's folder and return its path."""
-    parts = [_head(sweep, ranking), _table(sweep, ranking)]
-    parts += _plot("Content against style", _trade_off_text(ranking), trade_off(sweep, ranking))
-    parts += _pictures(sweep, ranking)
-    parts += _plot(
-        "Curves over steps",
-        "Lines with dots: held-out losses at every validation, from the start on. Thin lines: training losses. Dashed: not "
-        "finished. Click a job in the legend to hide it, twice to see it alone.",
-        curves(sweep),
+    heads, rows = columns(sweep, ranking)
+    plots = [
+        ("Content against style", _trade_off_text(ranking), trade_off(sweep, ranking)),
+        ("Curves over steps", _CURVES_TEXT, curves(sweep)),
+        ("Swept keys and figures", _PARALLEL_TEXT, parallel(sweep, ranking)),
+    ]
+    jobs = [job for setting in ranking.settings for job in setting.jobs]
+    page = render(
+        Path(__file__).with_name("page.html.jinja"),
+        sweep=sweep, facts=_facts(sweep), notes=(ranking.reason, *ranking.warnings), heads=heads,
+        best=best_jobs(sweep, ranking), best_title=title(sweep, ranking), describe=describe, use_command=use_command,
+        train_command=train_command, rows=list(zip(ranking.settings, rows, strict=True)),
+        table_text=_table_text(ranking, rows), plotly=get_plotlyjs(),
+        plots=[(title, text, _html(drawn)) for title, text, drawn in plots if drawn is not None],
+        pictures=_pictures(jobs[:_MOST_COLUMNS]), pictures_text=_pictures_text(len(jobs)), side=_SIDE,
     )  # fmt: skip
-    parts += _plot(
-        "Swept keys and figures",
-        "A line a job, at its best validation. Drag along an axis to select.",
-        parallel(sweep, ranking),
-    )
-    page = (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>sweep {escape(sweep.name)}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>"
-        f"<body><main>{''.join(parts)}</main></body></html>\n"
-    )
     path = sweep.folder / "report.html"
     write_whole(path, page)
     return str(path)
 
 
-def _head(sweep: Sweep, ranking: Ranking) -> str:
-    counts = ", ".join(
-        f"{sweep.count(s)} {s}"
-        for s in ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
-        if sweep.count(s)
-    )
-    facts = [f"{len(sweep.jobs)} jobs: {counts}"]
-    if sweep.keys:
-        facts.append(f"swept: {', '.join(sweep.keys)}")
-    commits = sorted({str(job.summary.get("git_commit")) for job in sweep.jobs if job.summary.get("git_commit")})
-    if commits:
-        facts.append(
-            f"commit {', '.join(commit[:12] + ('-dirty' if commit.endswith('-dirty') else '') for commit in commits)}"
-        )
-    notes = "".join(f'<p class="note">{escape(line)}</p>' for line in (ranking.reason, *ranking.warnings))
-    return f'<h1>Sweep {escape(sweep.name)}</h1><p class="soft">{escape("; ".join(facts))}</p>{notes}'
-
-
-def _table(sweep: Sweep, ranking: Ranking) -> str:
-    heads, rows = columns(sweep, ranking)
-    body = []
-    for setting, row in zip(ranking.settings, rows, strict=True):
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[:-1])
-        errors = " ".join(f"job {job.number}: {job.error.splitlines()[0]}" for job in setting.jobs if job.error)
-        status = f'<td class="{escape(setting.jobs[0].status)}">{escape(row[-1])}'
-        status += f'<div class="soft" style="max-width:34em">{escape(errors)}</div>' if errors else ""
-        body.append(f"<tr{' class=first' if setting.rank == 1 else ''}>{cells}{status}</td></tr>")
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    text = "Held-out figures at each job's best validation, the one of its best.ckpt."
-    text += (
-        " Figures in brackets: not finished, the best so far."
-        if any("(" in cell for row in rows for cell in row[2:-1])
-        else ""
-    )
-    if ranking.seeds:
-        text += " Mean ± sample deviation over the finished seeds."
-    return (
-        f'<section><h2>Jobs</h2><p class="soft">{text}</p><div class="scroll"><table class="figures">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div></section>"
-    )
+_CURVES_TEXT = (
+    "Lines with dots: held-out losses at every validation, from the start on. Thin lines: training losses. Dashed: not "
+    "finished. Click a job in the legend to hide it, twice to see it alone."
+)
+_PARALLEL_TEXT = "A line a job, at its best validation. Drag along an axis to select."
 
 
 def _trade_off_text(ranking: Ranking) -> str:
-    text = "Nearer the lower left is better in both. On the dotted stair no other setting is better in both losses."
-    return (
-        "These losses are in different units from job to job: distances mean nothing here."
-        if ranking.by == "none"
-        else text
-    )
+    if ranking.by == "none":
+        return "These losses are in different units from job to job: distances mean nothing here."
+    return "Nearer the lower left is better in both. On the dotted stair no other setting is better in both losses."
 
 
-def _plot(title: str, text: str, plot: go.Figure | None) -> list[str]:
-    if plot is None:
-        return []
-    drawn = plot.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
-    return [f'<section><h2>{title}</h2><p class="soft">{text}</p>{drawn}</section>']
+def _html(drawn: go.Figure) -> str:
+    config = {"displaylogo": False, "responsive": True}
+    html: str = drawn.to_html(full_html=False, include_plotlyjs=False, config=config)
+    return html
 
 
-def _pictures(sweep: Sweep, ranking: Ranking) -> list[str]:
-    """One table for each set of held-out pairs: other pictures, or another number of them, make another."""
-    jobs = [job for setting in ranking.settings for job in setting.jobs]
+def _facts(sweep: Sweep) -> list[str]:
+    counts = ", ".join(f"{sweep.count(status)} {status}" for status in STATUSES if sweep.count(status))
+    facts = [f"{len(sweep.jobs)} jobs: {counts}"]
+    if sweep.keys:
+        facts.append(f"swept: {', '.join(sweep.keys)}")
+    commits = sorted({str(job.summary["git_commit"]) for job in sweep.jobs if job.summary.get("git_commit")})
+    if commits:
+        short = (commit[:12] + ("-dirty" if commit.endswith("-dirty") else "") for commit in commits)
+        facts.append(f"commit {', '.join(short)}")
+    return facts
+
+
+def _table_text(ranking: Ranking, rows: list[list[str]]) -> str:
+    text = "Held-out figures at each job's best validation, the one of its best.ckpt. A click on a head sorts by it."
+    if any("(" in cell for row in rows for cell in row[2:-1]):
+        text += " Figures in brackets: not finished, the best so far."
+    return text + (" Mean ± sample deviation over the finished seeds." if ranking.seeds else "")
+
+
+def _pictures_text(count: int) -> str:
+    left = f" Only the first {_MOST_COLUMNS} jobs are shown." if count > _MOST_COLUMNS else ""
+    return f"Held-out pairs, a column a job in the table's order, at its best step where that was kept.{left}"
+
+
+def _pictures(jobs: list[Job]) -> list[tuple[list[Any], list[Any]]]:
+    """Return heads and rows of one table for each set of held-out pairs: other pictures, or another number, make another."""
     by_pairs: dict[tuple[tuple[str, str], ...], list[tuple[Job, int, list[list[Image.Image]]]]] = {}
-    for job in jobs[:_MOST_COLUMNS]:
+    for job in jobs:
         if (cut := samples(job)) is not None:
             by_pairs.setdefault(job.pairs, []).append((job, *cut))
-    parts = []
+    tables = []
     for pairs, shown in by_pairs.items():
-        heads = "<th>content</th><th>style</th>" + "".join(_column(job, step) for job, step, _ in shown)
         rows = []
         for index in range(min(len(cut) for _, _, cut in shown)):
             content, style, _ = shown[0][2][index]
-            names = [escape(name) for name in pairs[index]]
-            cells = f'<td class="given">{_embedded(content, names[0])}</td><td>{_embedded(style, names[1])}</td>'
-            cells += "".join(
-                f"<td>{_embedded(cut[index][2], f'job {job.number}: {names[0]} in the style of {names[1]}')}</td>"
+            names = pairs[index]
+            outputs = [
+                (embedded(cut[index][2], _SIDE), f"job {job.number}: {names[0]} in the style of {names[1]}")
                 for job, _, cut in shown
-            )
-            rows.append(f"<tr>{cells}</tr>")
-        parts.append(
-            f'<div class="scroll pictures"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-        )
-    if not parts:
-        return []
-    left = f" Only the first {_MOST_COLUMNS} jobs are shown." if len(jobs) > _MOST_COLUMNS else ""
-    text = f"Held-out pairs, a column a job in the table's order, at its best step where that was kept.{left}"
-    return [f'<section><h2>The same pairs, job by job</h2><p class="soft">{text}</p>{"<br>".join(parts)}</section>']
+            ]
+            rows.append(((embedded(content, _SIDE), names[0]), (embedded(style, _SIDE), names[1]), outputs))
+        tables.append(([_column(job, step) for job, step, _ in shown], rows))
+    return tables
 
 
-def _column(job: Job, step: int) -> str:
-    values = "<br>".join(escape(f"{key.rpartition('.')[2]} {short_value(value)}") for key, value in job.swept.items())
+def _column(job: Job, step: int) -> tuple[str, str, list[str], str]:
+    """Return what stands above a job's pictures: head, status unless finished, swept values, losses."""
+    finished = job.status == "finished"
+    head = f"job {job.number}" if step == job.best_step and finished else f"job {job.number}, step {step}"
+    values = [f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in job.swept.items()]
     losses = f"{figure(job.best('val/content'))} / {figure(job.best('val/style'))}"
-    at = "" if step == job.best_step and job.status == "finished" else f", step {step}"
-    state = "" if job.status == "finished" else f' <span class="{job.status}">{job.status}</span>'
-    return f'<th><b>job {job.number}{at}{state}</b>{values}<br><span class="soft">{losses}</span></th>'
+    return head, "" if finished else job.status, values, losses
 
 
 def samples(job: Job) -> tuple[int, list[list[Image.Image]]] | None:
@@ -163,13 +136,3 @@ def samples(job: Job) -> tuple[int, list[list[Image.Image]]] | None:
             return step, cut_grid(picture.convert("RGB"), min(int(grid.get("pairs", 8)), len(job.pairs)), 3)
     except (OSError, UnidentifiedImageError, ValueError):
         return None
-
-
-def _embedded(picture: Image.Image, title: str) -> str:
-    small = picture.copy()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    side = max(small.width, 120)
-    return f'<img src="data:image/jpeg;base64,{data}" width="{side}" alt="{title}" title="{title}" loading="lazy">'

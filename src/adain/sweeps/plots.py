@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from plotly.colors import qualitative, sample_colorscale
 from plotly.subplots import make_subplots
 
-from adain.sweeps.ranking import SEED, Ranking, Setting
+from adain.sweeps.ranking import Ranking, Setting
 from adain.sweeps.results import Job, Sweep
 from adain.sweeps.space import short_names, short_value
 from adain.training.curves import training_curve
@@ -18,7 +17,7 @@ from adain.training.curves import training_curve
 _SCALE = "Viridis"
 _INK = "#1f2933"
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "cross")
-_MOST_LABELS = 14  # beyond, labels beside the points cover each other
+_BESIDE = ("top right", "bottom left", "top left", "bottom right")  # by turns, so that labels of neighbors do not meet
 
 
 def numbers(texts: Sequence[str]) -> list[float] | None:
@@ -37,31 +36,23 @@ def positions(values: Sequence[float]) -> list[float]:
 
 
 def colors(sweep: Sweep) -> dict[int, str]:
-    """One color a job: along the first swept key's numbers, or one a value."""
-    key = next((key for key in sweep.keys if key != SEED), sweep.keys[0] if sweep.keys else None)
-    texts = [job.swept.get(key, "") if key else "" for job in sweep.jobs]
-    found = numbers(texts)
-    if found is None or len(set(found)) < 2:
-        words = list(dict.fromkeys(texts)) if found is None else [str(job.number) for job in sweep.jobs]
-        chosen = texts if found is None else words
-        return {
-            job.number: qualitative.D3[words.index(word) % len(qualitative.D3)]
-            for job, word in zip(sweep.jobs, chosen, strict=True)
-        }
-    places = positions(found)
-    low, high = min(places), max(places)
-    shades = sample_colorscale(_SCALE, [0.9 * (place - low) / (high - low) for place in places], colortype="rgb")
-    return {job.number: shade for job, shade in zip(sweep.jobs, shades, strict=True)}
+    """One color a job, along the swept values, the first key first: neighbors in color are neighbors in setting."""
+
+    def place(job: Job) -> list[tuple[bool, float, str]]:
+        texts = [job.swept.get(key, "") for key in sweep.keys]
+        return [(not (found := numbers([text])), found[0] if found else 0.0, text) for text in texts]
+
+    jobs = sorted(sweep.jobs, key=place)
+    if len(jobs) <= len(qualitative.D3):
+        shades = qualitative.D3
+    else:
+        shades = sample_colorscale(_SCALE, [0.9 * i / (len(jobs) - 1) for i in range(len(jobs))], colortype="rgb")
+    return {job.number: shade for job, shade in zip(jobs, shades, strict=False)}
 
 
 def symbols(sweep: Sweep) -> dict[int, str]:
-    """One marker a job, telling those of one color apart."""
-    shades, seen, found = colors(sweep), Counter[str](), {}
-    for job in sweep.jobs:
-        shade = shades[job.number]
-        found[job.number] = _SYMBOLS[seen[shade] % len(_SYMBOLS)]
-        seen[shade] += 1
-    return found
+    """One marker a job, unlike those of the next colors."""
+    return {number: _SYMBOLS[place % len(_SYMBOLS)] for place, number in enumerate(colors(sweep))}
 
 
 def _styled(figure: go.Figure, height: int) -> go.Figure:
@@ -75,58 +66,51 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
     return figure
 
 
-def _name(swept: dict[str, str], jobs: Sequence[Job]) -> str:
-    names = short_names(swept)
-    words = [f"{names[key]} {short_value(value)}" for key, value in swept.items()]
-    return ", ".join(words) or ("all seeds" if len(jobs) > 1 else f"job {jobs[0].number}")
-
-
 def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     """Return content loss against style loss: a point a setting, the Pareto front as a stair."""
-    shades, figure = colors(sweep), go.Figure()
+    shades, figure, (across, up) = colors(sweep), go.Figure(), ranking.axes
     done = [s for s in ranking.settings if s.measured]
-    so_far = [j for j in sweep.jobs if j.status != "finished" and math.isfinite(j.best("val/content"))]
+    so_far = [j for j in sweep.jobs if j.status != "finished" and math.isfinite(j.best(across))]
     if not done and not so_far:
         return None
-    front = sorted((s.mean["val/content"], s.mean["val/style"]) for s in done if s.layer == 1)
+    front = sorted((s.mean[across], s.mean[up]) for s in done if s.layer == 1)
     if front:
         figure.add_scatter(
             x=[x for x, _ in front], y=[y for _, y in front], mode="lines", name="Pareto front", hoverinfo="skip",
             line={"shape": "hv", "color": "#9aa5b1", "width": 1.5, "dash": "dot"},
         )  # fmt: skip
-    few = len(done) + len(so_far) <= _MOST_LABELS
-    for setting in done:
+    for place, setting in enumerate(done):
         shade = shades[setting.measured[0].number]
         if len(setting.measured) > 1:
             figure.add_scatter(
-                x=[j.best("val/content") for j in setting.measured], y=[j.best("val/style") for j in setting.measured],
+                x=[j.best(across) for j in setting.measured], y=[j.best(up) for j in setting.measured],
                 mode="markers", marker={"color": shade, "size": 6, "opacity": 0.35}, showlegend=False,
                 hovertext=[_hover(j, ranking) for j in setting.measured], hoverinfo="text",
             )  # fmt: skip
         figure.add_scatter(
-            x=[setting.mean["val/content"]], y=[setting.mean["val/style"]], mode="markers+text" if few else "markers",
-            name=_name(setting.swept, setting.jobs), text=[_name(setting.swept, setting.jobs)],
-            textposition=_beside(setting, done),
+            x=[setting.mean[across]], y=[setting.mean[up]], mode="markers+text",
+            text=[f"job {', '.join(str(job.number) for job in setting.jobs)}"], textposition=_BESIDE[place % 4],
             textfont={"size": 11}, showlegend=False, cliponaxis=False,
             marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
-            error_x=_error(setting, "val/content", shade), error_y=_error(setting, "val/style", shade),
+            error_x=_error(setting, across, shade), error_y=_error(setting, up, shade),
             hovertext=[_hover_setting(setting, ranking)], hoverinfo="text",
         )  # fmt: skip
     if so_far:
         figure.add_scatter(
-            x=[j.best("val/content") for j in so_far], y=[j.best("val/style") for j in so_far], mode="markers",
-            name="not finished: best so far", hovertext=[_hover(j, ranking) for j in so_far], hoverinfo="text",
+            x=[j.best(across) for j in so_far], y=[j.best(up) for j in so_far], mode="markers+text",
+            name="not finished: best so far", text=[str(j.number) for j in so_far], textposition="top center",
+            hovertext=[_hover(j, ranking) for j in so_far], hoverinfo="text",
             marker={"symbol": "circle-open", "size": 11, "color": [shades[j.number] for j in so_far], "line": {"width": 2}},
         )  # fmt: skip
     figure.update_xaxes(
-        title="content loss (held-out)",
-        **_axis([*(s.mean["val/content"] for s in done), *(j.best("val/content") for j in so_far)]),
+        title=f"{across.removeprefix('val/')} loss (held-out)",
+        **_axis([*(s.mean[across] for s in done), *(j.best(across) for j in so_far)]),
     )
     figure.update_yaxes(
-        title="style loss (held-out)",
-        **_axis([*(s.mean["val/style"] for s in done), *(j.best("val/style") for j in so_far)]),
+        title=f"{up.removeprefix('val/')} loss (held-out)",
+        **_axis([*(s.mean[up] for s in done), *(j.best(up) for j in so_far)]),
     )
-    figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1, "bgcolor": "rgba(255,255,255,0.7)"})
+    figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "orientation": "h"})
     return _styled(figure, 520)
 
 
@@ -136,14 +120,6 @@ def _axis(values: list[float]) -> dict[str, object]:
         return {"type": "log", "range": [math.log10(min(values) / 1.2), math.log10(max(values) * 1.2)]}
     pad = 0.12 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
     return {"range": [min(values) - pad, max(values) + pad]}
-
-
-def _beside(setting: Setting, done: Sequence[Setting]) -> str:
-    """Where a point's label stands: towards the middle, so that no border cuts it, neighbors above and below in turn."""
-    by_place = sorted(done, key=lambda s: (s.mean["val/content"], s.mean["val/style"]))
-    lowest, highest = by_place[0].mean["val/content"], by_place[-1].mean["val/content"]
-    side = "left" if setting.mean["val/content"] > (lowest + highest) / 2 else "right"
-    return f"{('top', 'bottom')[by_place.index(setting) % 2]} {side}"
 
 
 def _error(setting: Setting, metric: str, shade: str) -> dict[str, object] | None:
@@ -240,7 +216,7 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             )
     for metric in ranking.metrics:
         dimensions.append({"label": metric.removeprefix("val/"), "values": [job.best(metric) for job in jobs]})
-    by = "val/style" if ranking.by == "pareto" else sweep.metric
+    by = ranking.axes[1] if ranking.by == "pareto" else sweep.metric
     values = [job.best(by) for job in jobs]
     figure = go.Figure(
         go.Parcoords(

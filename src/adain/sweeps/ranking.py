@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adain.sweeps.results import Job, Sweep, flat
@@ -21,6 +22,7 @@ UNSEEN = (  # where and how a job ran, not what it trained
     "compare_with",
 )  # fmt: skip
 SEED = "seed"
+_LOSSES = ("val/content", "val/style")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Ranking:
         settings: In order.
         metrics: Shown: content, style and the monitored one.
         seeds: Whether the seed is swept.
+        axes: The two losses of which the front is.
+        hypervolume: Area that the front beats, up to ``corner``; None without a front.
+        corner: 10 % beyond the worst of each axis among the settings.
     """
 
     by: str
@@ -64,6 +69,9 @@ class Ranking:
     settings: tuple[Setting, ...]
     metrics: tuple[str, ...]
     seeds: bool
+    axes: tuple[str, str] = _LOSSES
+    hypervolume: float | None = None
+    corner: tuple[float, float] | None = None
 
 
 def rank(sweep: Sweep) -> Ranking:
@@ -83,6 +91,12 @@ def rank(sweep: Sweep) -> Ranking:
             f"Not ranked: {_list(units)} differ{'s' if len(units) == 1 else ''} between jobs, so their losses are in different "
             "units. Judge by the pictures, or measure all decoders alike."
         )
+    elif sweep.objectives:
+        by = "pareto"
+        reason = (
+            f"Ranked by {_list(list(sweep.objectives))} together: jobs that no other beats in both come first (front 1). "
+            "Which of them is best is a matter of taste: choose by the pictures."
+        )
     elif objective and sweep.metric == "val/loss":
         by = "pareto"
         reason = (
@@ -90,10 +104,20 @@ def rank(sweep: Sweep) -> Ranking:
             "and style loss are unweighted and comparable: jobs that no other beats in both come first (front 1), from little "
             "style to much. Which of them is best is a matter of taste: choose by the pictures."
         )
-    metrics = tuple(dict.fromkeys(("val/content", "val/style", sweep.metric)))
+    axes = (sweep.objectives[0], sweep.objectives[1]) if sweep.objectives else _LOSSES
+    metrics = tuple(dict.fromkeys((*_LOSSES, *axes, sweep.metric)))
     seeds = SEED in sweep.keys
-    settings = _ordered([_setting(jobs, metrics) for jobs in _settings(sweep)], by, sweep)
-    return Ranking(by, reason, _warnings(sweep, differing, pairs, seeds), settings, metrics, seeds)
+    settings = _ordered([_setting(jobs, metrics) for jobs in _settings(sweep)], by, sweep, axes)
+    points = [_point(setting, axes) for setting in settings if setting.layer is not None]
+    volume = corner = None
+    if by == "pareto" and points:
+        corner = (1.1 * max(x for x, _ in points), 1.1 * max(y for _, y in points))
+        volume = hypervolume(points, corner)
+        reason += (
+            f" Hypervolume of the front: {volume:.4g}, up to {axes[0]} {corner[0]:.4g} and {axes[1]} {corner[1]:.4g}."
+        )
+    warnings = _warnings(sweep, differing, pairs, seeds)
+    return Ranking(by, reason, warnings, settings, metrics, seeds, axes, volume, corner)
 
 
 def _warnings(
@@ -154,16 +178,20 @@ def _setting(jobs: tuple[Job, ...], metrics: tuple[str, ...]) -> Setting:
     return Setting(swept, jobs, measured, mean, deviation)
 
 
-def _ordered(settings: list[Setting], by: str, sweep: Sweep) -> tuple[Setting, ...]:
+def _point(setting: Setting, axes: tuple[str, str]) -> tuple[float, float]:
+    return setting.mean[axes[0]], setting.mean[axes[1]]
+
+
+def _ordered(settings: list[Setting], by: str, sweep: Sweep, axes: tuple[str, str]) -> tuple[Setting, ...]:
     done = [setting for setting in settings if setting.measured]
     rest = [setting for setting in settings if not setting.measured]
-    layers = pareto_layers([(s.mean["val/content"], s.mean["val/style"]) for s in done]) if by != "none" else []
+    layers = pareto_layers([_point(s, axes) for s in done]) if by != "none" else []
     sign = 1 if sweep.mode == "min" else -1
     if by == "none":
         return (*done, *rest)
     pairs = list(zip(done, layers, strict=True))
     if by == "pareto":
-        pairs.sort(key=lambda pair: (pair[1], pair[0].mean["val/content"]))
+        pairs.sort(key=lambda pair: (pair[1], pair[0].mean[axes[0]]))
     else:
         pairs.sort(key=lambda pair: sign * pair[0].mean[sweep.metric])
     placed = [
@@ -173,7 +201,17 @@ def _ordered(settings: list[Setting], by: str, sweep: Sweep) -> tuple[Setting, .
     return (*placed, *rest)
 
 
-def pareto_layers(points: list[tuple[float, float]]) -> list[int]:
+def hypervolume(points: Sequence[tuple[float, float]], corner: tuple[float, float]) -> float:
+    """Return the area between the front of the points, both coordinates to be small, and a corner beyond them."""
+    area, lowest = 0.0, corner[1]
+    for x, y in sorted(points):
+        if x < corner[0] and y < lowest:
+            area += (corner[0] - x) * (lowest - y)
+            lowest = y
+    return area
+
+
+def pareto_layers(points: Sequence[tuple[float, float]]) -> list[int]:
     """For each point, which non-dominated front it is on, both coordinates to be small; 1 is the best front."""
     layers = [0] * len(points)
     left, layer = set(range(len(points))), 0

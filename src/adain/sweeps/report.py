@@ -10,6 +10,7 @@ from adain.runtime.files import point_latest
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import Sweep, read_sweep
 from adain.sweeps.table import show, write_csv
+from adain.sweeps.winner import print_best, write_best
 
 
 def report_sweep(folder: Path) -> Sweep:
@@ -22,6 +23,7 @@ def report_sweep(folder: Path) -> Sweep:
     ranking = rank(sweep)
     show(sweep, ranking)
     try:
+        write_best(sweep, ranking)
         print(f"\ntable         {write_csv(sweep, ranking)}")
         try:
             from adain.sweeps.page import write_page
@@ -35,6 +37,7 @@ def report_sweep(folder: Path) -> Sweep:
         raise UserError(
             f"{folder} cannot be written to ({error.strerror or error}): free space there, or copy it"
         ) from None
+    print_best(sweep, ranking)
     return sweep
 
 

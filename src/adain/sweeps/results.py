@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
+from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import current_override
 from adain.sweeps.space import short_value, split
 
@@ -32,6 +33,7 @@ class Job:
         summary: Its ``summary.json``; empty before the first validation.
         config: Its configuration as plain values, interpolations as written; empty where it did not start.
         pairs: Names of its held-out pairs.
+        overrides: What it was started with.
     """
 
     number: int
@@ -42,6 +44,12 @@ class Job:
     summary: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] = ()
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Return its best checkpoint, else its last; None before the first."""
+        return checkpoint_of(self.folder)
 
     def best(self, metric: str) -> float:
         """Return a held-out figure at the best validation so far; no number where there is none."""
@@ -70,6 +78,7 @@ class Sweep:
         name: ``style_weight 2026-11-22_10-00-00``.
         keys: Swept, in the order they were given.
         metric, mode: What "best" meant within a job.
+        objectives: Metrics that the sweep minimizes together; empty where it has one.
         jobs: In the order of their numbers.
         planned: How many there should be in the end, if that is known.
     """
@@ -81,6 +90,7 @@ class Sweep:
     mode: str
     jobs: tuple[Job, ...]
     planned: int | None
+    objectives: tuple[str, ...] = ()
 
     def count(self, status: str) -> int:
         """Return how many jobs have that status."""
@@ -122,7 +132,8 @@ def read_sweep(folder: Path) -> Sweep:
         typed = [current_override(str(override)) for override in hydra["overrides"]["task"]]
         params = OmegaConf.to_container(hydra["sweeper"].get("params") or OmegaConf.create({}))
         monitor = multirun["monitor"]
-        metric, mode = str(monitor["metric"]), str(monitor["mode"])
+        metric, mode = monitor["metric"], str(monitor["mode"])
+        objectives = () if isinstance(metric, str) else tuple(metric)
     except Exception as error:  # whatever the file holds, it is not ours to read
         raise UserError(
             f"{folder} is no sweep's folder: its multirun.yaml is missing or not that of make sweep ({type(error).__name__})"
@@ -137,7 +148,7 @@ def read_sweep(folder: Path) -> Sweep:
     if not jobs:
         raise UserError(f"the sweep {folder} has no jobs yet: start it with make sweep resume={folder}")
     n_trials = hydra["sweeper"].get("n_trials")
-    metric, mode = _monitor(jobs, metric, mode)
+    metric, mode = _monitor(jobs, "val/loss" if objectives else metric, mode)
     planned = len(plan) or (int(n_trials) if n_trials is not None else None)
     return Sweep(
         folder,
@@ -147,6 +158,7 @@ def read_sweep(folder: Path) -> Sweep:
         mode,
         tuple(jobs),
         planned,
+        objectives,
     )
 
 
@@ -174,9 +186,12 @@ def _monitor(jobs: list[Job], metric: str, mode: str) -> tuple[str, str]:
 def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, str]]) -> Job:
     folder = sweep / str(number)
     swept = {key.lstrip("+"): value for key, value in plan[number].items()} if number < len(plan) else {}
-    if not swept and (folder / ".hydra" / "overrides.yaml").is_file():
-        recorded = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
-        typed = dict(current_override(str(override)).partition("=")[::2] for override in recorded)
+    overrides: tuple[str, ...] = ()
+    if (folder / ".hydra" / "overrides.yaml").is_file():
+        recorded = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"), resolve=False)
+        overrides = tuple(current_override(str(override)) for override in recorded or ())
+    if not swept and overrides:
+        typed = dict(override.partition("=")[::2] for override in overrides)
         swept = {key: typed.get(key, typed.get(f"+{key}", "")) for key in keys}
     summary, status = read_summary(folder), status_of(folder)
     config: dict[str, Any] = {}
@@ -188,7 +203,7 @@ def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, st
         with (folder / "held_out.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             pairs = [(row[0], row[1]) for row in list(csv.reader(file))[1:] if len(row) == 2]
     error = str(summary.get("error") or "") if status == "failed" else ""
-    return Job(number, folder, swept, status, error, summary, config, tuple(pairs))
+    return Job(number, folder, swept, status, error, summary, config, tuple(pairs), overrides)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

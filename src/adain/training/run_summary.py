@@ -161,6 +161,7 @@ class RunSummary(pl.Callback):
             **self._rate,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             "git_commit": git_commit(),
+            "wandb": next((logger.experiment.url for logger in wandb_loggers(trainer)), None),
         }
         write_whole(self.path, json.dumps(summary, indent=2) + "\n")
 
