@@ -64,7 +64,8 @@ class Files:
 
     @staticmethod
     def _new(folder: Path, name: str) -> Path:
-        name = strip_invalid_filename_characters(name.replace("\\", "/").rpartition("/")[2], 120).lstrip(".")
+        last = name.replace("\\", "/").rpartition("/")[2] or "picture"
+        name = strip_invalid_filename_characters(last, 120).lstrip(".")
         made = folder / secrets.token_hex(16)
         made.mkdir(parents=True)
         return made / (name or "picture")
