@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.cli import app, arguments
 from adain.cli.preflight import compose
-from adain.runtime import mistakes, quoting
-from adain.runtime.conf import conf_dir
+from adain.cli.preflight import training as preflight
+from adain.cli.preflight.values import check_value
+from adain.runtime import mistakes, quoting, schema
+from adain.runtime.conf import build, conf_dir
 from adain.runtime.errors import UserError
 
 # --- a mistyped key, as a user types it -----------------------------------------------------------------------------
@@ -202,30 +204,30 @@ def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
     ],
 )
 def test_a_file_name_is_read_literally(name: str) -> None:
-    override = OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",)))
+    override = OverridesParser.create().parse_override(quoting.quoted(f"content={name}"))
     assert override.value() == name
 
 
 @pytest.mark.parametrize("name", ["2024", "1.5", "1e3", "true"])
 def test_a_file_name_that_looks_like_a_number_stays_a_name(name: str) -> None:
-    assert OverridesParser.create().parse_override(quoting.quoted(f"content={name}", ("content",))).value() == name
+    assert OverridesParser.create().parse_override(quoting.quoted(f"content={name}")).value() == name
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "['a,b','c']", "'a b'", '"a b"'])
 def test_empty_and_quoted_values_are_unchanged(value: str) -> None:
-    assert quoting.quoted(f"data.content={value}", ("data.content",)) == f"data.content={value}"
+    assert quoting.quoted(f"data.content={value}") == f"data.content={value}"
 
 
 @pytest.mark.parametrize("names", [["a", "b"], ["a b.png", "k=v.png"], ["it's.png"], ["2024", "a(1).png", "C:\\x\\"]])
 def test_every_name_of_a_list_is_read_literally(names: list[str]) -> None:
-    override = quoting.quoted(f"styles=[{','.join(names)}]", ("styles",))
+    override = quoting.quoted(f"styles=[{','.join(names)}]")
     assert OverridesParser.create().parse_override(override).value() == names
 
 
 def test_a_file_named_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("[1]").touch()
-    assert OverridesParser.create().parse_override(quoting.quoted("content=[1]", ("content",))).value() == "[1]"
+    assert OverridesParser.create().parse_override(quoting.quoted("content=[1]")).value() == "[1]"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_a_file_named_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_a_list_of_file_names_stays_a_list(typed: str, names: list[str], tmp_path: Path) -> None:
-    quoted = quoting.quoted(f"data.content={typed}", ("data.content",))
+    quoted = quoting.quoted(f"data.content={typed}")
     config = compose.preflight("train", ["data=folders", "data.style=/b", quoted])
     assert list(config.data.content) == names
 
@@ -252,15 +254,13 @@ def test_an_interpolation_in_a_file_name_is_read_literally(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Both our preflight and ``hydra.main`` compose the configuration."""
-    from adain.cli.train import PATHS
-
     seen: list[DictConfig] = []
     keys = ("data.content", "encoder.weights", "logs", "ckpt")
     monkeypatch.setattr(compose, "check", lambda *_: None)
     monkeypatch.setattr(app, "check_files", seen.append)
     typed = ["data=folders", "data.style=/b", *(f"{key}={name}" for key in keys), "hydra.run.dir=out"]
     monkeypatch.setattr(sys, "argv", ["train", *typed])
-    app.run("train", seen.append, PATHS)
+    app.run("train", seen.append)
     assert [OmegaConf.select(config, key) for config in seen for key in keys] == [name] * 8
 
 
@@ -268,7 +268,7 @@ def test_an_interpolation_in_a_file_name_is_read_literally(
 
 
 def composed(command: str, typed: str, *more: str) -> Any:
-    words = arguments.cleaned(command, [typed, *more], ("content", "styles", "masks", "compare"))
+    words = arguments.cleaned(command, [typed, *more])
     value = OmegaConf.select(compose.compose_config(command, words), typed.partition("=")[0])
     return list(value) if OmegaConf.is_list(value) else value
 
@@ -304,14 +304,43 @@ def test_a_file_whose_name_contains_a_comma_is_one_file() -> None:
 
 
 def test_a_comma_still_sweeps() -> None:
-    assert arguments.cleaned("train", ["data.content=a,b"], ("data.content",)) == ["data.content='a,b'"]
-    assert arguments.cleaned("stylize", ["-m", "weights=1,2"], ()) == ["-m", "weights=1,2"]
+    assert arguments.cleaned("train", ["data.content=a,b"]) == ["data.content='a,b'"]
+    assert arguments.cleaned("stylize", ["-m", "weights=1,2"]) == ["-m", "weights=1,2"]
 
 
 @pytest.mark.parametrize("typed", ["content=https://x.org/a.jpg", "styles=[a.jpg,s3://b/c.jpg]", "styles=a,http://b"])
 def test_an_address_says_that_nothing_is_downloaded(typed: str) -> None:
     with pytest.raises(UserError, match=r"=\w+://\S+ is an address: nothing is downloaded"):
-        arguments.cleaned("stylize", [typed], ("content", "styles"))
+        arguments.cleaned("stylize", [typed])
+
+
+def test_a_folder_of_outputs_that_hydra_would_take_for_a_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Hydra reads"):
+        preflight.check_files(OmegaConf.create({"logs": str(tmp_path / "a \\${y}")}))
+
+
+def test_a_node_is_built_with_file_names_as_they_are() -> None:
+    node = OmegaConf.create({"_target_": "builtins.dict", "_convert_": "all", "a": "c \\${y}", "b": ["\\${y}/1", "2"]})
+    assert build(node, c="${z}") == {"a": "c ${y}", "b": ["${y}/1", "2"], "c": "${z}"}
+
+
+def test_every_key_that_holds_a_file_name_is_read_literally() -> None:
+    for command, keys in schema.KEYS.items():
+        for key, kind in keys.items():
+            marks = [mark for part in (kind, *get_args(kind)) for mark in getattr(part, "__metadata__", ())]
+            if any(isinstance(mark, schema.OrPath | schema.IsFile) for mark in marks):
+                assert key in quoting.FILE_KEYS, f"{key} of {command}"
+    assert {"logs", "out", "data.content", "model.init", "encoder.weights", "data.manifest"} <= quoting.FILE_KEYS
+
+
+# --- names that are not UTF-8 -----------------------------------------------------------------------------------------
+
+
+def test_a_name_outside_utf_8_is_a_text_like_any_other() -> None:
+    check_value("content", "caf\udce9.jpg", schema.Paths)
+    check_value("content", ["caf\udce9.jpg", "b"], schema.Paths)
+    with pytest.raises(UserError, match="content"):
+        check_value("content", True, schema.Paths)
 
 
 # --- a package that is not there ------------------------------------------------------------------------------------
@@ -375,7 +404,7 @@ def test_a_run_folder_that_cannot_be_made_is_a_users_message(
 
 
 def test_other_keys_are_unchanged() -> None:
-    assert quoting.quoted("run.tags=[a b]", ("content",)) == "run.tags=[a b]"
+    assert quoting.quoted("run.tags=[a b]") == "run.tags=[a b]"
 
 
 def test_the_configuration_is_found_in_a_checkout() -> None:

@@ -192,6 +192,17 @@ def test_a_manifest_of_version_0_1_can_be_read_and_extended(mixed: Path, tmp_pat
         kept.close()
 
 
+def test_names_that_are_not_utf_8_are_known_again(tmp_path: Path, manifest: ScanCache, here: list[str]) -> None:
+    smooth(0, (96, 96)).save(tmp_path / "caf\udce9.jpg", "JPEG")
+    (tmp_path / "na\udcefve.png").touch()
+    for examined in (2, 0):
+        here.clear()
+        found, _ = scan(names(tmp_path), manifest, MAX_PIXELS, 16, 1)
+        assert len(here) == examined
+        assert set(found) == {str(tmp_path / "caf\udce9.jpg"), str(tmp_path / "na\udcefve.png")}
+    assert list(bad_pictures(manifest.path, names(tmp_path), UNDER)) == [str(tmp_path / "na\udcefve.png")]
+
+
 def test_a_scan_with_other_limits_examines_all_files_again(mixed: Path, manifest: ScanCache, here: list[str]) -> None:
     scan(names(mixed), manifest, MAX_PIXELS, 16, 1)
     here.clear()

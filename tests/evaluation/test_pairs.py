@@ -65,6 +65,14 @@ def test_refused(folders: Path, text: str, message: str) -> None:
         read_pairs(path, "auto")
 
 
+def test_names_in_a_list_need_not_be_utf_8(tmp_path: Path) -> None:
+    for name in ("caf\udce9.png", "s.png"):
+        Image.new("RGB", (20, 20)).save(tmp_path / name)
+    (tmp_path / "pairs.csv").write_bytes(b"content,style\ncaf\xe9.png,s.png\n")
+    (pair,) = read_pairs(tmp_path / "pairs.csv", "auto")
+    assert pair.content_path == tmp_path / "caf\udce9.png"
+
+
 def test_outputs_by_name(folders: Path, tmp_path: Path) -> None:
     pairs = cross(named(str(folders / "content")), named(str(folders / "style")), "all")[:2]
     picture = Image.new("RGB", (64, 48))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.runtime.files import existing, lock, replacing, write_whole
+from adain.runtime.files import existing, fitting_name, lock, replacing, write_whole
 
 
 def test_the_old_content_stays_until_the_new_content_is_complete(tmp_path: Path) -> None:
@@ -46,3 +46,19 @@ def test_the_nearest_existing_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "broken").symlink_to(tmp_path / "gone")
     assert existing(tmp_path / "a" / "b") == existing(tmp_path) == tmp_path
     assert existing(tmp_path / "broken" / "a") == tmp_path / "broken"
+
+
+def test_a_name_that_is_not_utf_8_is_written_as_it_is(tmp_path: Path) -> None:
+    write_whole(tmp_path / ("字" * 83 + ".csv"), "caf\udce9,é\n")
+    assert (tmp_path / ("字" * 83 + ".csv")).read_bytes() == b"caf\xe9,\xc3\xa9\n"
+
+
+def test_a_name_that_fits_stays_and_others_keep_a_part_of_everything() -> None:
+    assert fitting_name(["a", "_", "b"], ".png") == "a_b.png"
+    assert fitting_name(["a" * 251], ".png") == "a" * 251 + ".png"
+    cut = [fitting_name(["a" * 300, "_", "字" * 100 + end], ".png") for end in "12"]
+    assert len(set(cut)) == 2
+    for name in cut:
+        assert len(name.encode()) <= 255
+        assert name.startswith("a" * 100)
+        assert "_" + "字" * 30 in name

@@ -11,10 +11,10 @@ import pytest
 from adain.runtime import streams
 
 
-def pipe(monkeypatch: pytest.MonkeyPatch, name: str) -> int:
+def pipe(monkeypatch: pytest.MonkeyPatch, name: str, encoding: str = "utf-8") -> int:
     """Make a standard stream a pipe; return the end that is read."""
     reading, writing = os.pipe()
-    stream = io.TextIOWrapper(io.FileIO(writing, "w"), "utf-8", write_through=True)
+    stream = io.TextIOWrapper(io.FileIO(writing, "w"), encoding, write_through=True)
     monkeypatch.setattr(sys, name, stream)
     monkeypatch.setattr(sys, f"__{name}__", stream)
     streams.keep_writing()
@@ -48,3 +48,16 @@ def test_a_captured_stream_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", captured)
     streams.keep_writing()
     assert sys.stdout is captured
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-8", b"caf\xe9 \xe2\x82\xac"), ("ascii", b"caf\xe9 \\u20ac"), ("latin-1", b"caf\xe9 \\u20ac")],
+)
+def test_a_file_name_outside_the_encoding_is_printed(
+    encoding: str, shown: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = pipe(monkeypatch, "stdout", encoding)
+    print("caf\udce9 €", flush=True)
+    assert os.read(reading, 100) == shown + b"\n"
+    os.close(reading)

@@ -6,8 +6,6 @@ to arguments.
 
 from __future__ import annotations
 
-import codecs
-import io
 import os
 import signal
 import sys
@@ -40,7 +38,6 @@ Arguments = list[str]
 def run(
     config: str,
     task: Callable[[DictConfig], Any],
-    paths: tuple[str, ...] = (),
     head: str | None = None,
     rewrite: Callable[[Arguments], Arguments] = list,
 ) -> None:
@@ -49,11 +46,10 @@ def run(
     Args:
         config: Name of the primary configuration.
         task: Called with the composed configuration.
-        paths: Keys whose values are file names.
         head: First lines of ``--help``.
         rewrite: Returns Hydra's arguments for what was typed.
     """
-    start(lambda typed: run_hydra(config, task, rewrite(typed), paths, head))
+    start(lambda typed: run_hydra(config, task, rewrite(typed), head))
 
 
 def start(command: Callable[[Arguments], Any]) -> None:
@@ -61,18 +57,6 @@ def start(command: Callable[[Arguments], Any]) -> None:
     keep_writing()
     with ending():
         command(sys.argv[1:])
-
-
-def _encode_names(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Print the bytes of a file name that is not in the terminal's encoding, and escape what it cannot show."""
-    try:
-        return codecs.lookup_error("surrogateescape")(error)
-    except UnicodeError:
-        return codecs.lookup_error("backslashreplace")(error)
-
-
-_NAMES = "adain.file_names"
-codecs.register_error(_NAMES, _encode_names)
 
 
 @contextmanager
@@ -83,9 +67,6 @@ def ending() -> Iterator[None]:
     """
     received: list[signal.Signals] = []
     here = os.getpid()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_NAMES)
 
     def receive(number: int, frame: FrameType | None) -> None:
         if os.getpid() != here:  # a worker that was forked from here
@@ -118,7 +99,6 @@ def run_hydra(
     config: str,
     task: Callable[[DictConfig], Any],
     arguments: Arguments,
-    paths: tuple[str, ...] = (),
     head: str | None = None,
 ) -> None:
     """Check a command's arguments, then hand them to Hydra, which composes the configuration and calls the task.
@@ -129,14 +109,13 @@ def run_hydra(
         config: Name of the primary configuration.
         task: Called with the composed configuration.
         arguments: Overrides and Hydra's flags.
-        paths: Keys whose values are file names, read literally whatever characters they contain.
         head: First lines of ``--help``, if the command shares its configuration with another.
 
     Raises:
         UserError: If something was typed that cannot be used.
     """
     many = is_multirun(arguments)
-    arguments = cleaned(config, arguments, paths)
+    arguments = cleaned(config, arguments)
     overrides = [word for word in arguments if not word.startswith("-")]
     started = False
 

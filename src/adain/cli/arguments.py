@@ -14,7 +14,7 @@ from adain.cli.preflight.types import list_keys
 from adain.runtime.conf import group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
-from adain.runtime.quoting import quote, quoted, split_names
+from adain.runtime.quoting import FILE_KEYS, quote, quoted, split_names
 
 _FLAGS = {
     "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
@@ -45,15 +45,14 @@ def check_flags(arguments: list[str]) -> None:
             raise UserError(f"{word} is not an option: type keys without dashes, such as {form}")
 
 
-def cleaned(config: str, arguments: list[str], paths: tuple[str, ...]) -> list[str]:
-    """Return the arguments as Hydra's grammar takes them.
+def cleaned(config: str, arguments: list[str]) -> list[str]:
+    """Return the arguments as Hydra's grammar takes them, file names quoted.
 
     Where commas sweep nothing, in all commands but ``train``, lists need no brackets: ``styles=a.jpg,b.jpg``.
 
     Args:
         config: Name of the command's primary configuration.
         arguments: As typed.
-        paths: Keys whose values are file names: they are quoted.
 
     Raises:
         UserError: If an address is given in place of a file.
@@ -62,22 +61,22 @@ def cleaned(config: str, arguments: list[str], paths: tuple[str, ...]) -> list[s
     lists = {} if many or config == "train" else list_keys(config)
     kept = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in arguments if not _chdir(a)]
     for key, _, value in (argument.partition("=") for argument in kept):
-        if key.lstrip("+") in paths and (address := _ADDRESS.search(value)):
+        if key.lstrip("+") in FILE_KEYS and (address := _ADDRESS.search(value)):
             raise UserError(
                 f"{key}={address[1]} is an address: nothing is downloaded or sent there; give a file or folder on this machine"
             )
-    return [_listed(argument, lists, paths) or quoted(argument, paths, many) for argument in kept]
+    return [_listed(argument, lists) or quoted(argument, many) for argument in kept]
 
 
-def _listed(argument: str, lists: dict[str, bool], paths: tuple[str, ...]) -> str | None:
+def _listed(argument: str, lists: dict[str, bool]) -> str | None:
     """Return a list that was typed without brackets as Hydra writes it, or None if the argument is none."""
     key, _, value = argument.partition("=")
     if key not in lists or value in ("", "null") or _WRITTEN.match(value):
         return None
-    words = split_names(value) if key in paths else value.split(",")
+    words = split_names(value) if key in FILE_KEYS else value.split(",")
     if len(words) == 1 and (lists[key] or os.path.exists(value)):
         return None
-    return f"{key}=[{','.join(map(quote, words) if key in paths else words)}]"
+    return f"{key}=[{','.join(map(quote, words) if key in FILE_KEYS else words)}]"
 
 
 def _chdir(argument: str) -> bool:

@@ -39,7 +39,7 @@ def bench(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command."""
-    run("bench", bench, paths=("reference", "content", "style"))
+    run("bench", bench)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from adain.cli.app import run
 from adain.cli.plain import make_loggers, plain_values
 from adain.cli.preflight.comparison import check_comparison
-from adain.evaluation.paper.request import ABLATIONS, read_request
+from adain.evaluation.paper.request import read_request
 
 
 def compare(config: DictConfig) -> None:
@@ -39,8 +39,7 @@ def compare(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command."""
-    checkpoints = [f"checkpoints.{name}" for name in ("adain", "style_swap", *ABLATIONS, "texture_network")]
-    run("compare", compare, paths=("content", "style", "out", "logs", *checkpoints, "training"))
+    run("compare", compare)
 
 
 if __name__ == "__main__":

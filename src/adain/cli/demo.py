@@ -50,7 +50,7 @@ def demo(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run("demo", demo, paths=("decoder", "logs"))
+    run("demo", demo)
 
 
 if __name__ == "__main__":

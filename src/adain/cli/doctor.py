@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.app import run
 from adain.cli.quiet import quieten
-from adain.cli.train import PATHS
+from adain.runtime.conf import build
 from adain.runtime.files import relative, write_whole
 from adain.runtime.findings import COLORS, Finding, run_checks
 from adain.training.resume import resumed_arguments
@@ -54,7 +54,7 @@ def check_pictures(config: DictConfig, folder: Path) -> list[Finding]:
     if target.endswith(".sample"):
         sides = {"content": sample.sample_source("content"), "style": sample.sample_source("style")}
     elif target.endswith(".folders"):
-        roots = cast("dict[str, Any]", OmegaConf.to_container(data))
+        roots = cast("dict[str, Any]", OmegaConf.to_container(data, resolve=True))
         given = (data.max_pixels, data.min_side, data.held_out)
         sides = {side: sources.FolderSource(roots[side], *given) for side in ("content", "style")}
     else:
@@ -64,13 +64,11 @@ def check_pictures(config: DictConfig, folder: Path) -> list[Finding]:
 
 
 def _machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Finding]]]]:
-    from hydra.utils import instantiate
-
     from adain.training import doctor as checks
     from adain.training.trainer import build_trainer
 
     config.trainer.enable_progress_bar = False
-    model, trainer = cache(lambda: instantiate(config.model)), cache(lambda: build_trainer(config, [], []))
+    model, trainer = cache(lambda: build(config.model)), cache(lambda: build_trainer(config, [], []))
     starts = {key: config.model.get(key) for key in ("init", "style")}
     encoder, compare_with = config.encoder, config.get("compare_with")
     return [
@@ -79,7 +77,7 @@ def _machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Fin
         ("disk", lambda: checks.check_disk(plan_of(config), model(), Path(config.logs))),
         ("W&B", lambda: checks.check_wandb(config.logger.get("wandb") is not None)),
         ("devices", lambda: checks.check_devices(trainer(), config.trainer.precision)),
-        ("loader", lambda: checks.check_loader(trainer(), instantiate(config.data), model(), config.seed)),
+        ("loader", lambda: checks.check_loader(trainer(), build(config.data), model(), config.seed)),
     ]  # fmt: skip
 
 
@@ -97,7 +95,7 @@ def plan_of(config: DictConfig) -> Plan:
 def main() -> None:
     """Run the command."""
     head = "make doctor [key=value ...] : looks at what  make train  with the same keys would use, before it does"
-    run("train", doctor, PATHS, head, rewrite)
+    run("train", doctor, head, rewrite)
 
 
 def rewrite(typed: list[str]) -> list[str]:

@@ -85,9 +85,7 @@ def _compare(first: Path, second: Path, folder: Path | None, config: DictConfig)
 
 def main() -> None:
     """Run the command."""
-    files = ("content", "style", "pairs", "decoder", "outputs", "against", "out", "encoder.weights")
-    weights = ("weights.lpips_alexnet", "weights.lpips_vgg16", "weights.inception_fid")
-    run("evaluate", evaluate, paths=(*files, *weights))
+    run("evaluate", evaluate)
 
 
 if __name__ == "__main__":

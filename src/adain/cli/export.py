@@ -52,7 +52,7 @@ def export(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run("export", export, paths=("decoder", "out"))
+    run("export", export)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,6 @@ from adain.cli.plain import plain_values
 from adain.inference.request import StylizeRequest
 from adain.inference.stylize import stylize_files
 
-PATHS = ("content", "style", "styles", "masks", "out", "decoder", "logs")
-"""Keys whose value is a file name, whatever characters it has."""
-
 
 def stylize(config: DictConfig) -> None:
     """Make every result that is asked for, and print where it is."""
@@ -20,7 +17,7 @@ def stylize(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run("stylize", stylize, paths=PATHS)
+    run("stylize", stylize)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from adain.cli.plain import plain_values
 from adain.inference.dataset import request as dataset
 from adain.inference.dataset.request import DatasetReport, DatasetRequest
 from adain.runtime.errors import UserError
+from adain.runtime.quoting import FILE_KEYS
 
-_PATHS = ("content", "style", "out", "decoder")
 _KINDS = {"content": "contents", "style": "styles"}
 
 
@@ -37,7 +37,7 @@ def _print_report(request: DatasetRequest, report: DatasetReport) -> None:
     following = request.shard + 1
     if following < request.shards:
         typed = (a.partition("=") for a in HydraConfig.get().overrides.task if not a.startswith("shard="))
-        words = [f"{key}={getattr(request, key) if key in _PATHS else value}" for key, _, value in typed]
+        words = [f"{key}={getattr(request, key) if key in FILE_KEYS else value}" for key, _, value in typed]
         print(f"next          make stylize-dataset {' '.join(map(_shell, words))} shard={following}")
     elif request.shards > 1:
         others = "shard 0" if request.shards == 2 else f"shards 0 to {request.shards - 2}"
@@ -52,7 +52,7 @@ def _shell(word: str) -> str:
 
 def main() -> None:
     """The command."""
-    app.run("stylize_dataset", stylize_dataset, paths=_PATHS)
+    app.run("stylize_dataset", stylize_dataset)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from adain.cli.app import ending, run_hydra, start
 from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
-from adain.cli.train import PATHS, train
+from adain.cli.train import train
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote, quoted, unquoted
 from adain.sweeps.folder import check_same_settings, find_sweep, free_folder, resumed_overrides
@@ -46,7 +46,7 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
     typed = [a for a in arguments if a.partition("=")[0] not in _OURS and a not in ("-m", "--multirun")]
     if any(a.partition("=")[0] == "ckpt" for a in typed):
         raise UserError("ckpt= goes on with one run (make train); a sweep goes on with resume=latest or resume=PATH")
-    typed = [quoted(a, PATHS, many=True) for a in typed]
+    typed = [quoted(a, many=True) for a in typed]
     if ours.get("resume") not in (None, "", "null"):
         typed = resumed_overrides(find_sweep(ours["resume"], logs_of(typed), "resume"), typed)
     if ours.get("wandb_sweep"):
@@ -66,12 +66,12 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
 def sweep(typed: list[str]) -> None:
     """Run the sweep and report it, however it ends."""
     if any(a.startswith("-") and a not in ("-m", "--multirun") for a in typed):
-        return run_hydra("train", train, typed, PATHS, _HELP)  # --help and the like
+        return run_hydra("train", train, typed, _HELP)  # --help and the like
     arguments, folder = prepare(typed)
     code = 0
     try:
         with ending():
-            run_hydra("train", job, ["--multirun", *arguments], PATHS)
+            run_hydra("train", job, ["--multirun", *arguments])
     except SystemExit as end:
         code = int(end.code or 0)
     if code == 1 or not (folder / "multirun.yaml").is_file():

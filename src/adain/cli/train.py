@@ -25,12 +25,6 @@ from adain.training.waiting import waiting_since
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-PATHS = (
-    "ckpt", "model.init", "model.style", "compare_with", "data.content", "data.style", "data.held_out", "data.manifest",
-    "encoder.weights", "logs",
-)  # fmt: skip
-"""Keys whose value is a file name: see ``app.run``."""
-
 
 def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None:
     """Train as configured.
@@ -66,7 +60,7 @@ def main() -> None:
     """Run the command; in one of the processes that ``run_ranks`` starts, a rank."""
     if is_rank():
         return serve(train)
-    run("train", train, PATHS, rewrite=rewrite)
+    run("train", train, rewrite=rewrite)
 
 
 def rewrite(typed: list[str]) -> list[str]:

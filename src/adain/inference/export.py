@@ -164,7 +164,8 @@ def compare(style_encoder: nn.Module, transfer: nn.Module, style_path: Path, tra
     import onnxruntime
 
     sessions = [
-        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (style_path, transfer_path)
+        onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+        for path in (style_path, transfer_path)
     ]
     random, found = torch.Generator().manual_seed(1), []
     for number, shape in enumerate(_SHAPES):

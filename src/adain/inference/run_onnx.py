@@ -40,8 +40,10 @@ def main() -> None:
     except ValueError:
         sys.exit(f"alpha {sys.argv[4]} is no number: give 0 (the content) to 1 (the full style)")
     models = Path(os.environ.get("MODELS") or Path(__file__).parent)
-    style_encoder = onnxruntime.InferenceSession(models / "style_encoder.onnx", providers=["CPUExecutionProvider"])
-    transfer = onnxruntime.InferenceSession(models / "transfer.onnx", providers=["CPUExecutionProvider"])
+    style_encoder = onnxruntime.InferenceSession(
+        (models / "style_encoder.onnx").read_bytes(), providers=["CPUExecutionProvider"]
+    )
+    transfer = onnxruntime.InferenceSession((models / "transfer.onnx").read_bytes(), providers=["CPUExecutionProvider"])
     mean, std = style_encoder.run(None, {"picture": read(style)})
     picture = read(content)
     (stylized,) = transfer.run(None, {"picture": picture, "mean": mean, "std": std, "alpha": alpha})

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
 
 
 def conf_dir() -> Path:
@@ -31,3 +35,13 @@ def group_choices(command: str, group: str) -> list[str]:
     roots = [root / group for root in (root_of(command), conf_dir())]
     folder = next((root for root in roots if root.is_dir()), None)
     return sorted(path.stem for path in folder.glob("*.yaml")) if folder else []
+
+
+def build(node: DictConfig, **given: Any) -> Any:
+    """Call the ``_target_`` of a node with its values and those given.
+
+    For nodes that hold file names: Hydra's ``instantiate`` resolves values twice, and fails at a ``${`` in a name.
+    """
+    values: Any = OmegaConf.to_container(node, resolve=True)
+    arguments = {key: value for key, value in values.items() if not key.startswith("_")}
+    return get_method(values["_target_"])(**arguments | given)

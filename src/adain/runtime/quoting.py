@@ -15,6 +15,17 @@ _CHOICE = re.compile(r"\w+\(.*\)", re.S)
 _PARTS = re.compile(r"\[[^\]]*\]|'[^']*'|\"[^\"]*\"|[^,]+")
 
 
+FILE_KEYS = frozenset({
+    "content", "style", "styles", "masks", "decoder", "out", "outputs", "pairs", "against", "compare", "reference", "training",
+    "logs", "ckpt", "compare_with", "model.init", "model.style", "encoder.weights", "decoders",
+    "data.content", "data.style", "data.held_out", "data.manifest",
+    "weights.lpips_alexnet", "weights.lpips_vgg16", "weights.inception_fid",
+    *(f"checkpoints.{name}" for name in (
+        "adain", "style_swap", "texture_network", "baseline", "concat", "bn_decoder", "in_decoder")),
+})  # fmt: skip
+"""The keys of all commands whose values are file names."""
+
+
 def quote(value: str) -> str:
     """Return a text in Hydra's quotes that is read back literally: ``${`` starts no interpolation.
 
@@ -32,19 +43,18 @@ def unquoted(value: str) -> str:
     return re.sub(r"\\(\\*\$\{)", r"\1", text.text if isinstance(text, QuotedString) else str(text))
 
 
-def quoted(argument: str, paths: tuple[str, ...], many: bool = False) -> str:
-    """Return an override in which file names are quoted, so that Hydra reads any character literally.
+def quoted(argument: str, many: bool = False) -> str:
+    """Return an override in which the file names of ``FILE_KEYS`` are quoted, so that Hydra reads any character literally.
 
     Other keys' values, ``null`` and values that are already quoted stay as they are. Each name of a list is quoted,
     unless a file of that very name (brackets included) exists.
 
     Args:
         argument: ``key=value``, as typed.
-        paths: The keys whose values are file names.
         many: Whether this is a multirun: commas separate values, and ``choice(...)`` is left to Hydra.
     """
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in paths:
+    if not equals or key.lstrip("+") not in FILE_KEYS:
         return argument
     if not many:
         return f"{key}={_value(key, value)}"

@@ -1,7 +1,8 @@
-"""Standard output and error that do not end the work when their reader goes away."""
+"""Standard output and error that end no work: when their reader goes away, or at a file name that is not UTF-8."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -22,8 +23,23 @@ class _Outliving(io.FileIO):
             return len(memoryview(data).cast("B"))
 
 
+def _encode_names(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return the bytes of a file name that is not in the stream's encoding, and an escape of what it has no bytes for."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+_NAMES = "adain.file_names"
+codecs.register_error(_NAMES, _encode_names)
+
+
 def keep_writing() -> None:
-    """Let this process go on when a reader of its output goes away. Streams that were replaced stay as they are."""
+    """Let this process go on when a reader of its output goes away, and print any file name.
+
+    Streams that were replaced stay as they are.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not getattr(sys, f"__{name}__") or not isinstance(stream, io.TextIOWrapper):
@@ -31,7 +47,7 @@ def keep_writing() -> None:
         stream.flush()
         raw = _Outliving(stream.fileno(), "w", closefd=False)
         kept = io.TextIOWrapper(
-            io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=stream.line_buffering,
+            io.BufferedWriter(raw), stream.encoding, _NAMES, line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )  # fmt: skip
         setattr(sys, name, kept)

@@ -21,6 +21,7 @@ from pytorch_lightning.strategies import DeepSpeedStrategy, ModelParallelStrateg
 from adain.data.pairs import StyleTransferDataModule
 from adain.methods.base import TrainedMethod
 from adain.runtime.compiling import compiled
+from adain.runtime.conf import build
 from adain.runtime.files import point_latest
 from adain.runtime.memory import keep_freed_memory, reset_peak_memory
 from adain.runtime.precision import memory_format
@@ -54,8 +55,8 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
     pl.seed_everything(config.seed, workers=True, verbose=False)
     code = 1  # for W&B: it failed
     try:
-        datamodule: StyleTransferDataModule = instantiate(config.data)
-        method: TrainedMethod = instantiate(config.model, optimizer=instantiate(config.optimizer))
+        datamodule: StyleTransferDataModule = build(config.data)
+        method: TrainedMethod = build(config.model, optimizer=instantiate(config.optimizer))
         method.configure_data(datamodule)
         if config.ckpt is not None:
             check_loads(Path(config.ckpt), method, datamodule)

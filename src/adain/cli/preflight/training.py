@@ -177,6 +177,10 @@ def _devices(devices: Any, accelerator: str | None) -> None:
 
 
 def _can_hold_outputs(folder: Path) -> None:
+    if "${" in str(folder):
+        raise UserError(
+            f"logs={folder} cannot be used: Hydra reads ${{ in the name of a run's folder as a key; give another"
+        )
     nearest = existing(folder)
     if not nearest.is_dir():
         raise UserError(
