@@ -13,7 +13,7 @@ from adain.cli.preflight.training import check_files
 from adain.cli.train import train
 from adain.evaluation.paper.request import ABLATIONS
 from adain.evaluation.paper.training import LabeledBar, described, finished
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.quoting import quote
 
 
@@ -37,7 +37,7 @@ class Trainings:
         with hydra_set_aside():
             try:
                 check_files(preflight("train", self._overrides(name, style, folder, name)))
-            except UserError as error:
+            except InputError as error:
                 given = ",".join(map(str, self.keys["training"]))
                 raise UserError(f"training=[{given}] cannot be used for {name}: {error}") from None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adain.data.sample import sample_folder
 from adain.nn.weights import find
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     for what, fetch in wanted:
         try:
             print(f"{what}: {fetch()}")
-        except UserError as error:
+        except InputError as error:
             print(f"{what}: {error}", file=sys.stderr)
 
 

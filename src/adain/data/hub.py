@@ -11,7 +11,7 @@ from PIL import Image
 
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.sources import CHECK_SIDE, MAX_SUBSTITUTES, IndexedSource, Place, Sample
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.extras import install_command
 
 
@@ -71,7 +71,7 @@ class HubSource:
                     f"the data set {self.path} has no column {self.column!r}: choose one of {', '.join(columns)}"
                 )
             return rows.cast_column(self.column, datasets.Image(decode=False))
-        except UserError:
+        except InputError:
             raise
         except Exception as error:  # datasets raises many unrelated exception types
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -19,7 +19,7 @@ from adain.demo.files import Files
 from adain.demo.samples import sample_pictures, thumbnails
 from adain.demo.studio import COLORS, Source, Studio
 from adain.demo.upload import Upload
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import PreserveColor
 
 PLACES = len(COLORS)
@@ -142,7 +142,7 @@ def build(studio: Studio, files: Files, device: str, decoder: str) -> gr.Blocks:
                 return None, _picture_note(studio)
             try:
                 read = studio.read(source, "photograph", keep_alpha=True)
-            except UserError as error:
+            except InputError as error:
                 return None, _bad(error)
             return save(read.picture, source), _picture_note(studio, read.size, read.picture.size)
 
@@ -152,7 +152,7 @@ def build(studio: Studio, files: Files, device: str, decoder: str) -> gr.Blocks:
                 return None, plain
             try:
                 return save(studio.read(source, "style").picture, source), plain
-            except UserError as error:
+            except InputError as error:
                 return None, _bad(error)
 
         def save(picture: Image.Image, source: Source) -> str:
@@ -204,7 +204,7 @@ def build(studio: Studio, files: Files, device: str, decoder: str) -> gr.Blocks:
             begun = time.monotonic()
             try:
                 made = studio.frame(frame, styles, weights, strength, preserve_color)
-            except UserError as error:
+            except InputError as error:
                 return _live_empty(str(error))
             return _live(made, time.monotonic() - begun)
 
@@ -239,7 +239,7 @@ def _told() -> Iterator[None]:
     """Show a visitor's mistake as a sentence in the page, and a fault of ours as one without details."""
     try:
         yield
-    except UserError as error:
+    except InputError as error:
         raise gr.Error(
             html.escape(str(error), quote=False), title=_REFUSED, duration=None, print_exception=False
         ) from None
@@ -290,7 +290,7 @@ def _picture_note(studio: Studio, given: tuple[int, int] | None = None, used: tu
     return f'<p class="note">{text}</p>'
 
 
-def _bad(error: UserError) -> str:
+def _bad(error: InputError) -> str:
     return f'<p class="note bad">{html.escape(str(error))}</p>'
 
 

@@ -16,7 +16,7 @@ from adain.inference.stylizer import Stylizer
 from adain.methods.interface import Method, require
 from adain.nn.weights import read_state
 from adain.runtime.device import find_device
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import PreserveColor
 
@@ -35,7 +35,7 @@ def load_stylizer(request: StylizeRequest, source: str | None) -> tuple[Stylizer
         decoder = str(source)
         try:
             return Stylizer.load(decoder, request.device, request.precision), f"decoder {decoder}"
-        except UserError:
+        except InputError:
             if (ablation := _ablation(decoder)) is None:
                 raise
         from adain.methods.load import load_method  # brings Lightning, which the plain decoder does not need

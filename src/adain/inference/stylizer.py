@@ -18,7 +18,7 @@ from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Trained, load_decoder
 from adain.nn.encoder import Encoder
 from adain.runtime.device import find_device
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.memory import available_memory, give_back_freed_memory
 from adain.runtime.precision import arithmetic, memory_format
 from adain.runtime.schema import Arithmetic, PreserveColor
@@ -59,7 +59,7 @@ class Stylizer:
         precision: As given.
 
     Raises:
-        UserError: If there is no such device or precision.
+        InputError: If there is no such device or precision.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class Stylizer:
             recolor: The style is given these colors first: what ``color.colors`` says of the content.
 
         Raises:
-            UserError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recolored but
+            InputError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recolored but
                 encoded already.
         """
         if isinstance(style, Statistics):
             if recolor is not None:
-                raise UserError(
+                raise InputError(
                     "preserve_color=coral changes the style picture, which encoded styles have no more: give the pictures"
                 )
             return Statistics(*(part.to(self.device) for part in style))
@@ -203,7 +203,7 @@ class Stylizer:
             orientation is applied.
 
         Raises:
-            UserError: If something is out of its range, of another shape, or of another number.
+            InputError: If something is out of its range, of another shape, or of another number.
 
         Source:
             Huang & Belongie 2017, sections 7.2 and 7.3.
@@ -234,7 +234,7 @@ class Stylizer:
         encoded = self._encoded(chosen, pixels, preserve_color)
         for one in encoded:
             if len(one.mean) not in (1, len(pixels)):
-                raise UserError(
+                raise InputError(
                     f"{len(one.mean)} styles are given for {len(pixels)} contents: give one style, or one a content"
                 )
         side = self._tile_side(tile, height * width)
@@ -354,7 +354,7 @@ class Stylizer:
             return None
         if tile != "auto":
             if isinstance(tile, bool) or not isinstance(tile, int) or tile < 64:
-                raise UserError(f"tile={tile} cannot be used: give auto, or 64 pixels or more")
+                raise InputError(f"tile={tile} cannot be used: give auto, or 64 pixels or more")
             return tile // CELL * CELL
         budget = available_memory(self.device) // 2
         window = int((min(budget, _TILE_BYTES) / _BYTES_PER_PIXEL) ** 0.5)
@@ -363,10 +363,10 @@ class Stylizer:
 
 def _chosen(style: Style | None, styles: Sequence[Style] | None) -> Sequence[Style]:
     if isinstance(style, list) or type(style) is tuple:
-        raise UserError("style is a list: give styles=[..] to mix several, or one at a time")
+        raise InputError("style is a list: give styles=[..] to mix several, or one at a time")
     if (style is None) == (styles is None):
-        raise UserError("give either style, or styles to mix several")
+        raise InputError("give either style, or styles to mix several")
     chosen = [style] if style is not None else list(styles or ())
     if not chosen:
-        raise UserError("styles is empty: give at least one")
+        raise InputError("styles is empty: give at least one")
     return chosen

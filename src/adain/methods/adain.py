@@ -17,7 +17,7 @@ from adain.methods.optimizers import OptimizerFactory
 from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import WIDTHS, Decoder, load_decoder
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import (
     Count,
     DecoderInit,
@@ -61,7 +61,7 @@ class AdaINMethod(TrainedMethod):
         optimizer: See ``TrainedMethod``.
 
     Raises:
-        UserError: If a word or number is not allowed.
+        InputError: If a word or number is not allowed.
     """
 
     method: MethodName = "adain"
@@ -150,7 +150,7 @@ class AdaINMethod(TrainedMethod):
             sample_crops: Source of training crops for the least-squares start.
 
         Raises:
-            UserError: If ``init`` is a path that holds no decoder of these widths and this encoder.
+            InputError: If ``init`` is a path that holds no decoder of these widths and this encoder.
         """
         if self.init == "random":
             return
@@ -158,7 +158,7 @@ class AdaINMethod(TrainedMethod):
             fit_again(self.decoder, self.encoder, torch.cat(sample_crops(self.start_pictures)), self.start_patches)
             return
         if not self.decoder.plain:
-            raise UserError(
+            raise InputError(
                 f"model.init={self.init} is for the plain decoder, but an ablation is configured: give random or "
                 "least_squares"
             )
@@ -168,7 +168,7 @@ class AdaINMethod(TrainedMethod):
             ("encoder", encoder, self.encoder_name),
         ):
             if given != configured:
-                raise UserError(
+                raise InputError(
                     f"model.init={self.init} has {word} {given}, but {configured} is configured: give both the same"
                 )
         self.decoder.load_state_dict(start.state_dict())

@@ -15,7 +15,7 @@ from adain.data.pairs import Batch, StyleTransferDataModule
 from adain.functional.losses import weighted_total
 from adain.methods.interface import CAPABILITIES, Capabilities
 from adain.methods.optimizers import OptimizerFactory, adam
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import EncoderName, MethodName
 
 CropSampler = Callable[[int], tuple[Tensor, Tensor]]
@@ -129,7 +129,7 @@ class TrainedMethod(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse another method's checkpoint."""
         if (method := checkpoint.get("method")) != self.method:
-            raise UserError(
+            raise InputError(
                 f"the checkpoint is of method {method!r}, but model={self.method} is given: give the one it belongs to"
             )
 
@@ -138,8 +138,8 @@ def check_words(**given: tuple[str, Any]) -> None:
     """Check words against the ``Literal`` they are typed with.
 
     Raises:
-        UserError: At the first that is not among them.
+        InputError: At the first that is not among them.
     """
     for name, (value, allowed) in given.items():
         if value not in get_args(allowed):
-            raise UserError(f"{name}={value!r} is unknown: choose one of {', '.join(get_args(allowed))}")
+            raise InputError(f"{name}={value!r} is unknown: choose one of {', '.join(get_args(allowed))}")

@@ -16,7 +16,7 @@ from adain.functional.statistics import Statistics, channel_statistics
 from adain.methods.base import check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.nn.encoder import BOTTLENECK, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import MethodName, PixelOptimizer, StyleMeasure
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 30.0, "statistics": 10.0}
@@ -78,7 +78,7 @@ class Gatys:
         progress: Whether to show a bar with the time left.
 
     Raises:
-        UserError: If a word or number is not allowed.
+        InputError: If a word or number is not allowed.
     """
 
     method: MethodName = "gatys"
@@ -104,9 +104,9 @@ class Gatys:
             check_words(initial=(initial, Literal["content", "noise"]))
         for name, number in (("iterations", iterations), ("scales", scales), ("history", history)):
             if number < 1:
-                raise UserError(f"{name}={number} is too small: give at least 1")
+                raise InputError(f"{name}={number} is too small: give at least 1")
         if iterations < scales:
-            raise UserError(f"iterations={iterations} do not reach for scales={scales}: give at least one to each")
+            raise InputError(f"iterations={iterations} do not reach for scales={scales}: give at least one to each")
         self.encoder, self.measure, self.optimizer = encoder, measure, optimizer
         self.iterations, self.initial, self.scales = iterations, initial, scales
         self.lr, self.history, self.seed, self.progress = lr, history, seed, progress
@@ -213,7 +213,7 @@ class Gatys:
             before = pixels.detach().clone()
             optimizer.step(closure)  # type: ignore[no-untyped-call]
             if not all(map(math.isfinite, first.values())):
-                raise UserError(f"the loss is no number at iteration {iteration}: lower style_weight or tv_weight")
+                raise InputError(f"the loss is no number at iteration {iteration}: lower style_weight or tv_weight")
             with torch.no_grad():
                 pixels.clamp_(0, 1)
             if torch.equal(pixels, before):  # its memory points out of the range: begin it anew
@@ -252,7 +252,7 @@ class Gatys:
         height, width = picture.shape[-2:]
         factors = [2**power for power in range(self.scales - 1, -1, -1)]
         if min(height, width) < _SMALLEST * factors[0]:
-            raise UserError(
+            raise InputError(
                 f"the {what} picture is {width} x {height}: give one of at least {_SMALLEST * factors[0]} x "
                 f"{_SMALLEST * factors[0]}, or fewer scales than {self.scales}"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, get_args
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import MethodName
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Method(Protocol[Style]):
             ``N`` pictures in [0, 1], always of the content's size.
 
         Raises:
-            UserError: If the system cannot do it, or a picture is too small.
+            InputError: If the system cannot do it, or a picture is too small.
         """
         ...
 
@@ -101,22 +101,22 @@ def require(name: MethodName, ability: Ability, can: Capabilities | None = None)
         can: What it can do, if less than its system can.
 
     Raises:
-        UserError: In one sentence that names the systems that can.
+        InputError: In one sentence that names the systems that can.
     """
     if getattr(can or CAPABILITIES[name], ability):
         return
     others = [f"model={other}" for other, known in CAPABILITIES.items() if getattr(known, ability)]
     shown = f"this model={name} network" if can else f"model={name}"
-    raise UserError(f"{shown} {_LACKS[ability].format(name=name)} {' or '.join(others)}")
+    raise InputError(f"{shown} {_LACKS[ability].format(name=name)} {' or '.join(others)}")
 
 
 def known_method(name: str) -> MethodName:
     """Return a word as a system's name.
 
     Raises:
-        UserError: If it is none.
+        InputError: If it is none.
     """
     for method in get_args(MethodName):
         if name == method:
             return name  # type: ignore[return-value]  # just compared
-    raise UserError(f"model={name} is unknown: choose one of {', '.join(get_args(MethodName))}")
+    raise InputError(f"model={name} is unknown: choose one of {', '.join(get_args(MethodName))}")

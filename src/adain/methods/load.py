@@ -19,7 +19,7 @@ from adain.methods.texture_network import TextureNetwork
 from adain.nn.decoder import load_decoder
 from adain.nn.encoder import Encoder
 from adain.nn.weights import read_state
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import current_name
 
 _TRAINED: dict[str, type[TrainedMethod]] = {
@@ -50,7 +50,7 @@ def load_method(
             ``encoder_weights``, and gatys takes ``encoder`` too. None leaves what the checkpoint says.
 
     Raises:
-        UserError: If there is no such system, file or option, or the file is another system's.
+        InputError: If there is no such system, file or option, or the file is another system's.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if name is not None:
@@ -62,7 +62,7 @@ def load_method(
     given = {key: value for key, value in options.items() if value is not None}
     if checkpoint is None:
         if name in _RECIPE:
-            raise UserError(f"model={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
+            raise InputError(f"model={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
         checkpoint = "reference"
     state = check_checkpoint(name, checkpoint)
     if "state_dict" not in state:  # a decoder alone
@@ -80,21 +80,21 @@ def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]
         checkpoint: As ``load_method`` takes it.
 
     Raises:
-        UserError: If it cannot be read or is another system's.
+        InputError: If it cannot be read or is another system's.
     """
     if checkpoint in ("reference", "shipped", "best"):
         return {}
     state: dict[str, Any] = read_state(Path(checkpoint).expanduser())
     if "state_dict" not in state:
         if name not in (None, "adain"):
-            raise UserError(f"{checkpoint} is no checkpoint of model={name}: make one with {_RECIPE[str(name)]}")
+            raise InputError(f"{checkpoint} is no checkpoint of model={name}: make one with {_RECIPE[str(name)]}")
         load_decoder(checkpoint)
         return state
     found = str(state.get("method", "another system"))
     if name is not None and found != name:
-        raise UserError(f"{checkpoint} is a checkpoint of model={found}, but model={name} is given: give the same")
+        raise InputError(f"{checkpoint} is a checkpoint of model={found}, but model={name} is given: give the same")
     if found not in _TRAINED:
-        raise UserError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
+        raise InputError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
     return state
 
 
@@ -114,7 +114,7 @@ def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: di
         method.load_state_dict(state["state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{checkpoint} is no whole checkpoint of model={name} ({reason}): train one anew") from None
+        raise InputError(f"{checkpoint} is no whole checkpoint of model={name} ({reason}): train one anew") from None
     return method.eval().requires_grad_(False)
 
 
@@ -143,11 +143,11 @@ def _initial(wanted: Any, device: torch.device) -> Any:
     try:
         return to_unit(to_tensor(read_picture(Path(str(wanted)).expanduser(), min_side=16)))[None].to(device)
     except PictureError as error:
-        raise UserError(
+        raise InputError(
             f"initial={wanted} is neither content, noise nor a picture ({error}): give one of them"
         ) from None
 
 
 def _known(name: str, given: dict[str, Any], allowed: set[str]) -> None:
     if unknown := sorted(set(given) - allowed):
-        raise UserError(f"model={name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")
+        raise InputError(f"model={name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")

@@ -17,7 +17,7 @@ from adain.methods.optimizers import OptimizerFactory
 from adain.nn.decoder import WIDTHS, Decoder
 from adain.nn.encoder import STYLE_LAYERS, Encoder
 from adain.nn.weights import read_state
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import Count, EncoderName, InverseInit, InverseWidths, MethodName, Patches, Weight
 
 LAYER = "relu3_1"
@@ -53,7 +53,7 @@ class StyleSwap(TrainedMethod):
         optimizer: See ``TrainedMethod``.
 
     Raises:
-        UserError: If a word or number is not allowed.
+        InputError: If a word or number is not allowed.
     """
 
     method: MethodName = "style_swap"
@@ -118,7 +118,7 @@ class StyleSwap(TrainedMethod):
     def _swap(self, content: Tensor, style: Tensor) -> Tensor:
         smallest = min(*content.shape[-2:], *style.shape[-2:])
         if smallest < self.patch_size:
-            raise UserError(
+            raise InputError(
                 f"patch_size={self.patch_size} is larger than a picture at {LAYER} ({smallest} positions of 4 pixels): give "
                 "larger pictures or smaller patches"
             )
@@ -131,7 +131,7 @@ class StyleSwap(TrainedMethod):
             sample_crops: Source of training crops for the least-squares start.
 
         Raises:
-            UserError: If ``init`` is a path that holds no inverse network of these widths.
+            InputError: If ``init`` is a path that holds no inverse network of these widths.
         """
         if self.init == "random":
             return
@@ -143,7 +143,7 @@ class StyleSwap(TrainedMethod):
         try:
             self.decoder.load_state_dict(weights)
         except RuntimeError:
-            raise UserError(
+            raise InputError(
                 f"model.init={self.init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
                 "least_squares or a checkpoint of model=style_swap"
             ) from None
@@ -190,9 +190,9 @@ def check_patches(patch_size: int, stride: int) -> None:
     """Check the two numbers against each other.
 
     Raises:
-        UserError: If positions would be left out, or there are none.
+        InputError: If positions would be left out, or there are none.
     """
     if patch_size < 1 or not 1 <= stride <= patch_size:
-        raise UserError(
+        raise InputError(
             f"patch_size={patch_size} and stride={stride} do not cover a picture: give a stride from 1 to patch_size"
         )

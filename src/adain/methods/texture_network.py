@@ -18,7 +18,7 @@ from adain.methods.base import CropSampler, TrainedMethod, check_words
 from adain.methods.interface import require
 from adain.methods.optimizers import OptimizerFactory
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import Count, EncoderName, MethodName, PictureFile, Side, StyleMeasure, Weight
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 3.0, "statistics": 5.0}
@@ -139,7 +139,7 @@ class TextureNetwork(TrainedMethod):
         optimizer: See ``TrainedMethod``.
 
     Raises:
-        UserError: If a word or number is not allowed.
+        InputError: If a word or number is not allowed.
     """
 
     method: MethodName = "texture_network"
@@ -162,7 +162,7 @@ class TextureNetwork(TrainedMethod):
         self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
         check_words(measure=(measure, StyleMeasure))
         if min(width, blocks) < 1:
-            raise UserError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
+            raise InputError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
         self.style, self.style_size, self.measure = style, style_size, measure
         self.encoder = Encoder.load(encoder, encoder_weights)
         self.generator = Generator(width, blocks)
@@ -206,13 +206,13 @@ class TextureNetwork(TrainedMethod):
         """Measure the style, and give the generator its colors.
 
         Raises:
-            UserError: If its file is no picture.
+            InputError: If its file is no picture.
         """
         path = Path(self.style).expanduser()
         try:
             picture = to_unit(to_tensor(read_picture(path, self.style_size, min_side=16)))[None].to(self.device)
         except PictureError as error:
-            raise UserError(f"model.style={path} cannot be used ({error}): give a picture") from None
+            raise InputError(f"model.style={path} cannot be used ({error}): give a picture") from None
         self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.extract_features(picture).items():

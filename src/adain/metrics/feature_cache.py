@@ -12,7 +12,7 @@ from torch import Tensor
 from adain.functional.losses import gram
 from adain.functional.statistics import Statistics, channel_statistics
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 STRUCTURE_LAYER = "relu3_1"
 """Where CFSD compares patches (Chung et al. 2024)."""
@@ -25,17 +25,17 @@ def check_pictures(**pictures: Tensor) -> None:
         pictures: By the name that the message shall use.
 
     Raises:
-        UserError: If one is not floating ``N x 3 x H x W``, holds a NaN, or leaves [0, 1].
+        InputError: If one is not floating ``N x 3 x H x W``, holds a NaN, or leaves [0, 1].
     """
     for name, picture in pictures.items():
         if picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point():
-            raise UserError(
+            raise InputError(
                 f"the {name} is {picture.dtype} of shape {tuple(picture.shape)}, but metrics take floating "
                 "N x 3 x H x W, RGB in [0, 1]: divide 8-bit pixels by 255"
             )
         low, high = (float(value) for value in torch.aminmax(picture.detach()))
         if not (low >= 0 and high <= 1):  # a NaN fails both
-            raise UserError(
+            raise InputError(
                 f"the {name} has values from {low:.4g} to {high:.4g}, but metrics take RGB in [0, 1]: "
                 "clamp decoder outputs, and undo any normalization"
             )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from adain.nn.weights import find
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.extras import install_command
 
 INCEPTION_FEATURES = 2048
@@ -74,7 +74,7 @@ class Inception(nn.Module):
         path: Its weights file; found or fetched if None.
 
     Raises:
-        UserError: If the package or the weights cannot be had.
+        InputError: If the package or the weights cannot be had.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -82,7 +82,7 @@ class Inception(nn.Module):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ModuleNotFoundError:
-            raise UserError(f"the package torch-fidelity is not installed: {install_command('metrics')}") from None
+            raise InputError(f"the package torch-fidelity is not installed: {install_command('metrics')}") from None
         self.network = FeatureExtractorInceptionV3("fid", ["2048"], str(find("inception_fid", path)))
 
     @torch.no_grad()

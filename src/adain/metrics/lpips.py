@@ -62,7 +62,7 @@ class Lpips(nn.Module):
         """With the published weights, found and verified.
 
         Raises:
-            UserError: If they cannot be had; the message says what to put where.
+            InputError: If they cannot be had; the message says what to put where.
         """
         return cls.from_arrays(network, read_arrays(find(f"lpips_{network}", path)))
 

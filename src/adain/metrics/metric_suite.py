@@ -24,7 +24,7 @@ from adain.metrics.pairwise import (
     StyleLoss,
 )
 from adain.nn.encoder import BOTTLENECK, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import MetricName
 
 
@@ -57,10 +57,10 @@ def build_suite(
         device: Where they work.
 
     Raises:
-        UserError: If a name is unknown. A metric whose weights cannot be had is no error: see ``MetricSuite.left_out``.
+        InputError: If a name is unknown. A metric whose weights cannot be had is no error: see ``MetricSuite.left_out``.
     """
     if unknown := [name for name in names if name not in get_args(MetricName)]:
-        raise UserError(f"there is no metric {unknown[0]}: choose among {', '.join(get_args(MetricName))}")
+        raise InputError(f"there is no metric {unknown[0]}: choose among {', '.join(get_args(MetricName))}")
     features = FeatureCache(encoder)
     suite = MetricSuite(features)
     simple: dict[str, Callable[[], PairMetric]] = {
@@ -83,7 +83,7 @@ def build_suite(
                 suite.sets[name] = lambda picture: features(picture).statistics[BOTTLENECK].mean.flatten(1)
             elif name == "fid":
                 suite.sets[name] = Inception(weights.get("inception_fid")).to(device).eval()
-        except UserError as error:
+        except InputError as error:
             suite.left_out[name] = str(error)
     missing = [part for part in ("lpips", "fid") if part not in suite.pair and part not in suite.sets]
     if "artfid" in names and missing:

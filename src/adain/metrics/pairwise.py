@@ -16,7 +16,7 @@ from adain.metrics.feature_cache import Features, check_pictures
 from adain.metrics.lpips import Lpips
 from adain.metrics.structure import cfsd, color_distance
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import StyleReduction
 
 See = Callable[[Tensor], Features]
@@ -30,7 +30,7 @@ class PairMetric(Metric):
     """A mean over pairs of one figure a pair.
 
     ``update`` and ``per_pair`` take the output, its content and its style, each ``N x 3 x H x W``, RGB in [0, 1]; the
-    output is as large as the content. Anything else is a ``UserError``. Sums are kept in float64 and added over ranks.
+    output is as large as the content. Anything else is a ``InputError``. Sums are kept in float64 and added over ranks.
     """
 
     is_differentiable = False
@@ -58,11 +58,11 @@ class PairMetric(Metric):
         """The N figures, in float32, of N pairs.
 
         Raises:
-            UserError: If a picture is out of [0, 1], or the output is not as large as the content.
+            InputError: If a picture is out of [0, 1], or the output is not as large as the content.
         """
         check_pictures(output=output, content=content, style=style)
         if output.shape != content.shape:
-            raise UserError(
+            raise InputError(
                 f"the output is {tuple(output.shape)} and the content {tuple(content.shape)}: "
                 "metrics compare pictures of one size"
             )
@@ -191,7 +191,7 @@ class Ssim(PairMetric):
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         if min(output.shape[-2:]) <= 2 * _WINDOW_HALF:
-            raise UserError(
+            raise InputError(
                 f"SSIM needs pictures of more than {2 * _WINDOW_HALF} pixels, but they are {tuple(output.shape)}"
             )
         found = structural_similarity_index_measure(

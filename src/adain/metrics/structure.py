@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 _CHUNK = 8 * 2**20  # similarities held at a time: 64 MB in float64, twice
 
@@ -29,7 +29,7 @@ def cfsd(output: Tensor, content: Tensor) -> Tensor:
         Chung et al. 2024 (StyleID), ``PatchSimi`` of the published evaluation code.
     """
     if output.shape != content.shape:
-        raise UserError(
+        raise InputError(
             f"CFSD compares features of one size, but they are {tuple(output.shape)} and {tuple(content.shape)}: "
             "give an output of the content's size"
         )

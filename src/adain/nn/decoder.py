@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from adain.kernels.layers import doubled_conv2d, padded_conv2d
 from adain.nn.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.nn.weights import find, read_state
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import EncoderName, Norm, current_name
 
@@ -81,7 +81,7 @@ class Decoder(nn.Module):
         self.plan = layers(start)
         depth = sum(layer.upsample for layer in self.plan)
         if len(widths) != depth or min(widths) < 1:
-            raise UserError(
+            raise InputError(
                 f"decoder widths are {list(widths)}, but must be {('two', 'three')[depth - 2]} positive numbers: "
                 f"{list(WIDTHS[:depth])} is the paper's"
             )
@@ -150,13 +150,13 @@ def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a published decoder's state dict (``1.weight`` .. ``28.bias``) with this module's names.
 
     Raises:
-        UserError: If it belongs to another network.
+        InputError: If it belongs to another network.
     """
     renamed = {}
     for key, layer in zip(_REFERENCE_KEYS, layers(), strict=True):
         for part in ("weight", "bias"):
             if f"{key}.{part}" not in state:
-                raise UserError(
+                raise InputError(
                     f"the decoder file lacks {key}.{part}: give a file saved by this project, or a decoder.pth of the "
                     "PyTorch ports (an nn.Sequential with reflection padding)"
                 )
@@ -184,7 +184,7 @@ def load_decoder(source: str | Path) -> Trained:
             dict (``.pth``, ``.safetensors``) or a published ``decoder.pth``.
 
     Raises:
-        UserError: If the file is missing, has no AdaIN decoder, or an ablation's (use ``methods.load`` for those).
+        InputError: If the file is missing, has no AdaIN decoder, or an ablation's (use ``methods.load`` for those).
     """
     path = _file_of(source)
     state: Mapping[str, Any] = read_state(path)
@@ -200,18 +200,18 @@ def load_decoder(source: str | Path) -> Trained:
             _refuse_ablation(path, hparams)
         state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if "conv4_1.weight" not in state:
-            raise UserError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of model=adain")
+            raise InputError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of model=adain")
     elif "conv4_1.weight" not in state:
         try:
             state = from_reference(state)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
     try:
         decoder = Decoder([state[f"conv{name}.weight"].shape[0] for name in ("2_1", "3_1", "4_1")])
         decoder.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path} holds no AdaIN decoder ({reason}): give a file saved by this project") from None
+        raise InputError(f"{path} holds no AdaIN decoder ({reason}): give a file saved by this project") from None
     return Trained(decoder, encoder)
 
 
@@ -222,12 +222,12 @@ def _file_of(source: str | Path) -> Path:
         return SHIPPED
     path = Path(source).expanduser()
     if path.name == str(source) and not path.suffix and not path.exists():
-        raise UserError(
+        raise InputError(
             f"{source!r} is no decoder: give 'best', 'shipped', 'reference', a run's folder (as logs/latest) or a file"
         )
     if path.is_dir():
         if (checkpoint := checkpoint_of(path.resolve())) is None:
-            raise UserError(
+            raise InputError(
                 f"{path} is a folder without checkpoints/best.ckpt or last.ckpt: give a run's folder, or a file"
             )
         return checkpoint
@@ -241,7 +241,7 @@ def _noted_encoder(path: Path) -> EncoderName | None:
     with safe_open(path, framework="pt") as file:
         name: EncoderName | None = current_name((file.metadata() or {}).get("encoder"))
     if name is not None and name not in get_args(EncoderName):
-        raise UserError(f"{path} belongs to the unknown encoder {name!r}: it may come from a newer version")
+        raise InputError(f"{path} belongs to the unknown encoder {name!r}: it may come from a newer version")
     return name
 
 
@@ -249,7 +249,7 @@ def _refuse_ablation(path: Path, hparams: Mapping[str, Any]) -> None:
     defaults = {"transfer": "adain", "norm": "none"}
     changed = [f"{key}={hparams[key]}" for key, plain in defaults.items() if hparams.get(key, plain) != plain]
     if changed:
-        raise UserError(
+        raise InputError(
             f"{path} is of an ablation ({', '.join(changed)}), but the plain decoder is needed here: give one trained with "
             "model=adain alone; adain.methods.load takes ablations"
         )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from adain.kernels.layers import max_pool, padded_conv2d
 from adain.nn.weights import find, read_state
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import EncoderName, current_name
 
 CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1")
@@ -67,11 +67,11 @@ class Encoder(nn.Module):
             path: A weights file to use instead of the cache and downloads.
 
         Raises:
-            UserError: If the name is unknown, or the weights cannot be downloaded or are not the named ones.
+            InputError: If the name is unknown, or the weights cannot be downloaded or are not the named ones.
         """
         name = current_name(name)
         if name not in get_args(EncoderName):
-            raise UserError(f"encoder {name!r} is unknown: choose one of {', '.join(get_args(EncoderName))}")
+            raise InputError(f"encoder {name!r} is unknown: choose one of {', '.join(get_args(EncoderName))}")
         return cls.from_state(name, read_state(find(name, path)))
 
     @classmethod

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.fetch import Archive, FetchError, cache_folder, download, extract_member, locked, sha256_of
 
 
@@ -95,7 +95,7 @@ def find(name: str, path: str | Path | None = None) -> Path:
         An existing file with the published SHA-256.
 
     Raises:
-        UserError: If ``path`` is missing or another file, or if nothing is cached and all downloads fail. The message
+        InputError: If ``path`` is missing or another file, or if nothing is cached and all downloads fail. The message
             says which file to put where.
     """
     weights = KNOWN[name]
@@ -107,11 +107,11 @@ def find(name: str, path: str | Path | None = None) -> Path:
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
+        raise InputError(
             f"the cache folder {cached.parent} cannot be created ({error.strerror}): set ADAIN_CACHE to another folder"
         ) from None
     if not os.access(cached.parent, os.W_OK | os.X_OK):
-        raise UserError(
+        raise InputError(
             f"the cache folder {cached.parent} lacks {cached.name} and may not be written to: set ADAIN_CACHE to another folder"
         )
     with locked(cached):
@@ -127,7 +127,7 @@ def find(name: str, path: str | Path | None = None) -> Path:
                 return extract_member(*weights.archive, cached, weights.sha256)
             except FetchError as error:
                 reasons.append(str(error))
-    raise UserError(
+    raise InputError(
         f"the weights {name} are not in the cache and could not be fetched ({'; '.join(reasons)}): on a machine with a "
         f"network get {weights.url} and put the file at {cached}"
     )
@@ -139,9 +139,9 @@ def _holds(path: Path, weights: Weights) -> bool:
 
 def _verified(path: Path, weights: Weights, name: str) -> Path:
     if not path.is_file():
-        raise UserError(f"the weights file {path} does not exist: give the path of {weights.file}, or leave it out")
+        raise InputError(f"the weights file {path} does not exist: give the path of {weights.file}, or leave it out")
     if not (digest := sha256_of(path)).startswith(weights.sha256):
-        raise UserError(
+        raise InputError(
             f"{path} is not the published {name} (SHA-256 {digest[:12]}.., expected {weights.sha256[:12]}..): it is "
             f"corrupt or another file; leave the path out to fetch {weights.file}"
         )
@@ -155,7 +155,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         The tensors by name; of a checkpoint, its whole dictionary.
 
     Raises:
-        UserError: If the file is missing, truncated, or holds anything but plain data.
+        InputError: If the file is missing, truncated, or holds anything but plain data.
     """
     try:
         if path.suffix == ".safetensors":
@@ -166,19 +166,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
             warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it asks to report a torch issue
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise UserError(f"there is no weights file at {path}: check the path") from None
+        raise InputError(f"there is no weights file at {path}: check the path") from None
     except pickle.UnpicklingError as error:
         # torch's message is long and explains how to switch the protection off
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         why = f"it would run {named[1]}, and only tensors and plain data are read" if named else "it is no weights file"
-        raise UserError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
+        raise InputError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
     except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError, ... for broken files
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-        raise UserError(
+        raise InputError(
             f"{path} cannot be read as weights{reason}: it is cut short or no weights file, give another"
         ) from None
     if not isinstance(state, dict):
-        raise UserError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
+        raise InputError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")
     return state
 
 
@@ -200,7 +200,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         Tensors by their path in the dictionary, such as ``Conv_0/kernel``.
 
     Raises:
-        UserError: If the file is missing, truncated, or holds anything but arrays.
+        InputError: If the file is missing, truncated, or holds anything but arrays.
     """
     tensors: dict[str, Tensor] = {}
 
@@ -215,8 +215,8 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             visit(_ArraysOnly(file).load(), "")
     except FileNotFoundError:
-        raise UserError(f"there is no weights file at {path}: check the path") from None
+        raise InputError(f"there is no weights file at {path}: check the path") from None
     except Exception as error:  # a broken pickle can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None
+        raise InputError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None
     return tensors

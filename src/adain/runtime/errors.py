@@ -1,15 +1,23 @@
-"""The error that reports a user's mistake."""
+"""Errors about what was given. Their message is one sentence, which a command prints without a traceback."""
 
 from __future__ import annotations
 
 
-class UserError(ValueError):
-    """Report that something the user gave cannot be used.
+class InputError(ValueError):
+    """Report that a value, a file, or a combination of them cannot be used.
 
-    The message is one sentence: what was given, what is allowed, and what to do. Commands print it without a
-    traceback; to Python callers it is a ValueError.
+    The message says what was given and what is allowed, in the words of the function that was called.
     """
 
     def __init__(self, message: str = "") -> None:
         # torch's DataLoader re-raises a worker's error with the traceback as its message: keep only the sentence
-        super().__init__(message.rpartition(f"{__name__}.UserError: ")[2].strip())
+        name = type(self)
+        super().__init__(message.rpartition(f"{name.__module__}.{name.__qualname__}: ")[2].strip())
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """Report that a file that was named does not exist."""
+
+
+class UserError(InputError):
+    """Report a mistake on the command line, in its words: ``key=value``, and what to type instead."""

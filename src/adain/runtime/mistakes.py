@@ -7,19 +7,19 @@ import re
 import sys
 from importlib import metadata
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.extras import install_command
 
 
 def mistake(error: BaseException) -> str | None:
     """Return a sentence about what the user can mend, or None if the error is a fault of the program.
 
-    Mendable are a ``UserError`` (this one or its cause), a missing package, a full or read-only disk, and a name
+    Mendable are an ``InputError`` (this one or its cause), a missing package, a full or read-only disk, and a name
     that is too long.
     """
     inner: BaseException | None = error
     while inner is not None:
-        if isinstance(inner, UserError):
+        if isinstance(inner, InputError):
             return str(inner)
         if isinstance(inner, ModuleNotFoundError) and not (inner.name or "").startswith("adain"):
             return missing_package(inner)
@@ -28,7 +28,7 @@ def mistake(error: BaseException) -> str | None:
             return f"nothing more can be written{where} ({inner.strerror}): free some disk space or give logs=PATH"
         if isinstance(inner, OSError) and inner.errno == errno.ENAMETOOLONG:
             return f"{inner.filename or 'a name'} is too long for a file system: give a shorter one"
-        inner = inner.__cause__  # not __context__: an error raised while handling a UserError is the program's fault
+        inner = inner.__cause__  # not __context__: an error raised while handling an InputError is the program's fault
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import Arithmetic
 
 InstructionSet = Literal["amx", "avx512_bf16", "avx512", "avx2", "other"]
@@ -74,8 +74,8 @@ def arithmetic(device: torch.device, precision: Arithmetic) -> torch.autocast:
     """Return the autocast context for inference.
 
     Raises:
-        UserError: If the precision is unknown.
+        InputError: If the precision is unknown.
     """
     if precision not in get_args(Arithmetic):
-        raise UserError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
+        raise InputError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.run_folder import is_checkpoint
 
 Train = Callable[[DictConfig, Sequence[Any]], float | None]
@@ -47,8 +47,8 @@ def run_job(config: DictConfig, train: Train) -> float | None:
         return train(config, callbacks)
     except Exception as error:
         # no exception goes on from here: its frames hold the job's tensors until the sweep ends
-        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        if not isinstance(error, UserError):
+        message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, InputError):
             traceback.print_exc()
         mark(folder, "failed", message)
         print(f"job {hydra.sweep.subdir} failed: {message.splitlines()[0]}", file=sys.stderr, flush=True)

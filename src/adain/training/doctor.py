@@ -14,7 +14,7 @@ import torch
 
 from adain.data.pairs import Batch, StyleTransferDataModule
 from adain.functional.losses import weighted_total
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.files import existing
 from adain.runtime.findings import Finding, cores
 from adain.runtime.memory import keep_freed_memory
@@ -55,7 +55,7 @@ def check_weights(
         try:
             load_decoder(compare_with)
             findings.append(Finding("ok", "compared decoder", f"compare_with={compare_with} can be read"))
-        except UserError as error:
+        except InputError as error:
             findings.append(Finding("warning", "compared decoder", f"{error}; the run goes on without it"))
     return findings
 

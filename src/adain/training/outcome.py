@@ -14,7 +14,7 @@ from adain.data.pairs import StyleTransferDataModule
 from adain.methods.base import TrainedMethod
 from adain.methods.interface import CAPABILITIES
 from adain.nn.decoder import load_decoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.files import relative
 from adain.runtime.schema import READY_DECODERS
 from adain.training.callbacks import closing_lines, find_callback
@@ -39,7 +39,7 @@ def compare(
     """Measure another decoder on the held-out pairs. None, said in a line, where it does not fit or cannot be had."""
     try:
         decoder, encoder = load_decoder(source)
-    except UserError as error:
+    except InputError as error:
         say(f"compare_with={source} is left out: {error}")
         return None
     if reason := method.incomparable(encoder):

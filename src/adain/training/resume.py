@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.files import write_whole
 from adain.runtime.quoting import quote
 from adain.runtime.run_folder import is_checkpoint
@@ -133,7 +133,7 @@ def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
         return
     try:
         state = read_state(checkpoint)
-    except UserError as error:
+    except InputError as error:
         other = checkpoint.with_name("best.ckpt" if checkpoint.name == "last.ckpt" else "last.ckpt")
         raise UserError(f"{error}, such as ckpt={other}" if other.is_file() else str(error)) from None
     if not {"state_dict", "optimizer_states", "loops"} <= set(state):

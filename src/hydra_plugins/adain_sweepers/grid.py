@@ -15,7 +15,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.files import lock, write_whole
 from adain.sweeps.results import read_plan, status_of
 from adain.sweeps.space import grid, naming, overrides_of, split
@@ -83,7 +83,7 @@ def launch(launcher: Launcher, batch: list[Sequence[str]]) -> Sequence[Any]:
     """
     try:
         return launcher.launch(batch, initial_job_idx=0)
-    except UserError:
+    except InputError:
         raise
     except Exception as error:
         if type(error).__name__ == "FailedJobError":  # submitit's, which may not be installed: sbatch took no job

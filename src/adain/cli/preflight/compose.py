@@ -16,7 +16,7 @@ from adain.cli.preflight.explain import explain
 from adain.cli.preflight.training import check_recipe
 from adain.cli.preflight.values import check
 from adain.runtime.conf import group_choices, root_of
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 
 # Our launcher files share the plugins' names on purpose, so that Hydra validates them against the plugins' keys.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
@@ -36,7 +36,7 @@ def preflight(config: str, overrides: list[str]) -> DictConfig:
         composed = compose_config(config, overrides)
         check_recipe(config, composed, dict(HydraConfig.get().runtime.choices), overrides)
         check(config, composed, overrides, lambda: _default(config, groups))
-    except UserError:
+    except InputError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to null
         raise UserError(explain(error, overrides, lambda: _default(config, groups))) from None

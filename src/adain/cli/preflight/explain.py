@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from adain.methods.interface import CAPABILITIES, require
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import MODELS, RENAMED
 
 _MOST_KEYS = 40  # a message lists no more than this
@@ -35,7 +35,7 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         elif group == "model" and given in CAPABILITIES:
             try:
                 require(given, "trained")
-            except UserError as answer:
+            except InputError as answer:
                 return str(answer)
         return f"{group}={given} does not exist{near(given, options)}; choose one of {', '.join(sorted(options))}"
     if match := re.search(r"An item is already at '([^']+)'", text):

@@ -18,7 +18,7 @@ from adain.cli.preflight.explain import explain
 from adain.cli.preflight.extras import check_extras
 from adain.cli.preflight.training import check_files
 from adain.runtime.conf import root_of
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.extras import install_command
 from adain.sweeps.space import Axis, grid, overrides_of, probes, split
 
@@ -71,7 +71,7 @@ def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
             fixed, axes = split(composed.hydra.sweeper.get("params"), overrides, loader)
             HydraConfig.instance().set_config(composed)
             folder = Path(composed.hydra.sweep.dir)
-    except UserError:
+    except InputError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(explain(error, overrides, lambda: compose_config(config, []))) from None

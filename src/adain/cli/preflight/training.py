@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.cli.preflight.explain import shown
 from adain.data.folders import walk
 from adain.runtime.conf import conf_dir, group_choices
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.files import existing
 
 _WORKERS_PER_CORE = 4
@@ -122,7 +122,7 @@ def _holds_pictures(folder: Path) -> bool:
     """Return whether a folder has a picture at any depth. An unreadable folder is reported later, with its reason."""
     try:
         return next(walk(folder), None) is not None
-    except UserError:
+    except InputError:
         return True
 
 

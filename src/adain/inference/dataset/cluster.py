@@ -26,7 +26,7 @@ from adain.functional.statistics import Statistics
 from adain.inference.dataset.local import Made, Painter, Reader, Ready, Request, batches, encode
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.schema import Arithmetic
 
 # read when Ray is imported; a busy machine does not start Ray's agents within the 30 seconds that they are given
@@ -255,7 +255,7 @@ def _user_error(error: BaseException) -> UserError | None:
         seen.add(id(inner))
         cause = getattr(inner, "cause", None)
         for one in (inner, cause):
-            if isinstance(one, UserError):
+            if isinstance(one, InputError):
                 return UserError(str(one).splitlines()[-1] if "\n" in str(one) else str(one))
         inner = inner.__cause__ or cause
     return None
