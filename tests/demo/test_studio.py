@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from adain.demo.studio import COLORS, Studio, painted
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.pictures import HOSTILE, draw
 
 NONE = (None, None, None)
@@ -27,7 +27,7 @@ def test_hostile_uploads_are_one_sentence(name: str, tmp_path: Path, studio: Stu
     data, reason = HOSTILE[name]
     (tmp_path / name).write_bytes(data)
     for source in (tmp_path / name, data):
-        with pytest.raises(UserError, match=reason) as told:
+        with pytest.raises(InputError, match=reason) as told:
             studio.read(source, "photograph")
         assert "\n" not in str(told.value)
         assert str(tmp_path) not in str(told.value)
@@ -45,9 +45,9 @@ def test_a_photograph_keeps_its_transparency(tmp_path: Path, studio: Studio) -> 
 
 def test_a_cut_picture_and_a_sliver_are_refused(tmp_path: Path, studio: Studio) -> None:
     whole = draw(tmp_path / "a.jpg", 1, (400, 300)).read_bytes()
-    with pytest.raises(UserError, match="photograph cannot be used"):
+    with pytest.raises(InputError, match="photograph cannot be used"):
         studio.read(whole[: len(whole) // 2], "photograph")
-    with pytest.raises(UserError, match="crop it first"):
+    with pytest.raises(InputError, match="crop it first"):
         studio.read(draw(tmp_path / "b.png", 1, (2000, 40)), "photograph")
 
 
@@ -152,5 +152,5 @@ def test_mistakes(change: dict[str, Any], reason: str, tmp_path: Path, studio: S
     given: dict[str, Any] = {"content": content, "styles": (style, *NONE), "shares": (1, 1, 1, 1), **change}
     if given.pop("second", False):
         given["styles"] = (style, style, None, None)
-    with pytest.raises(UserError, match=reason):
+    with pytest.raises(InputError, match=reason):
         studio.stylize(**given)

@@ -12,7 +12,7 @@ from adain.inference.export import StyleGraph, TransferGraph, card, compare, wri
 from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Decoder, Trained, load_decoder
 from adain.nn.encoder import CONVOLUTIONS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 _KEYS = (0, 2, 5, 7, 10, 12, 14, 16, 19)
 _CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 256, 512)
@@ -73,7 +73,7 @@ def test_a_file_without_metadata_is_the_normalized_encoders(trained: Trained, tm
 
 def test_an_unknown_encoder_is_a_users_message(trained: Trained, tmp_path: Path) -> None:
     save_file(trained.decoder.state_dict(), tmp_path / "new.safetensors", {"encoder": "vgg99"})
-    with pytest.raises(UserError, match=r"new\.safetensors belongs to the unknown encoder 'vgg99'"):
+    with pytest.raises(InputError, match=r"new\.safetensors belongs to the unknown encoder 'vgg99'"):
         load_decoder(tmp_path / "new.safetensors")
 
 

@@ -115,17 +115,17 @@ def test_a_texture_network_takes_no_style(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model=texture_network", "style=style/s0.png"], "model=texture_network knows one style"),
-        (["model=texture_network", "alpha=0.5"], "model=texture_network has no strength"),
-        (["model=gatys", "style=style/s0.png", "alpha=0.5"], "model=gatys has no strength"),
-        (["model=gatys", "style=style/s0.png", "decoder=reference"], "model=gatys has nothing to train"),
-        (["model=style_swap", "styles=[style/s0.png,style/s1.png]"], "model=style_swap cannot mix"),
+        (["model=texture_network", "style=style/s0.png"], "texture_network knows one style"),
+        (["model=texture_network", "alpha=0.5"], "texture_network has no strength"),
+        (["model=gatys", "style=style/s0.png", "alpha=0.5"], "gatys has no strength"),
+        (["model=gatys", "style=style/s0.png", "decoder=reference"], "gatys has nothing to train"),
+        (["model=style_swap", "styles=[style/s0.png,style/s1.png]"], "style_swap cannot mix"),
         (["model=style_swap", "style=style/s0.png", "masks=[style/s1.png]"], "cannot keep styles apart by masks"),
         (["model=style_swap", "style=style/s0.png", "tile=128"], "tile=128 is for model=adain"),
         (["model=style_swap", "style=style/s0.png", "logs=none"], "no model=style_swap was trained below none yet"),
         (["model=gatys", "style=style/s0.png", "precision=bf16-mixed"], "precision=bf16-mixed is for model=adain"),
         (["model=gates", "style=style/s0.png"], "model=gates does not exist (did you mean gatys?)"),
-        ([CONCAT, "style=style/s0.png", "alpha=0.5"], "this model=adain network has no strength"),
+        ([CONCAT, "style=style/s0.png", "alpha=0.5"], "this adain network has no strength"),
     ],
 )
 def test_what_a_system_cannot_do_is_one_sentence(cwd: Path, overrides: list[str], message: str) -> None:

@@ -13,7 +13,7 @@ from adain.methods.adain import AdaINMethod
 from adain.methods.optimizers import lr_factor, lr_scale
 from adain.nn.decoder import Decoder, load_decoder
 from adain.nn.encoder import STYLE_LAYERS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.networks import RELUS, published_network, reference_network, torchvision_state
 from tests.helpers.tensors import sample_pair, smooth_tensor
 
@@ -135,14 +135,14 @@ def test_bf16_losses_are_float32_and_near(method: AdaINMethod, pictures: Tensor)
 
 def test_init_from_a_decoder_of_other_widths_or_encoder_is_refused(tmp_path: Path) -> None:
     torch.save(Decoder([8, 16, 32]).state_dict(), tmp_path / "narrow.pth")
-    with pytest.raises(UserError, match="widths"):
+    with pytest.raises(InputError, match="widths"):
         AdaINMethod(init=str(tmp_path / "narrow.pth")).init_weights(lambda count: pytest.fail("no pictures"))
     state = {f"decoder.{key}": value for key, value in Decoder().state_dict().items()}
     torch.save(
         {"state_dict": state, "hyper_parameters": {"encoder": "vgg19_torchvision"}, "method": "adain"},
         tmp_path / "v.ckpt",
     )
-    with pytest.raises(UserError, match="encoder"):
+    with pytest.raises(InputError, match="encoder"):
         AdaINMethod(init=str(tmp_path / "v.ckpt")).init_weights(lambda count: pytest.fail("no pictures"))
 
 
@@ -154,12 +154,12 @@ def test_init_from_a_path_takes_its_weights(tmp_path: Path, method: AdaINMethod)
 
 
 def test_unknown_words_are_refused() -> None:
-    with pytest.raises(UserError, match="mean, sum"):
+    with pytest.raises(InputError, match="mean, sum"):
         AdaINMethod(style_reduction="median")  # type: ignore[arg-type]
 
 
 def test_another_methods_checkpoint_is_refused(method: AdaINMethod) -> None:
-    with pytest.raises(UserError, match="gatys"):
+    with pytest.raises(InputError, match="gatys"):
         method.on_load_checkpoint({"method": "gatys"})
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from adain.methods.gatys import Gatys, Iterate
 from adain.nn.encoder import Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import StyleMeasure
 from tests.helpers.networks import RELUS, published_network
 from tests.helpers.tensors import sample_pair
@@ -106,12 +106,12 @@ def test_it_works_inside_inference_mode(encoder: Encoder) -> None:
     ],
 )
 def test_wrong_words_and_numbers_are_named(encoder: Encoder, given: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         Gatys(encoder, **given)  # type: ignore[arg-type]
 
 
 def test_what_it_cannot_do_names_what_can(encoder: Encoder) -> None:
-    with pytest.raises(UserError, match="model=adain or model=style_swap"):
+    with pytest.raises(InputError, match="use adain or style_swap"):
         Gatys(encoder).stylize(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), alpha=0.5)
-    with pytest.raises(UserError, match="at least 64 x 64"):
+    with pytest.raises(InputError, match="at least 64 x 64"):
         Gatys(encoder, scales=3).encode_style(torch.rand(1, 3, 63, 80))

@@ -10,7 +10,7 @@ from adain.functional.patches import style_swap
 from adain.functional.statistics import channel_statistics
 from adain.methods.style_swap import StyleSwap
 from adain.nn.encoder import Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.networks import torchvision_state
 from tests.helpers.tensors import sample_pair
 
@@ -85,7 +85,7 @@ def test_only_the_inverse_network_learns_and_not_from_style(method: StyleSwap, p
 
 @pytest.mark.parametrize(("patch_size", "stride"), [(3, 4), (0, 1), (3, 0)])
 def test_patches_that_leave_places_out_are_refused(patch_size: int, stride: int) -> None:
-    with pytest.raises(UserError, match="do not cover"):
+    with pytest.raises(InputError, match="do not cover"):
         StyleSwap(patch_size=patch_size, stride=stride)
 
 
@@ -99,5 +99,5 @@ def test_an_encoder_that_rounds_down_gives_pictures_of_the_contents_size(monkeyp
 
 
 def test_pictures_smaller_than_a_patch_are_refused() -> None:
-    with pytest.raises(UserError, match="patch_size=9 is larger"):
+    with pytest.raises(InputError, match="patch_size=9 is larger"):
         StyleSwap(patch_size=9).stylize(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 32, 32))

@@ -10,7 +10,7 @@ from torch import Tensor
 from adain.data.picture import to_picture
 from adain.methods.texture_network import Generator, TextureNetwork
 from adain.nn.encoder import STYLE_LAYERS
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import StyleMeasure
 from tests.helpers.tensors import sample_pair
 
@@ -116,12 +116,12 @@ def test_the_style_travels_in_the_checkpoint(painting: str) -> None:
 
 def test_a_style_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("nothing")
-    with pytest.raises(UserError, match=r"model\.style=.*no\.png cannot be used"):
+    with pytest.raises(InputError, match=r"style=.*no\.png cannot be used"):
         TextureNetwork(str(tmp_path / "no.png"), width=4, blocks=1).init_weights(
             lambda count: pytest.fail("no pictures")
         )
 
 
 def test_what_it_cannot_do_names_what_can(painting: str, pictures: Tensor) -> None:
-    with pytest.raises(UserError, match="model=adain or model=style_swap"):
+    with pytest.raises(InputError, match="use adain or style_swap"):
         built(painting).stylize(pictures, alpha=0.5)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from adain.metrics.lpips import PLANS, Lpips
 from adain.nn.weights import KNOWN, read_arrays
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.fetch import cache_folder
 
 SHORT = {"alexnet": "alex", "vgg16": "vgg"}
@@ -91,7 +91,7 @@ def test_arrays_are_read_and_nothing_else(tmp_path: Path) -> None:
     bad.write_bytes(pickle.dumps({"a": Path("x")}))
     cut.write_bytes(good.read_bytes()[:-20])
     for path in (bad, cut):
-        with pytest.raises(UserError, match="was refused"):
+        with pytest.raises(InputError, match="was refused"):
             read_arrays(path)
-    with pytest.raises(UserError, match="there is no weights file"):
+    with pytest.raises(InputError, match="there is no weights file"):
         read_arrays(tmp_path / "none")

@@ -21,7 +21,7 @@ from adain.metrics.pairwise import (
     StyleLoss,
 )
 from adain.nn.encoder import STYLE_LAYERS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -138,15 +138,15 @@ def test_stacked_features_are_those_of_the_batch(encoder: Encoder, pictures: tor
 @pytest.mark.parametrize("spoil", [lambda x: x * 2 - 1, lambda x: x * 255, lambda x: x / 0])
 def test_out_of_range_is_one_clear_error(three: Three, spoil) -> None:  # type: ignore[no-untyped-def]
     output, content, style = three
-    with pytest.raises(UserError, match=r"the output has values from .* but metrics take RGB in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"the output has values from .* but metrics take RGB in \[0, 1\]"):
         Ssim().update(spoil(output), content, style)
 
 
 def test_bytes_and_sizes_are_refused(three: Three) -> None:
     output, content, style = three
-    with pytest.raises(UserError, match="divide 8-bit pixels by 255"):
+    with pytest.raises(InputError, match="divide 8-bit pixels by 255"):
         check_pictures(output=(output * 255).to(torch.uint8))
-    with pytest.raises(UserError, match="one size"):
+    with pytest.raises(InputError, match="one size"):
         Ssim().update(output[..., :-1], content, style)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from adain.nn.decoder import Decoder, from_reference, layers, load_decoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import Norm
 from tests.helpers.networks import reference_network
 
@@ -28,7 +28,7 @@ def test_the_inverse_network_of_style_swap_mirrors_relu3_1() -> None:
     assert [layer.target for layer in layers("relu3_1")] == ["pool2", "relu2_1", "pool1", "relu1_1", "picture"]
     inverse = Decoder([64, 128], start="relu3_1")
     assert inverse(torch.rand(1, 256, 5, 4)).shape == (1, 3, 20, 16)
-    with pytest.raises(UserError, match="two positive numbers"):
+    with pytest.raises(InputError, match="two positive numbers"):
         Decoder(start="relu3_1")
 
 
@@ -59,12 +59,12 @@ def test_other_widths() -> None:
     decoder = Decoder([8, 24, 48])
     assert decoder(torch.rand(1, 512, 3, 3)).shape == (1, 3, 24, 24)
     assert decoder.conv3_1.weight.shape == (24, 48, 3, 3)
-    with pytest.raises(UserError, match="three positive numbers"):
+    with pytest.raises(InputError, match="three positive numbers"):
         Decoder([8, 16])
 
 
 def test_the_state_of_another_network_is_refused() -> None:
-    with pytest.raises(UserError, match=r"1\.weight"):
+    with pytest.raises(InputError, match=r"1\.weight"):
         from_reference({"0.weight": torch.zeros(1)})
 
 

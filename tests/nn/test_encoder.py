@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from adain.nn.encoder import CONVOLUTIONS, STYLE_LAYERS, Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.networks import RELUS, published_network, torchvision_state
 
 
@@ -51,7 +51,7 @@ def test_torchvision_encoder_equals_torchvisions_vgg19() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="vgg19_normalized"):
+    with pytest.raises(InputError, match="vgg19_normalized"):
         Encoder.load("vgg16")  # type: ignore[arg-type]
 
 

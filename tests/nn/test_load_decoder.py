@@ -13,7 +13,7 @@ from torch import Tensor
 from adain.nn.decoder import SHIPPED, Decoder, load_decoder
 from adain.nn.encoder import Encoder
 from adain.nn.weights import find, read_state
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 WIDTHS = (4, 6, 8)
 
@@ -96,7 +96,7 @@ def test_a_path_may_begin_with_a_tilde(decoder: Decoder, tmp_path: Path, monkeyp
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"transformer.weight": torch.zeros(2)}, "method": "stytr2"}, tmp_path / "best.ckpt")
-    with pytest.raises(UserError, match=r"best\.ckpt is a checkpoint of stytr2.*model=adain"):
+    with pytest.raises(InputError, match=r"best\.ckpt is a checkpoint of stytr2.*no AdaIN decoder"):
         load_decoder(tmp_path / "best.ckpt")
 
 
@@ -114,13 +114,13 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
 )
 def test_a_file_without_a_decoder_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth"):
+    with pytest.raises(InputError, match=r"other\.pth"):
         load_decoder(tmp_path / "other.pth")
 
 
 def test_layers_of_another_shape_are_no_decoder(decoder: Decoder, tmp_path: Path) -> None:
     torch.save(decoder.state_dict() | {"conv3_4.weight": torch.zeros(8, 9, 3, 3)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth holds no AdaIN decoder"):
+    with pytest.raises(InputError, match=r"other\.pth holds no AdaIN decoder"):
         load_decoder(tmp_path / "other.pth")
 
 
@@ -128,16 +128,16 @@ def test_layers_of_another_shape_are_no_decoder(decoder: Decoder, tmp_path: Path
 def test_an_ablation_is_no_plain_decoder(ablation: dict[str, str], decoder: Decoder, tmp_path: Path) -> None:
     torch.save(checkpoint(decoder, hyper_parameters=ablation), tmp_path / "best.ckpt")
     ((key, value),) = ablation.items()
-    with pytest.raises(UserError, match=rf"best\.ckpt is of an ablation \({key}={value}\)"):
+    with pytest.raises(InputError, match=rf"best\.ckpt is of an ablation \({key}={value}\)"):
         load_decoder(tmp_path / "best.ckpt")
 
 
 def test_random_bytes_are_no_decoder(tmp_path: Path) -> None:
     (tmp_path / "random.pth").write_bytes(torch.randint(256, (5000,), dtype=torch.uint8).numpy().tobytes())
-    with pytest.raises(UserError, match=r"random\.pth"):
+    with pytest.raises(InputError, match=r"random\.pth"):
         load_decoder(tmp_path / "random.pth")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"missing\.ckpt"):
+    with pytest.raises(InputError, match=r"missing\.ckpt"):
         load_decoder(tmp_path / "missing.ckpt")

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from adain.nn import weights
 from adain.nn.weights import KNOWN, Weights, find, read_state
 from adain.runtime import fetch
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, MissingFileError
 from adain.runtime.fetch import Archive, FetchError
 
 GOOD = os.urandom(3 << 20)  # several chunks of a copy
@@ -86,14 +86,14 @@ def test_a_given_file_is_used(published: Weights, tmp_path: Path) -> None:
 
 
 def test_a_missing_given_file_is_refused(published: Weights, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nowhere\.pth does not exist.*small\.pth"):
+    with pytest.raises(InputError, match=r"nowhere\.pth does not exist.*small\.pth"):
         find("small", tmp_path / "nowhere.pth")
 
 
 def test_a_given_file_with_a_wrong_digest_is_refused(published: Weights, tmp_path: Path) -> None:
     other = tmp_path / "other.pth"
     other.write_bytes(b"something else")
-    with pytest.raises(UserError, match=r"other\.pth is not the published small"):
+    with pytest.raises(InputError, match=r"other\.pth is not the published small"):
         find("small", other)
 
 
@@ -129,7 +129,7 @@ def test_an_incomplete_cache_that_may_not_be_written_is_a_users_message(
 ) -> None:
     cached.parent.mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: path != cached.parent)
-    with pytest.raises(UserError, match="lacks small.pth and may not be written to: set ADAIN_CACHE"):
+    with pytest.raises(InputError, match="lacks small.pth and may not be written to: set ADAIN_CACHE"):
         find("small")
 
 
@@ -159,7 +159,7 @@ def test_the_package_archive_is_tried_second(
 
 def test_offline_one_sentence_says_what_to_put_where(published: Weights, cached: Path, tmp_path: Path) -> None:
     (tmp_path / "release" / "small.pth").unlink()
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(InputError) as caught:
         find("small")
     message = str(caught.value)
     assert published.url in message
@@ -172,7 +172,7 @@ def test_wrong_digests_from_every_source_leave_nothing(
 ) -> None:
     (tmp_path / "release" / "small.pth").write_bytes(b"error page")
     monkeypatch.setattr(fetch, "archive_file", archive_of(tmp_path, {MEMBER: b"another file"}))
-    with pytest.raises(UserError, match="SHA-256"):
+    with pytest.raises(InputError, match="SHA-256"):
         find("small")
     assert left_in(cached.parent) == []
 
@@ -182,7 +182,7 @@ def test_an_archive_without_the_file_is_a_users_message(
 ) -> None:
     (tmp_path / "release" / "small.pth").unlink()
     monkeypatch.setattr(fetch, "archive_file", archive_of(tmp_path, {"some_package-1.0/README": b""}))
-    with pytest.raises(UserError, match=MEMBER):
+    with pytest.raises(InputError, match=MEMBER):
         find("small")
 
 
@@ -191,7 +191,7 @@ def test_a_cache_folder_that_cannot_be_made_is_a_users_message(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ADAIN_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match="file/cache"):
+    with pytest.raises(InputError, match="file/cache"):
         find("small")
 
 
@@ -250,7 +250,7 @@ class Hostile:
 def test_a_hostile_pickle_is_refused_and_not_run(zipped: bool, tmp_path: Path) -> None:
     path, trace = tmp_path / "hostile.pth", tmp_path / "trace"
     torch.save({"a": Hostile(trace)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(UserError, match=r"hostile\.pth was refused"):
+    with pytest.raises(InputError, match=r"hostile\.pth was refused"):
         read_state(path)
     assert not trace.exists()
 
@@ -261,7 +261,7 @@ def test_a_truncated_file_is_a_users_message(kept: int, zipped: bool, tmp_path: 
     path = tmp_path / "cut.pth"
     torch.save({"a": torch.zeros(64)}, path, _use_new_zipfile_serialization=zipped)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"cut\.pth") as caught:
+    with pytest.raises(InputError, match=r"cut\.pth") as caught:
         read_state(path)
     assert "\n" not in str(caught.value)
 
@@ -270,24 +270,24 @@ def test_a_truncated_file_is_a_users_message(kept: int, zipped: bool, tmp_path: 
 def test_a_file_of_another_kind_is_a_users_message(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "page.pth"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"page\.pth"):
+    with pytest.raises(InputError, match=r"page\.pth"):
         read_state(path)
 
 
 def test_a_bare_tensor_is_no_state_dict(tmp_path: Path) -> None:
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    with pytest.raises(UserError, match="holds a Tensor, not a state dict"):
+    with pytest.raises(InputError, match="holds a Tensor, not a state dict"):
         read_state(tmp_path / "tensor.pth")
 
 
 @pytest.mark.parametrize("name", ["missing.pth", "missing.safetensors"])
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"no weights file at .*{name}"):
+    with pytest.raises(MissingFileError, match=rf"no weights file at .*{name}"):
         read_state(tmp_path / name)
 
 
 def test_a_folder_is_a_users_message(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=tmp_path.name):
+    with pytest.raises(InputError, match=tmp_path.name):
         read_state(tmp_path)
 
 
@@ -298,7 +298,7 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
 
 def test_broken_safetensors_are_a_users_message(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"hello")
-    with pytest.raises(UserError, match=r"a\.safetensors"):
+    with pytest.raises(InputError, match=r"a\.safetensors"):
         read_state(tmp_path / "a.safetensors")
 
 
@@ -306,7 +306,7 @@ def test_broken_safetensors_are_a_users_message(tmp_path: Path) -> None:
 def test_a_refusal_is_short_and_does_not_suggest_switching_the_protection_off(zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / "hostile.pth"
     torch.save({"a": Hostile(tmp_path / "trace")}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(InputError) as caught:
         read_state(path)
     text = str(caught.value)
     assert f"it would run {os.mkdir.__module__}.mkdir" in text
@@ -320,6 +320,6 @@ def test_a_file_without_weights_gets_a_short_message(data: bytes, tmp_path: Path
     path = tmp_path / "x.pth"
     path.write_bytes(data)
     warnings.simplefilter("error")  # pytest puts the filters back
-    with pytest.raises(UserError, match="no weights file") as caught:
+    with pytest.raises(InputError, match="no weights file") as caught:
         read_state(path)
     assert "torch" not in str(caught.value).replace(str(path), "")

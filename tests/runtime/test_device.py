@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from adain.runtime.device import find_device
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 
 def test_an_unknown_or_missing_device_is_refused_with_the_available_ones() -> None:
-    with pytest.raises(UserError, match="device=tpu is not allowed: give auto, cpu, cuda or cuda:1"):
+    with pytest.raises(InputError, match="device=tpu is not allowed: give auto, cpu, cuda or cuda:1"):
         find_device("tpu")
-    with pytest.raises(UserError, match="device=cuda:99 is not there: give cpu"):
+    with pytest.raises(InputError, match="device=cuda:99 is not there: give cpu"):
         find_device("cuda:99")
     assert find_device("cpu").type == "cpu"

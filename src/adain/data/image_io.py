@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from adain.data.picture import to_rgb
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 Picture = Image.Image | np.ndarray[Any, Any] | Tensor
 """A Pillow picture of any mode; an array ``H x W x 3`` or ``N x H x W x 3``; a tensor ``3 x H x W`` or ``N x 3 x H x W``.
@@ -35,16 +35,16 @@ def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], A
         orientation; its transparency is composited on white, and restored by the function.
 
     Raises:
-        UserError: If the picture has another type or shape, is smaller than 16 x 16, or has values out of range.
+        InputError: If the picture has another type or shape, is smaller than 16 x 16, or has values out of range.
     """
     if isinstance(picture, Image.Image):
         return _opened(picture, what)
     if isinstance(picture, np.ndarray):
         shape, dtype = picture.shape, picture.dtype
         if picture.ndim not in (3, 4) or shape[-1] != 3:
-            raise UserError(f"the {what} array is {_by(shape)}: give H x W x 3 or N x H x W x 3, RGB")
+            raise InputError(f"the {what} array is {_by(shape)}: give H x W x 3 or N x H x W x 3, RGB")
         if dtype != np.uint8 and dtype.kind != "f":
-            raise UserError(_wrong_type(what, dtype))
+            raise InputError(_wrong_type(what, dtype))
         tensor = torch.from_numpy(np.require(picture, requirements=["C", "W"]))
         pixels = _checked(tensor[None].movedim(-1, 1) if picture.ndim == 3 else tensor.movedim(-1, 1), what)
 
@@ -55,14 +55,14 @@ def to_pixels(picture: Picture, what: str) -> tuple[Tensor, Callable[[Tensor], A
         return pixels, as_array
     if isinstance(picture, Tensor):
         if picture.ndim not in (3, 4) or picture.shape[-3] != 3:
-            raise UserError(f"the {what} tensor is {_by(picture.shape)}: give 3 x H x W or N x 3 x H x W, RGB")
+            raise InputError(f"the {what} tensor is {_by(picture.shape)}: give 3 x H x W or N x 3 x H x W, RGB")
         pixels = _checked(picture.detach() if picture.ndim == 4 else picture.detach()[None], what)
 
         def as_tensor(output: Tensor) -> Tensor:
             return (output if picture.ndim == 4 else output[0]).to(picture)
 
         return pixels, as_tensor
-    raise UserError(f"the {what} is a {type(picture).__name__}: give a Pillow picture, an array or a tensor")
+    raise InputError(f"the {what} is a {type(picture).__name__}: give a Pillow picture, an array or a tensor")
 
 
 def _opened(picture: Image.Image, what: str) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
@@ -88,16 +88,16 @@ def _wrong_type(what: str, dtype: object) -> str:
 
 def _checked(pixels: Tensor, what: str) -> Tensor:
     if pixels.dtype != torch.uint8 and not pixels.is_floating_point():
-        raise UserError(_wrong_type(what, pixels.dtype))
+        raise InputError(_wrong_type(what, pixels.dtype))
     height, width = pixels.shape[-2:]
     if min(height, width) < SMALLEST:
-        raise UserError(f"the {what} picture is {width} x {height}: give one of at least {SMALLEST} x {SMALLEST}")
+        raise InputError(f"the {what} picture is {width} x {height}: give one of at least {SMALLEST} x {SMALLEST}")
     if not len(pixels):
-        raise UserError(f"the {what} is an empty batch: give at least one picture")
+        raise InputError(f"the {what} is an empty batch: give at least one picture")
     if pixels.is_floating_point():
         low, high = (float(bound) for bound in pixels.aminmax())
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # written with not, because NaN compares false
-            raise UserError(f"the {what} has values from {low:g} to {high:g}: floats must be in [0, 1]")
+            raise InputError(f"the {what} has values from {low:g} to {high:g}: floats must be in [0, 1]")
     return pixels
 
 
@@ -114,7 +114,7 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
         ``1 x 1 x H x W``, uint8 or float32 in [0, 1].
 
     Raises:
-        UserError: If the mask has another shape, values outside [0, 1], or covers nothing.
+        InputError: If the mask has another shape, values outside [0, 1], or covers nothing.
     """
     if isinstance(mask, Image.Image):
         gray = np.array(on_black(mask).resize(size[::-1], Image.Resampling.BILINEAR))
@@ -123,19 +123,19 @@ def to_mask(mask: Picture, size: tuple[int, int], number: int) -> Tensor:
         array = mask if isinstance(mask, Tensor) else torch.from_numpy(np.require(mask, requirements=["C", "W"]))
         tensor = array.detach().squeeze()
         if tensor.ndim != 2:
-            raise UserError(f"mask {number} is {_by(np.shape(mask))}: give H x W")
+            raise InputError(f"mask {number} is {_by(np.shape(mask))}: give H x W")
         if tensor.dtype == torch.bool:
             tensor = tensor.float()
         if tensor.dtype != torch.uint8:
             tensor = tensor.float()
             low, high = (float(bound) for bound in tensor.aminmax())
             if not (low >= 0 and high <= 1):
-                raise UserError(f"mask {number} has values from {low:g} to {high:g}: floats must be in [0, 1]")
+                raise InputError(f"mask {number} has values from {low:g} to {high:g}: floats must be in [0, 1]")
         if tuple(tensor.shape) != size:
             scaled = unit(tensor)[None, None]
             tensor = F.interpolate(scaled, size, mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
     if not bool(tensor.any()):
-        raise UserError(f"mask {number} covers nothing: make some of it white, or leave it and its style out")
+        raise InputError(f"mask {number} covers nothing: make some of it white, or leave it and its style out")
     return tensor[None, None]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from adain.methods.interface import CAPABILITIES, known_method, require
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.schema import VIDEO_RESULTS, Arithmetic, PreserveColor
 
 
@@ -117,22 +117,22 @@ def check_request(
     """Check the numbers of a request.
 
     Raises:
-        UserError: If a number is out of its range, or there is not one weight and one mask a style.
+        InputError: If a number is out of its range, or there is not one weight and one mask a style.
     """
     if isinstance(alpha, bool) or not isinstance(alpha, int | float):
-        raise UserError(f"alpha={alpha!r} is no number: give 0 (the content) to 1 (the full style)")
+        raise InputError(f"alpha={alpha!r} is no number: give 0 (the content) to 1 (the full style)")
     if not alpha >= 0 or (alpha > 1 and not extrapolate) or alpha == float("inf"):
-        beyond = "; more than 1 is exaggeration, for which set extrapolate=true" if alpha > 1 else ""
-        raise UserError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")
+        beyond = "; more than 1 is exaggeration, which extrapolate allows" if alpha > 1 else ""
+        raise InputError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")
     if weights is not None:
         if len(weights) != styles:
-            raise UserError(f"weights: {len(weights)} given, styles: {styles}: give one weight for each style")
+            raise InputError(f"weights: {len(weights)} given, styles: {styles}: give one weight for each style")
         if not all(0 <= weight < float("inf") for weight in weights) or not sum(weights) > 0:
-            raise UserError(f"weights={list(weights)} cannot be used: give numbers of at least 0, not all of them 0")
+            raise InputError(f"weights={list(weights)} cannot be used: give numbers of at least 0, not all of them 0")
     if masks is not None and masks != styles:
-        raise UserError(f"masks: {masks} given, styles: {styles}: give one mask for each style")
+        raise InputError(f"masks: {masks} given, styles: {styles}: give one mask for each style")
     if preserve_color not in get_args(PreserveColor):
-        raise UserError(f"preserve_color={preserve_color} is unknown: choose {', '.join(get_args(PreserveColor))}")
+        raise InputError(f"preserve_color={preserve_color} is unknown: choose {', '.join(get_args(PreserveColor))}")
 
 
 def is_live(content: str) -> bool:

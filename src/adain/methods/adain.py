@@ -159,8 +159,7 @@ class AdaINMethod(TrainedMethod):
             return
         if not self.decoder.plain:
             raise InputError(
-                f"model.init={self.init} is for the plain decoder, but an ablation is configured: give random or "
-                "least_squares"
+                f"init={self.init} is for the plain decoder, but this one is an ablation: give random or least_squares"
             )
         start, encoder = load_decoder(self.init)
         for word, given, configured in (
@@ -168,9 +167,7 @@ class AdaINMethod(TrainedMethod):
             ("encoder", encoder, self.encoder_name),
         ):
             if given != configured:
-                raise InputError(
-                    f"model.init={self.init} has {word} {given}, but {configured} is configured: give both the same"
-                )
+                raise InputError(f"init={self.init} has {word} {given}, but {word} is {configured}: give both the same")
         self.decoder.load_state_dict(start.state_dict())
 
     def incomparable(self, encoder: EncoderName) -> str | None:

@@ -130,7 +130,7 @@ class TrainedMethod(pl.LightningModule):
         """Refuse another method's checkpoint."""
         if (method := checkpoint.get("method")) != self.method:
             raise InputError(
-                f"the checkpoint is of method {method!r}, but model={self.method} is given: give the one it belongs to"
+                f"the checkpoint is of {method}, but {self.method} is to load it: give one of {self.method}"
             )
 
 

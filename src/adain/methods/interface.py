@@ -41,11 +41,11 @@ CAPABILITIES: dict[MethodName, Capabilities] = {
 
 Ability = Literal["trained", "any_style", "alpha", "mixing", "masks"]
 _LACKS: dict[Ability, str] = {
-    "trained": "has nothing to train, it optimizes each picture's pixels: use make stylize model={name}, or train",
-    "any_style": "knows one style, the one it was trained for: use",
-    "alpha": "has no strength between content and style (alpha): leave alpha=1, or use",
-    "mixing": "cannot mix several styles: use",
-    "masks": "cannot keep styles apart by masks: use",
+    "trained": "has nothing to train, because it optimizes each picture's pixels",
+    "any_style": "knows one style, the one it was trained for",
+    "alpha": "has no strength between content and style (alpha)",
+    "mixing": "cannot mix several styles",
+    "masks": "cannot keep styles apart by masks",
 }
 
 
@@ -105,9 +105,8 @@ def require(name: MethodName, ability: Ability, can: Capabilities | None = None)
     """
     if getattr(can or CAPABILITIES[name], ability):
         return
-    others = [f"model={other}" for other, known in CAPABILITIES.items() if getattr(known, ability)]
-    shown = f"this model={name} network" if can else f"model={name}"
-    raise InputError(f"{shown} {_LACKS[ability].format(name=name)} {' or '.join(others)}")
+    others = [other for other, known in CAPABILITIES.items() if getattr(known, ability)]
+    raise InputError(f"{f'this {name} network' if can else name} {_LACKS[ability]}: use {' or '.join(others)}")
 
 
 def known_method(name: str) -> MethodName:
@@ -119,4 +118,4 @@ def known_method(name: str) -> MethodName:
     for method in get_args(MethodName):
         if name == method:
             return name  # type: ignore[return-value]  # just compared
-    raise InputError(f"model={name} is unknown: choose one of {', '.join(get_args(MethodName))}")
+    raise InputError(f"there is no model {name!r}: choose one of {', '.join(get_args(MethodName))}")

@@ -27,10 +27,6 @@ _TRAINED: dict[str, type[TrainedMethod]] = {
     "texture_network": TextureNetwork,
     "style_swap": StyleSwap,
 }
-_RECIPE = {
-    "texture_network": "make train experiment=texture_network model.style=FILE",
-    "style_swap": "make train experiment=style_swap",
-}
 
 
 def load_method(
@@ -61,8 +57,8 @@ def load_method(
         return _gatys(place, options)
     given = {key: value for key, value in options.items() if value is not None}
     if checkpoint is None:
-        if name in _RECIPE:
-            raise InputError(f"model={name} needs a checkpoint of its own: make one with {_RECIPE[name]}")
+        if name not in (None, "adain"):
+            raise InputError(f"{name} needs a checkpoint of its own, and none is given: train one")
         checkpoint = "reference"
     state = check_checkpoint(name, checkpoint)
     if "state_dict" not in state:  # a decoder alone
@@ -87,12 +83,12 @@ def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]
     state: dict[str, Any] = read_state(Path(checkpoint).expanduser())
     if "state_dict" not in state:
         if name not in (None, "adain"):
-            raise InputError(f"{checkpoint} is no checkpoint of model={name}: make one with {_RECIPE[str(name)]}")
+            raise InputError(f"{checkpoint} is no checkpoint of {name}: give one of a run that trained it")
         load_decoder(checkpoint)
         return state
     found = str(state.get("method", "another system"))
     if name is not None and found != name:
-        raise InputError(f"{checkpoint} is a checkpoint of model={found}, but model={name} is given: give the same")
+        raise InputError(f"{checkpoint} is a checkpoint of {found}, but {name} is asked for: give the same")
     if found not in _TRAINED:
         raise InputError(f"{checkpoint} is of {found}: give a checkpoint of {', '.join(_TRAINED)}")
     return state
@@ -114,7 +110,7 @@ def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: di
         method.load_state_dict(state["state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{checkpoint} is no whole checkpoint of model={name} ({reason}): train one anew") from None
+        raise InputError(f"{checkpoint} is no whole checkpoint of {name} ({reason}): train one anew") from None
     return method.eval().requires_grad_(False)
 
 
@@ -150,4 +146,4 @@ def _initial(wanted: Any, device: torch.device) -> Any:
 
 def _known(name: str, given: dict[str, Any], allowed: set[str]) -> None:
     if unknown := sorted(set(given) - allowed):
-        raise InputError(f"model={name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")
+        raise InputError(f"{name} has no option {unknown[0]}: choose among {', '.join(sorted(allowed))}")

@@ -144,8 +144,8 @@ class StyleSwap(TrainedMethod):
             self.decoder.load_state_dict(weights)
         except RuntimeError:
             raise InputError(
-                f"model.init={self.init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
-                "least_squares or a checkpoint of model=style_swap"
+                f"init={self.init} holds no inverse network of widths {list(self.decoder.widths)}: give random, "
+                "least_squares, or a checkpoint of style_swap"
             ) from None
 
     # --- losses -----------------------------------------------------------------------------------------------------

@@ -212,7 +212,7 @@ class TextureNetwork(TrainedMethod):
         try:
             picture = to_unit(to_tensor(read_picture(path, self.style_size, min_side=16)))[None].to(self.device)
         except PictureError as error:
-            raise InputError(f"model.style={path} cannot be used ({error}): give a picture") from None
+            raise InputError(f"style={path} cannot be used ({error}): give a picture") from None
         self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.extract_features(picture).items():

@@ -200,7 +200,7 @@ def load_decoder(source: str | Path) -> Trained:
             _refuse_ablation(path, hparams)
         state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if "conv4_1.weight" not in state:
-            raise InputError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of model=adain")
+            raise InputError(f"{path} is a checkpoint of {method} and has no AdaIN decoder: give one of adain")
     elif "conv4_1.weight" not in state:
         try:
             state = from_reference(state)
@@ -250,6 +250,6 @@ def _refuse_ablation(path: Path, hparams: Mapping[str, Any]) -> None:
     changed = [f"{key}={hparams[key]}" for key, plain in defaults.items() if hparams.get(key, plain) != plain]
     if changed:
         raise InputError(
-            f"{path} is of an ablation ({', '.join(changed)}), but the plain decoder is needed here: give one trained with "
-            "model=adain alone; adain.methods.load takes ablations"
+            f"{path} is of an ablation ({', '.join(changed)}), but the paper's decoder is needed here: give another "
+            "checkpoint; adain.methods.load takes ablations"
         )

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adain.runtime.errors import InputError
+from adain.runtime.errors import InputError, MissingFileError
 from adain.runtime.fetch import Archive, FetchError, cache_folder, download, extract_member, locked, sha256_of
 
 
@@ -139,7 +139,9 @@ def _holds(path: Path, weights: Weights) -> bool:
 
 def _verified(path: Path, weights: Weights, name: str) -> Path:
     if not path.is_file():
-        raise InputError(f"the weights file {path} does not exist: give the path of {weights.file}, or leave it out")
+        raise MissingFileError(
+            f"the weights file {path} does not exist: give the path of {weights.file}, or leave it out"
+        )
     if not (digest := sha256_of(path)).startswith(weights.sha256):
         raise InputError(
             f"{path} is not the published {name} (SHA-256 {digest[:12]}.., expected {weights.sha256[:12]}..): it is "
@@ -166,7 +168,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it asks to report a torch issue
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"there is no weights file at {path}: check the path") from None
+        raise MissingFileError(f"there is no weights file at {path}: check the path") from None
     except pickle.UnpicklingError as error:
         # torch's message is long and explains how to switch the protection off
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -215,7 +217,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             visit(_ArraysOnly(file).load(), "")
     except FileNotFoundError:
-        raise InputError(f"there is no weights file at {path}: check the path") from None
+        raise MissingFileError(f"there is no weights file at {path}: check the path") from None
     except Exception as error:  # a broken pickle can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None

@@ -36,7 +36,7 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
             try:
                 require(given, "trained")
             except InputError as answer:
-                return str(answer)
+                return f"model={answer}, or make stylize model={given}"
         return f"{group}={given} does not exist{near(given, options)}; choose one of {', '.join(sorted(options))}"
     if match := re.search(r"An item is already at '([^']+)'", text):
         return f"{match[1]} exists already: leave out the +"
