@@ -11,7 +11,7 @@ quoted = '$(1)=$(subst ','\'',$(value $(1)))'
 UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
-COMMANDS := help setup train sweep report stylize stylize-dataset export evaluate compare bench doctor gallery demo watch test test-slow \
+COMMANDS := help setup train sweep report stylize stylize-dataset export evaluate compare bench doctor gallery demo runs watch test test-slow \
 	coverage lint check lock clean
 .PHONY: $(COMMANDS)
 
@@ -121,6 +121,9 @@ gallery: .venv/.extra-video ## make the pictures of docs/gallery.md again, with 
 
 demo: .venv/.extra-demo ## open a web page to stylize photographs: [port=7860] [decoder=...] [side=1024]
 	@$(BIN)/python -m adain.cli.demo $(OVERRIDES)
+
+runs: $(READY) ## list the runs and sweeps below logs/, with the command to go on with each or to use it: [last=20]
+	@$(BIN)/python -m adain.cli.runs $(OVERRIDES)
 
 watch: $(READY) ## show the local W&B runs in the terminal: [run=PATH]
 	@$(BIN)/python -m adain.cli.watch $(OVERRIDES)

@@ -22,6 +22,7 @@ from tests.helpers.wandb_server import OnlineRun, WandbServer
 TINY = [
     *QUICK, "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1", "logger=wandb",
 ]  # fmt: skip
+HIDDEN = 2  # W&B's number for it, in the options of a metric
 Sent = tuple[WandbServer, OnlineRun, Run]
 
 
@@ -77,6 +78,10 @@ def test_a_run_arrives_whole(sent: Sent) -> None:
     assert steps(online, "val/loss") == [0, 0, 1]  # the start, then after steps that Lightning numbers from 0
     assert steps(online, "train/loss") == [0, 1]
     assert online.summary["status"] == "finished"
+    assert not any({"epoch", "held-out pairs"} & set(row) for row in online.history)  # they would be the first charts
+    metrics = {metric.get("1", "*"): metric for metric in json.loads(online.given("config"))["_wandb"]["value"]["m"]}
+    assert metrics["*"]["5"] == 1 + list(metrics).index("trainer/global_step")  # every chart is over the steps
+    assert HIDDEN in metrics["trainer/global_step"]["6"]
     assert online.summary["best/loss"] == run.summary["best"]["val/loss"]
     assert sum(name.startswith("media/images/pictures") for name in online.uploaded) == 3
     table = json.loads(online.uploaded["artifact/held-out pairs.table.json"])

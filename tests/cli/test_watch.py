@@ -25,11 +25,15 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """W&B folders of a run and of a sweep's job."""
     monkeypatch.chdir(tmp_path)
     made = [
-        tmp_path / "logs" / "runs" / "quickstart" / "t0" / "wandb" / "offline-run-1-a",
-        tmp_path / "logs" / "sweeps" / "lambda" / "t1" / "0" / "wandb" / "run-2-b",
+        tmp_path / "logs" / "runs" / "quickstart" / "t0" / "wandb" / "offline-run-20260102_030405-a",
+        tmp_path / "logs" / "sweeps" / "lambda" / "t1" / "0" / "wandb" / "run-20260102_030406-b",
     ]
     for folder in made:
         folder.mkdir(parents=True)
+    job = made[1].parents[1] / ".hydra"
+    job.mkdir()
+    (job / "config.yaml").write_text("run: {name: lr=1/2 style_weight=5}")
+    watch.run_name.cache_clear()
     return made
 
 
@@ -65,7 +69,21 @@ def test_every_run_and_job_is_shown(
     assert end(monkeypatch) == 0
     folder = tmp_path / "logs" / "wandb"
     assert opened == [[sys.executable, "-m", "wandb", "leet", str(folder)]]
-    assert sorted(link.resolve() for link in folder.iterdir()) == sorted(runs)
+    assert shown(folder) == {
+        "run-20260102_030405-quickstart": ("run-quickstart.wandb", runs[0]),
+        "run-20260102_030406-0 1 2 5": ("run-0 1 2 5.wandb", runs[1]),
+    }
+
+
+def shown(folder: Path) -> dict[str, tuple[str, Path]]:
+    """Of each folder that the dashboard lists: its record's name, and the run that its record and files are of."""
+    found = {}
+    for place in folder.iterdir():
+        (record,) = place.glob("*.wandb")
+        assert (place / "files").readlink() == record.readlink().with_name("files")
+        found[place.name] = (record.name, record.readlink().parent)
+        assert record.readlink().name == f"run-{record.readlink().parent.name[-1]}.wandb"
+    return found
 
 
 def test_only_a_given_run_is_shown(
@@ -73,17 +91,18 @@ def test_only_a_given_run_is_shown(
 ) -> None:
     end(monkeypatch)
     end(monkeypatch, f"run={runs[1].parents[1]}")
-    assert [link.resolve() for link in (tmp_path / "logs" / "wandb").iterdir()] == [runs[1]]
+    assert [run for _, run in shown(tmp_path / "logs" / "wandb").values()] == [runs[1]]
 
 
 def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "logs" / "wandb"
     assert watch.gather(tmp_path / "logs", folder) == 2
-    later = runs[0].with_name("offline-run-3-c")
+    (folder / "run-20250102_030405-x").symlink_to(runs[0])  # as version 0.2.0 made them
+    later = runs[0].with_name("offline-run-20260102_030405-c")  # of one name in the same second
     later.mkdir()
     runs[1].rmdir()
     assert watch.gather(tmp_path / "logs", folder) == 2
-    assert {link.name for link in folder.iterdir()} == {"offline-run-1-a", "offline-run-3-c"}
+    assert {run for _, run in shown(folder).values()} == {runs[0], later}
 
 
 def test_an_unknown_key_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,10 +79,17 @@ class PictureGrid(pl.Callback):
             import wandb
 
             steps = [step for step, column in self._outputs.items() if len(column) == len(self._rows)]
-            columns = ["content", "style", "content picture", "style picture", *(f"step {step}" for step in steps)]
+            columns: list[Any] = [
+                "content",
+                "style",
+                "content picture",
+                "style picture",
+                *(f"step {step}" for step in steps),
+            ]
             rows = [
                 [*names, *(wandb.Image(p) for p in (content, style, *(self._outputs[step][index] for step in steps)))]
                 for index, (*names, content, style) in enumerate(self._rows)
             ]
             with left_out_if_refused("the table of held-out pairs"):
-                logger.log_table("held-out pairs", columns=columns, data=rows)
+                # not in the history, where its numbers of rows and columns would be charts of one point
+                logger.experiment.summary["held-out pairs"] = wandb.Table(columns=columns, data=rows)

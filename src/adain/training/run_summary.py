@@ -189,6 +189,9 @@ def log_configuration(loggers: list[Any], config: Any) -> None:
     """The resolved configuration and the git commit, as every logger has a place for them."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
+            logger.experiment.define_metric(
+                "trainer/global_step", hidden=True
+            )  # the axis of all charts, and none itself
             logger.experiment.config.update({**config, "git_commit": git_commit()}, allow_val_change=True)
             if url := getattr(logger.experiment, "url", None):
                 say(f"W&B: {url}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,14 @@ from pytorch_lightning.loggers import WandbLogger
 from adain.training.progress import say
 
 _PATIENCE = 30.0  # seconds that the server has to answer in
+
+
+class StepLogger(WandbLogger):
+    """Logs by steps: Lightning adds an ``epoch`` to all it logs, which is 0 throughout and would be the first chart."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log all but the epoch."""
+        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
 
 def wandb_logger(
@@ -38,7 +46,7 @@ def wandb_logger(
     identity = hashlib.sha256(str(where).encode()).hexdigest()[:12]
     settings = wandb.Settings(init_timeout=_PATIENCE, finish_timeout=finish_timeout, finish_timeout_raises=True)
     logger = partial(
-        WandbLogger, save_dir=folder, project=project, name=name or "/".join(where.parts[-2:]), group=group,
+        StepLogger, save_dir=folder, project=project, name=name or "/".join(where.parts[-2:]), group=group,
         tags=list(tags), id=identity, resume="allow", log_model=False, settings=settings,
     )  # fmt: skip
     if "WANDB_MODE" not in os.environ:
