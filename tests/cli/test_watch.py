@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adain.cli import watch
+from adain.training import dashboard
 
 
 def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
@@ -33,7 +34,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     job = made[1].parents[1] / ".hydra"
     job.mkdir()
     (job / "config.yaml").write_text("run: {name: lr=1/2 style_weight=5}")
-    watch.run_name.cache_clear()
+    dashboard.run_name.cache_clear()
     return made
 
 
@@ -96,12 +97,12 @@ def test_only_a_given_run_is_shown(
 
 def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "logs" / "wandb"
-    assert watch.gather(tmp_path / "logs", folder) == 2
+    assert dashboard.gather(tmp_path / "logs", folder) == 2
     (folder / "run-20250102_030405-x").symlink_to(runs[0])  # as version 0.2.0 made them
     later = runs[0].with_name("offline-run-20260102_030405-c")  # of one name in the same second
     later.mkdir()
     runs[1].rmdir()
-    assert watch.gather(tmp_path / "logs", folder) == 2
+    assert dashboard.gather(tmp_path / "logs", folder) == 2
     assert {run for _, run in shown(folder).values()} == {runs[0], later}
 
 
