@@ -53,7 +53,7 @@ def test_what_is_lost_is_printed_once_and_first(tmp_path: Path, capsys: pytest.C
 
     class Watching(Copy):
         def stylize(self, content: Any, **options: Any) -> Any:
-            printed.append(capsys.readouterr().out)
+            printed.append(capsys.readouterr().err)
             return content
 
     job = Job(Found(clip, Path("in.mkv"), None, True), (), tmp_path / "out.mov")

@@ -74,6 +74,13 @@ def test_frames_go_out_before_the_last_one_is_made(clip: Path) -> None:
     assert renderer.written[99] > renderer.written[60]
 
 
+def test_frames_do_not_wait_for_audio_that_begins_late(tmp_path: Path) -> None:
+    pipe = Pipe()
+    renderer = Watching(pipe)
+    stylize_video(renderer, write(tmp_path / "in.mkv", moving(100), late=3), pipe, STYLE)  # type: ignore[arg-type]
+    assert renderer.written[60] > renderer.written[40] > 0
+
+
 def test_seconds_cut_the_audio_too(clip: Path, tmp_path: Path) -> None:
     pipe, out = Pipe(), tmp_path / "out.mkv"
     assert stylize_video(Copy(), clip, pipe, STYLE, seconds=1.0).frames == 24  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -109,7 +110,7 @@ def make_video(
         def say(note: str) -> None:
             said.append(note)
             if request.grid is None:  # of a grid the frames alone are used
-                bar.write(f"{name}: {note}")
+                bar.write(f"{name}: {note}", file=sys.stderr)
 
         report = stylize_video(
             stylizer,  # type: ignore[arg-type]  # its overloads take less than Any

@@ -32,6 +32,7 @@ EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_
 
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # AVColorSpace to swscale's names; 5 and 6 are both BT.601
 _HD = 576  # rows: above it, players take an untagged video for BT.709, else for BT.601
+_INTERLEAVED = 60  # seconds of the video that a file may hold before the audio of the same time
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own leave WebM's alpha out
 
 
@@ -156,8 +157,10 @@ class Source:
         if max_pixels is not None and width * height > max_pixels:
             raise SourceError(self.content, f"{width} x {height} is over max_pixels={max_pixels}")
         if side is not None and min(width, height) > side:
-            scale = side / min(width, height)
-            width, height = round(width * scale), round(height * scale)
+            scale = side / min(width, height)  # the longer side becomes even, which video needs
+            width, height = (
+                side if length <= min(width, height) else 2 * round(length * scale / 2) for length in (width, height)
+            )
         if min(width, height) < 16:
             raise SourceError(self.content, f"{width} x {height} is below 16 x 16")
         rate = video.average_rate or video.guessed_rate or Fraction(25)
@@ -304,11 +307,12 @@ class Source:
         """Collect the audio up to a time, of a file that holds it behind the video of that time."""
         left = {stream.index for stream in self.audio if stream.codec_context is not None}
         while left and not self.live and not self._stop.is_set() and (packet := self._next_packet()) is not None:
-            if packet.stream is self._video or packet.dts is None:
-                continue
-            self.heard.append(packet)
-            if float(packet.dts * packet.time_base) - self.shift / av.time_base >= seconds:
-                left.discard(packet.stream.index)
+            now = 0.0 if packet.dts is None else float(packet.dts * packet.time_base) - self.shift / av.time_base
+            if packet.stream is not self._video:
+                self.heard.append(packet)
+                left -= {packet.stream.index} if now >= seconds else set()
+            elif now > seconds + _INTERLEAVED:  # the tracks that are left have ended
+                return
 
     def _length(self) -> float | None:
         """Return how many seconds the video has, as far as the file says; of one with audio, it may be the audio's."""
@@ -370,4 +374,6 @@ def _form(first: av.VideoFrame, width: int, height: int, video: Any, rate: Fract
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, av.InvalidDataError):  # FFmpeg says no more than that
+        return "empty, damaged, cut off before its index, or not a video"
     return str(getattr(error, "strerror", None) or error).splitlines()[0].lower()

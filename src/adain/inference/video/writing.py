@@ -76,7 +76,7 @@ class Writer:
         # Matroska stores no decoding times, but moves everything if one is below 0
         self._least = 0 if container in ("matroska", "webm") else None
         if piped := not isinstance(target, str):
-            options = {"flush_packets": "1"}
+            options = {"flush_packets": "1", "max_interleave_delta": "1000000"}  # wait a second for audio, not ten
         else:
             options = {} if self._least == 0 else {"movflags": "+faststart"}
         with self._explained():
