@@ -16,6 +16,7 @@ from adain.functional.statistics import Statistics
 from adain.inference.stylizer import Stylizer
 from adain.nn.decoder import Decoder, Trained
 from adain.nn.encoder import Encoder
+from adain.runtime import progress
 from adain.runtime.errors import InputError
 from tests.helpers.networks import torchvision_state
 from tests.helpers.pictures import edged
@@ -57,6 +58,18 @@ def test_alpha_between_lies_between(stylizer: Stylizer) -> None:
 
 def test_the_content_is_still_to_be_seen(stylizer: Stylizer) -> None:
     assert distance(stylizer.stylize(CONTENT, STYLE, alpha=0), CONTENT) < distance(STYLE.resize(CONTENT.size), CONTENT)
+
+
+def test_tiles_show_a_bar_where_one_is_wanted(
+    stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0)
+    stylizer.stylize(edged((96, 128)), STYLE, tile=64)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(stylizer, "show_progress", True)
+    stylizer.stylize(edged((96, 128)), STYLE, tile=64)
+    said = {line.partition(":")[0] for line in capsys.readouterr().err.splitlines()}
+    assert said == {"reading", "stylizing"}
 
 
 def test_bfloat16_gives_nearly_the_same_picture() -> None:

@@ -50,3 +50,13 @@ def test_a_terminal_gets_the_bar_with_the_time_left() -> None:
         bar.update(5)
     assert "50%" in terminal.getvalue()
     assert "<" in terminal.getvalue()  # passed < left
+
+
+def test_a_bar_inside_another_leaves_a_log_file_to_it() -> None:
+    file = io.StringIO()
+    with Bar(total=2, unit="picture", file=file, delay=0) as outer:
+        for _ in range(2):
+            for _ in Bar(range(20), unit="tile", file=file, delay=0):
+                pass
+            outer.update()
+    assert [line.split(",")[0] for line in file.getvalue().splitlines()] == ["50 %"]

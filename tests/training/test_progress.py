@@ -5,7 +5,30 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from adain.training.progress import StepBar
+
+
+def test_a_log_file_gets_a_line_for_each_tenth_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+    trainer: Any = SimpleNamespace(
+        max_steps=160,
+        global_step=0,
+        accumulate_grad_batches=1,
+        is_global_zero=True,
+        local_rank=0,
+        progress_bar_metrics={},
+    )
+    bar = StepBar()
+    bar.setup(trainer, None, "fit")  # type: ignore[arg-type]
+    bar.on_train_start(trainer)
+    for step in range(1, 161):  # as Lightning does it
+        bar.train_progress_bar.n = step
+        bar.train_progress_bar.refresh()
+        bar.train_progress_bar.set_postfix({"content": "1.00"})
+    bar.train_progress_bar.close()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == [f"training: {percent} %" for percent in range(10, 100, 10)]
 
 
 def test_a_resumed_runs_bar_begins_behind_the_batches_that_are_done() -> None:

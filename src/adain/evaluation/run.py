@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
 from adain.evaluation.pairs import Pair
@@ -22,6 +21,7 @@ from adain.metrics.frechet import artfid, frechet_distance
 from adain.metrics.metric_suite import MetricSuite, features_of
 from adain.nn.encoder import Encoder
 from adain.runtime.errors import UserError
+from adain.runtime.progress import Bar
 
 _KEPT = 24  # pictures whose features are remembered: about 8 MB each at 256 px
 _MOST_NAMED = 10  # unreadable pictures in one message
@@ -79,7 +79,7 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
     )
     ratios: dict[Path, tuple[int, int]] = {}
     bad: list[str] = []
-    for path in tqdm(files, desc="checking pictures", unit="picture", leave=False, disable=silent):
+    for path in Bar(files, desc="checking pictures", unit="picture", leave=False, disable=silent):
         try:
             picture = read_picture(path, min_side=16)
         except PictureError as error:
@@ -148,7 +148,7 @@ def measure(
     if not mine:
         return
     maker = system() if system is not None else None
-    with tqdm(
+    with Bar(
         total=sum(map(len, mine)) + (len(done) if world == 1 else 0), initial=len(done) if world == 1 else 0,
         desc="evaluating", unit="pair", disable=store.rank > 0, smoothing=0.1,
     ) as bar:  # fmt: skip

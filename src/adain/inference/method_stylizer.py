@@ -34,7 +34,9 @@ def load_stylizer(request: StylizeRequest, source: str | None) -> tuple[Stylizer
     if request.model_name == "adain":
         decoder = str(source)
         try:
-            return Stylizer.load(decoder, request.device, request.precision), f"decoder {decoder}"
+            plain_decoder = Stylizer.load(decoder, request.device, request.precision)
+            plain_decoder.show_progress = True
+            return plain_decoder, f"decoder {decoder}"
         except InputError:
             if (ablation := _ablation(decoder)) is None:
                 raise

@@ -14,6 +14,7 @@ from adain.inference.results import PIPE, save, send, take_standard_output
 from adain.inference.video.request import check_videos, describe, make_frame_grid, make_video
 from adain.methods.interface import CAPABILITIES, known_method
 from adain.runtime.errors import UserError
+from adain.runtime.progress import Bar
 from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def stylize_files(request: StylizeRequest) -> None:
             return
     check_videos(request, jobs)
 
-    from tqdm.auto import tqdm  # torch is imported from here on
-
-    from adain.inference.method_stylizer import load_stylizer
+    from adain.inference.method_stylizer import load_stylizer  # torch is imported from here on
     from adain.runtime.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -53,11 +52,11 @@ def stylize_files(request: StylizeRequest) -> None:
     maker.source = source or ""
     unusable: dict[str, None] = {}
     done = 0
-    with tqdm(jobs, unit="result", desc="stylizing", disable=None if len(jobs) > 1 else True, leave=False) as bar:
+    with Bar(jobs, unit="result", desc="stylizing", disable=len(jobs) == 1, leave=False) as bar:
         for job in bar:
             try:
                 if job.content.video:
-                    tqdm.write(maker.video(job, decoder, sink))
+                    Bar.write(maker.video(job, decoder, sink))
                     done += 1
                     continue
                 result = maker.result(job)
@@ -70,7 +69,7 @@ def stylize_files(request: StylizeRequest) -> None:
                 send(result, request.format, sink, maker.profile, request.quality)
             done += 1
             detail = f"  ({result.width} x {result.height}, {decoder})" if len(jobs) == 1 else ""
-            tqdm.write(f"{job.out}{detail}")
+            Bar.write(f"{job.out}{detail}")
     if len(jobs) > 1:
         print(f"{done} of {len(jobs)} results made  ({decoder})")
     if unusable:
@@ -187,8 +186,6 @@ class ResultMaker:
             raise UnreadableInput(f"content={job.content.path} cannot be used ({error.reason})") from None
 
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
-        from tqdm.auto import tqdm
-
         from adain.inference.grids import alpha_grid, corner_grid, decoder_grid, pictures_of, style_grid
         from adain.inference.stylizer import Stylizer
 
@@ -196,11 +193,9 @@ class ResultMaker:
         small.thumbnail((self.request.cell, self.request.cell))
         pictures = [self._read("style", found.path) for found in job.styles]
         as_pictures = self.request.color == "coral" or self.request.grid == "decoders"
-        encoded: Any = pictures if as_pictures else [self._style(found) for found in job.styles]
-
-        bar = tqdm(
-            total=pictures_of(str(self.request.grid), len(job.styles)), unit="picture", desc="stylizing", leave=False
-        )
+        encoded: list[Any] = list(pictures) if as_pictures else []
+        total = pictures_of(str(self.request.grid), len(job.styles)) + len(pictures) - len(encoded)
+        bar = Bar(total=total, unit="picture", desc="stylizing", leave=False)
 
         def stylized(
             styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,), stylizer: Any = self.stylizer
@@ -214,6 +209,9 @@ class ResultMaker:
         alpha = self.request.alpha
         named = [(picture, found.path.stem) for picture, found in zip(pictures, job.styles, strict=True)]
         with bar:
+            for found in () if as_pictures else job.styles:
+                encoded.append(self._style(found))
+                bar.update()
             if self.request.grid == "alpha":
                 return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
             if self.request.grid == "styles":

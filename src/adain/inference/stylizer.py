@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, cast, overload
 
@@ -21,6 +21,7 @@ from adain.runtime.device import find_device
 from adain.runtime.errors import InputError
 from adain.runtime.memory import available_memory, give_back_freed_memory
 from adain.runtime.precision import arithmetic, memory_format
+from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic, PreserveColor
 
 P = TypeVar("P", bound=Picture)
@@ -57,10 +58,13 @@ class Stylizer:
         network: The forward pass that both make.
         device: Where they are.
         precision: As given.
+        show_progress: Whether pictures that are made in tiles show a bar; they do not by default.
 
     Raises:
         InputError: If there is no such device or precision.
     """
+
+    show_progress = False
 
     def __init__(
         self,
@@ -267,7 +271,7 @@ class Stylizer:
 
         side = self._tile_side("auto", len(style) * style.shape[-2] * style.shape[-1])
         picture, moments = whole(*style.shape[-2:]), Moments()
-        for box in boxes(picture, side):
+        for box in self._tiles(boxes(picture, side), "reading the style"):
             moments.add(self._features(style, box, picture, change))
         return Statistics(*(part.to(self.device) for part in moments.statistics()))
 
@@ -304,21 +308,17 @@ class Stylizer:
             if len(pixels) * size * 2048 <= _STORE_BYTES:
                 kept = torch.empty(len(pixels), 512, picture.bottom, picture.right, device=self.device)
             moments = [Moments() for _ in styles] if shares is not None else [Moments()]
-            for box in tiles:
+            for box in self._tiles(tiles, "reading"):
                 features = self._features(pixels, box, picture)
                 for k, moment in enumerate(moments):
                     moment.add(features, None if shares is None else box.of(shares)[:, k : k + 1])
                 if kept is not None:
                     box.of(kept).copy_(features)
                 del features
-                if (
-                    box.right == picture.right
-                ):  # holes between tiles of different sizes add up: a row is as far as they may
-                    give_back_freed_memory()
             content_stats = [Statistics(*(p.to(self.device) for p in moment.statistics())) for moment in moments]
         if smooth is not None:
             content_stats = smooth(content_stats)
-        for box in tiles:
+        for box in self._tiles(tiles, "stylizing"):
             window = box.grown(picture)
             features = self._features(pixels, window, picture) if kept is None else window.of(kept)
             content = unit(box.of_pixels(pixels), self.device)
@@ -341,8 +341,13 @@ class Stylizer:
                 made = torch.lerp(content, made, cover)
             box.of_pixels(output).copy_(made if output.is_floating_point() else made.mul(255).round_())
             del content, made
-            if len(tiles) > 1 and box.right == picture.right:
-                give_back_freed_memory()
+
+    def _tiles(self, tiles: list[Box], doing: str) -> Iterator[Box]:
+        """Yield the tiles under a bar, if it is wanted and they are several. Give memory back after each row of them."""
+        for box in Bar(tiles, desc=doing, unit="tile", leave=False, disable=not self.show_progress or len(tiles) == 1):
+            yield box
+            if len(tiles) > 1 and box.right == tiles[-1].right:
+                give_back_freed_memory()  # holes between tiles of different sizes add up: a row is as far as they may
 
     def _fits(self, pixels: int) -> bool:
         budget = available_memory(self.device) // 2

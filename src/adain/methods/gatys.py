@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from adain.functional.losses import content_loss, gram, gram_loss, style_loss, total_variation, weighted_total
 from adain.functional.statistics import Statistics, channel_statistics
@@ -17,6 +16,7 @@ from adain.methods.base import check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.runtime.errors import InputError
+from adain.runtime.progress import Bar
 from adain.runtime.schema import MethodName, PixelOptimizer, StyleMeasure
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 30.0, "statistics": 10.0}
@@ -149,7 +149,7 @@ class Gatys:
         encoded = self.encode_style(style) if isinstance(style, Tensor) else style
         results = []
         for index in range(len(content)):
-            with tqdm(total=self.iterations, desc="pixels", unit="iteration", disable=not self.progress) as bar:
+            with Bar(total=self.iterations, desc="pixels", unit="iteration", disable=not self.progress) as bar:
                 for found in self.iterate(content[index : index + 1], _one(encoded, index)):
                     bar.update(found.iteration - bar.n)
                     bar.set_postfix({name: f"{value:.3g}" for name, value in found.terms.items()}, refresh=False)

@@ -30,10 +30,10 @@ import hashlib
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from adain.nn.decoder import Decoder
 from adain.nn.encoder import Encoder
+from adain.runtime.progress import Bar
 
 _CHUNK = 8  # pictures at a time
 
@@ -69,7 +69,7 @@ def fit_decoder(
     height, width = (side // 8 * 8 for side in pictures.shape[-2:])  # else layers of odd size and their mirrors differ
     pictures = pictures[..., :height, :width]
     chunks = [chunk.to(device) for chunk in torch.split(pictures, _CHUNK)]
-    bar = tqdm(total=len(chunks) + len(decoder.plan), desc="least squares", unit="layer", disable=not progress)
+    bar = Bar(total=len(chunks) + len(decoder.plan), desc="least squares", unit="layer", disable=not progress)
 
     bar.set_postfix_str("encoding")
     positions: dict[str, list[Tensor]] = {layer.name: [] for layer in decoder.plan}

@@ -13,19 +13,21 @@ QUIET_SECONDS = 5
 class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """tqdm's bar, with the same arguments. Into a file or a pipe it prints a line per 10 %, after the first ``QUIET_SECONDS``.
 
-    Where the total is unknown, a line comes whenever the count has doubled, from 100 on.
+    A bar inside another prints no line there. Where the total is unknown, a line comes at 100 and whenever that has doubled.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._said = 0
         super().__init__(*args, **options)
-        if not self._is_terminal():
+        if not self.disable and not self._is_terminal():
             self.delay, self.leave, self.mininterval = options.get("delay", QUIET_SECONDS), False, 0
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Show where the work is."""
         if self._is_terminal():
             super().display(msg, pos)
+            return
+        if self.pos:
             return
         reached = int(10 * self.n / self.total) if self.total else int(self.n // 100).bit_length()
         if reached <= self._said or (self.total and self.n >= self.total):  # the result's own line says the end

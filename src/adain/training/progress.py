@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.utilities import rank_zero_only
-from tqdm.auto import tqdm
+
+from adain.runtime.progress import Bar
 
 
 @rank_zero_only
 def say(line: str) -> None:
     """One line for the user, once over all processes, without tearing a progress bar."""
-    tqdm.write(line)
+    Bar.write(line)
 
 
 class StepBar(TQDMProgressBar):
     """Lightning's bar over all steps of the run, so that it knows the time left. Content and style loss stand behind."""
+
+    def init_train_tqdm(self) -> Any:
+        """Return the bar; in a log file it is a line per tenth."""
+        return Bar(unit="step", disable=self.is_disabled, dynamic_ncols=True, file=sys.stdout, smoothing=0)
+
+    def init_validation_tqdm(self) -> Any:
+        """Return Lightning's bar, silent in a log file: the held-out pictures take a moment."""
+        return super().init_validation_tqdm() if sys.stdout.isatty() else Bar(disable=True)
 
     @property
     def total_train_batches(self) -> int | float:

@@ -23,7 +23,7 @@ from tests.helpers.stylize import EXISTING, MIX, Failed
         ),
         (("content=a.png,b.png", "style=style.png"), "content=a.png does not exist: give a picture"),
         (("content=no*.jpg", "style=style.png"), "content=no*.jpg matches no picture"),
-        (("content=content.png", "style=empty"), "style=empty is a folder without pictures (.bmp, "),
+        (("content=content.png", "style=empty"), "style=empty is a folder without pictures: give a folder of pictures"),
         (("content=text.png", "style=style.png"), "content=text.png cannot be used (empty or not a picture)"),
         (("content=tiny.png", "style=style.png"), "content=tiny.png cannot be used (8 x 8 is below 16 pixels a side)"),
         (("content=content.png", "style=tiny.png"), "style=tiny.png cannot be used (8 x 8 is below 16 pixels a side)"),

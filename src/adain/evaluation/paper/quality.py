@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from adain.data.picture import to_picture
 from adain.evaluation.pairs import Pair
@@ -20,6 +19,7 @@ from adain.methods.gatys import Gatys
 from adain.methods.interface import Method
 from adain.metrics.metric_suite import build_suite
 from adain.nn.encoder import Encoder
+from adain.runtime.progress import Bar
 from adain.runtime.schema import StyleMeasure
 
 FIGURES = ("content_feature_loss", "content_loss", "style_loss_mean")
@@ -72,7 +72,7 @@ def measure_pixels(
     """
     left = [p for p in pairs if not store.has("losses", method="gatys", content=p.content, style=p.style)]
     method = Gatys(judge.encoder, measure=measure, iterations=max(iterations), progress=False)
-    with tqdm(
+    with Bar(
         total=len(left) * max(iterations), desc="losses of gatys", unit="iteration", disable=not left, leave=False
     ) as bar:
         for pair in left:
@@ -89,7 +89,7 @@ def measure_losses(
 ) -> None:
     """Any system's losses over every pair that the store has not."""
     left = [p for p in pairs if not store.has(part, method=name, content=p.content, style=p.style)]
-    for pair in tqdm(left, desc=f"losses of {name}", unit="pair", disable=not left, leave=False):
+    for pair in Bar(left, desc=f"losses of {name}", unit="pair", disable=not left, leave=False):
         output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
         store.append(part, [_row(name, pair, judge(output, pair))])
 
@@ -99,7 +99,7 @@ def make_pictures(
 ) -> None:
     """One output a pair, named ``<prefix>_<row>_<name>``; those that are there are left as they are."""
     left = [(row, pair) for row, pair in pairs if not store.output(f"{prefix}_{row}_{name}").exists()]
-    for row, pair in tqdm(left, desc=f"pictures of {name}", unit="picture", disable=len(left) < 2, leave=False):
+    for row, pair in Bar(left, desc=f"pictures of {name}", unit="picture", disable=len(left) < 2, leave=False):
         output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
         store.keep(f"{prefix}_{row}_{name}", to_picture(output[0]))
 

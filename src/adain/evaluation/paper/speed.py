@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import get_args
 
 import torch
-from tqdm.auto import tqdm
 
 from adain.evaluation.paper.published import SPEED
 from adain.evaluation.speed.candidates import build
@@ -16,6 +15,7 @@ from adain.evaluation.speed.memory import peak_memory
 from adain.evaluation.speed.methods import ENCODE, KEPT
 from adain.evaluation.speed.stages import Setting
 from adain.evaluation.store import Row
+from adain.runtime.progress import Bar
 from adain.runtime.schema import MethodName
 
 
@@ -40,7 +40,7 @@ def measure_speed(
     }
     stages = {name: build(setting, device).stages() for name, setting in settings.items()}
     total = (repeats + 1) * sum(map(len, stages.values()))
-    with tqdm(total=total, desc=f"speed, {size} px", unit="stage", smoothing=0, leave=False) as bar:
+    with Bar(total=total, desc=f"speed, {size} px", unit="stage", smoothing=0, leave=False) as bar:
         shown = {name: _shown(own, bar.update, device) for name, own in stages.items()}
         times = interleave(shown, repeats, device)
     without = {name: found[KEPT] for name, found in times.items()}

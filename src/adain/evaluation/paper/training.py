@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
-
+from adain.runtime.progress import Bar
 from adain.training.progress import StepBar
 
 
@@ -23,13 +21,13 @@ class LabeledBar(StepBar):
         super().__init__()
         self.label = label
 
-    def init_train_tqdm(self) -> Tqdm:
+    def init_train_tqdm(self) -> Bar:
         """Return a bar on standard error."""
-        return Tqdm(desc=self.label, file=sys.stderr, dynamic_ncols=True, leave=False, smoothing=0, unit="step")
+        return Bar(desc=self.label, dynamic_ncols=True, leave=False, smoothing=0, unit="step")
 
-    def init_validation_tqdm(self) -> Tqdm:
+    def init_validation_tqdm(self) -> Bar:
         """Return a silent bar: the held-out pictures take a moment."""
-        return Tqdm(disable=True)
+        return Bar(disable=True)
 
     def on_train_start(self, trainer: Any, *args: object) -> None:
         """Keep the label."""

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from tqdm.auto import tqdm
 
 from adain.functional.statistics import Statistics
 from adain.inference.dataset.local import Made, Painter, Reader, Ready, Request, batches, encode
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job
 from adain.runtime.errors import InputError, UserError
+from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic
 
 # read when Ray is imported; a busy machine does not start Ray's agents within the 30 seconds that they are given
@@ -49,7 +49,7 @@ def stylize(
     jobs: Iterable[Job],
     reader: Reader,
     manifest: Manifest,
-    bar: tqdm[Any],
+    bar: Bar,
     shared: Mapping[str, Any],
     decoder: str,
     batch_size: int = 1,
@@ -233,7 +233,7 @@ def _save(row: dict[str, Any], out: Path, quality: int) -> dict[str, Any]:
     return {key: row[key] for key in ("job", "style", "reason", "skipped", "size")} | {"output_size": [width, height]}
 
 
-def _commit(row: dict[str, Any], manifest: Manifest, shared: Mapping[str, Any], bar: tqdm[Any]) -> int:
+def _commit(row: dict[str, Any], manifest: Manifest, shared: Mapping[str, Any], bar: Bar) -> int:
     job = Job(*json.loads(row["job"]))
     for name, reason in json.loads(row["skipped"]):
         manifest.unreadable("style", name, reason)

@@ -22,7 +22,6 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm.auto import tqdm
 
 from adain.data.picture import PictureError, decode_picture, resize_short_side, to_picture, to_tensor, to_unit
 from adain.functional.statistics import Statistics
@@ -31,6 +30,7 @@ from adain.inference.dataset.plan import Job, substitutes
 from adain.inference.stylizer import Stylizer
 from adain.runtime.errors import UserError
 from adain.runtime.precision import arithmetic
+from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic
 
 _SMALLEST = 16  # pixels, as Stylizer has it
@@ -244,7 +244,7 @@ def stylize(
     reader: Reader,
     painter: Painter,
     manifest: Manifest,
-    bar: tqdm[Any],
+    bar: Bar,
     shared: Mapping[str, Any],
     batch_size: int = 1,
     workers: int = 1,
@@ -324,7 +324,7 @@ class Ready(NamedTuple):
     statistics: Statistics
 
 
-def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: tqdm[Any]) -> Iterator[Ready]:
+def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: Bar) -> Iterator[Ready]:
     """Yield what was read, with statistics; unreadable files are listed and left out."""
     known: dict[int, tuple[str, Statistics]] = {}
     for read in reads:

@@ -144,10 +144,10 @@ def _make(
 ) -> int:
     """Run the engine under a progress bar; return how many pictures were made."""
     import torch
-    from tqdm.auto import tqdm
 
     from adain.inference.dataset import local
     from adain.runtime.memory import keep_freed_memory
+    from adain.runtime.progress import Bar
 
     content, style = (request.folder(key).resolve() for key in ("content", "style"))
     reader = local.Reader(content, style, names, request.size, request.crop, request.style_size, request.max_pixels)
@@ -157,7 +157,7 @@ def _make(
     if on_this_machine:
         keep_freed_memory()
         painter = local.Painter(decoder, request.alpha, precision=request.precision)
-    with tqdm(total=total, initial=len(manifest), unit="picture", desc="stylizing", smoothing=0.05) as bar:
+    with Bar(total=total, initial=len(manifest), unit="picture", desc="stylizing", smoothing=0.05) as bar:
         if on_this_machine:
             workers = request.workers if request.workers is not None else min(8, os.cpu_count() or 1) if gpu else 1
             return local.stylize(
