@@ -168,3 +168,20 @@ def test_a_rate_and_a_layout_that_the_encoder_does_not_know(tmp_path: Path) -> N
         out.mux(sound.encode(None))
     for ending in (".mp4", ".webm"):
         assert abs(tone(made(path, ending)[0]) - 440) <= 1
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".webm"])
+def test_joined_recordings_follow_each_other(ending: str, tmp_path: Path) -> None:
+    """Two transport streams in one file, as ``cat`` makes it: the times of the second begin at the start again."""
+    part = write(tmp_path / "part.ts", moving(48), audio="ac3")
+    (tmp_path / "both.ts").write_bytes(part.read_bytes() * 2)
+    out, notes = made(tmp_path / "both.ts", ending)
+    assert not any("damaged" in note for note in notes)
+    times = times_of(out)
+    steps = np.diff([float(time) for time in times])
+    assert len(times) == 96
+    assert 0.03 < steps.min() < steps.max() < 0.06
+    with av.open(str(out)) as container:
+        heard = [float(p.pts * p.time_base) for p in container.demux(audio=0) if p.pts is not None]
+    assert abs(max(heard) - 4) < 0.15
+    assert max(np.diff(heard)) < 0.1

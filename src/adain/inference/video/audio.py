@@ -43,7 +43,8 @@ class Track:
         self.note: str | None = None
         self.damaged = 0
         self._stream, self._shift = stream, Fraction(source.shift, av.time_base)
-        self._last: int | None = None  # decoding time, which must rise
+        self._end = 0  # of the last packet that was read
+        self._last: int | None = None  # decoding time of the last one that was made, which must rise
         trial = _try(stream, target.format.name, None if source.live else source.content)
         codec = stream.codec.canonical_name
         self._encodes = not trial.held
@@ -64,17 +65,26 @@ class Track:
 
     def packets(self, packet: Any) -> Iterator[Any]:
         """Yield the result's packets for one of the source's; None at the end."""
+        if packet is not None:
+            self._move(packet)
         if self._encodes:
             for frame in self._decoded(packet):
                 yield from self._in_order(self._out.encode(frame))
             if packet is None:
                 yield from self._in_order(self._out.encode(None))
         elif packet is not None:
-            ticks = round(self._shift / packet.time_base)
-            packet.dts -= ticks
-            packet.pts = packet.dts if packet.pts is None else packet.pts - ticks
             packet.stream = self._out
             yield from self._in_order([packet])
+
+    def _move(self, packet: Any) -> None:
+        """Count a packet's times from the start of the video; of a joined recording, from the end of the one before."""
+        ticks = round(self._shift / packet.time_base)
+        if packet.dts - ticks < self._end - 1 / (2 * packet.time_base):
+            ticks = packet.dts - self._end
+            self._shift = ticks * packet.time_base
+        packet.pts = (packet.dts if packet.pts is None else packet.pts) - ticks
+        packet.dts -= ticks
+        self._end = packet.dts + (packet.duration or 0)
 
     def _decoded(self, packet: Any) -> Iterator[Any]:
         """Yield what is in a packet as the encoder takes it. Damage is skipped."""
@@ -90,8 +100,6 @@ class Track:
                 context = self._out.codec_context
                 self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate)
                 self._form = form
-            if frame.pts is not None:
-                frame.pts -= round(self._shift / frame.time_base)
             yield from self._resampler.resample(frame)
         if packet is None and self._resampler:
             yield from self._resampler.resample(None)

@@ -246,6 +246,8 @@ class Source:
             pts = frame.pts if frame.pts is not None else (end + (offset or 0) if last is not None else offset or 0)
             if offset is None:
                 offset = min(0, pts) if not self.live else pts
+            if last is not None and pts - offset < last - 1 / (2 * base):  # another recording joined to the end of this one
+                offset = pts - end
             pts = max(0, pts - offset)
             if last is not None and pts <= last:  # broken times: no frame is lost for them
                 pts = last + 1
