@@ -15,7 +15,7 @@ from PIL import Image
 from adain.cli import stylize_dataset
 from adain.data.picture import read_picture
 from adain.inference.stylizer import Stylizer
-from tests.helpers.pictures import draw
+from tests.helpers.pictures import deny, draw
 from tests.helpers.runners import command
 
 _load = Stylizer.load
@@ -77,6 +77,21 @@ def test_the_same_command_again_has_nothing_to_do(
     capsys.readouterr()
     call(monkeypatch, *GIVEN, "out=out")
     assert capsys.readouterr().out.splitlines()[1] == "made          0 pictures, 4 were there already"
+
+
+def test_what_cannot_be_read_is_listed_and_ends_with_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "in put = ü" / "dogs" / "4.png").write_bytes(b"no picture")
+    deny(monkeypatch, "cats")
+    said = failed(monkeypatch, capsys, *GIVEN, "out=out")
+    assert said.startswith("error: 2 contents cannot be read and were skipped, listed in out/unreadable-")
+    lines = (folder / "out" / "unreadable-00000-of-00001.jsonl").read_text().splitlines()
+    assert {json.loads(line)["name"]: json.loads(line)["reason"] for line in lines} == {
+        "cats": "it may not be read: check its permissions",
+        "dogs/4.png": "empty or not a picture",
+    }
+    assert len(list((folder / "out").rglob("*.png"))) == 2
 
 
 def test_the_next_shard_is_what_to_type(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +212,7 @@ def test_nothing_readable_is_an_error(
 ) -> None:
     for path in (folder / "in put = ü").rglob("*.png"):
         path.write_bytes(b"broken")
-    assert "no picture of content=in put = ü could be read" in failed(monkeypatch, capsys, *GIVEN, "out=out")
+    assert "4 contents cannot be read" in failed(monkeypatch, capsys, *GIVEN, "out=out")
 
 
 def test_ray_that_is_not_installed_is_told_at_once(

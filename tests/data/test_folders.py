@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adain.data.folders import is_visible, walk
+from tests.helpers.pictures import deny
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("b.PNG", "a.jpg", ".hidden.png", "notes.txt", "z/c.png", "m/.x/d.png", "m/e.webp", "m/results/f.png"):
+    for name in (
+        "b.PNG",
+        "a.jpg",
+        ".hidden.png",
+        "notes.txt",
+        "z/c.png",
+        "many/.x/d.png",
+        "many/e.webp",
+        "many/results/f.png",
+    ):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    (tmp_path / "m" / "loop").symlink_to(tmp_path)
+    (tmp_path / "many" / "loop").symlink_to(tmp_path)
     return tmp_path
 
 
@@ -27,33 +36,26 @@ def listed(found: Iterator[tuple[str, list[str]]], root: Path) -> list[str]:
 
 
 def test_files_come_folder_by_folder_in_order(root: Path) -> None:
-    assert listed(walk(root), root) == ["a.jpg", "b.PNG", "m/e.webp", "m/results/f.png", "z/c.png"]
+    assert listed(walk(root), root) == ["a.jpg", "b.PNG", "many/e.webp", "many/results/f.png", "z/c.png"]
 
 
 def test_a_folder_of_results_is_skipped_below_the_root_only(root: Path) -> None:
-    results = (root / "m" / "results").resolve()
-    assert "m/results/f.png" not in listed(walk(root, skip=results), root)
+    results = (root / "many" / "results").resolve()
+    assert "many/results/f.png" not in listed(walk(root, skip=results), root)
     assert listed(walk(results, skip=results), results) == ["f.png"]
 
 
 def test_only_the_endings_asked_for(root: Path) -> None:
-    assert listed(walk(root, {".webp"}), root) == ["m/e.webp"]
+    assert listed(walk(root, {".webp"}), root) == ["many/e.webp"]
     assert is_visible("A.JPG", {".jpg"})
     assert not is_visible(".a.jpg", {".jpg"})
 
 
 def test_an_unreadable_folder_is_listed_like_an_unreadable_picture(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan: Any = os.scandir
-
-    def refuse(path: Any) -> Any:
-        if os.path.basename(path) == "m":
-            raise PermissionError(13, "Permission denied", path)
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert listed(walk(root), root) == ["a.jpg", "b.PNG", "m", "z/c.png"]
-    with pytest.raises(ValueError, match=r"m cannot be read \(Permission denied\)"):
-        list(walk(root / "m"))
+    deny(monkeypatch, "many")
+    assert listed(walk(root), root) == ["a.jpg", "b.PNG", "many", "z/c.png"]
+    with pytest.raises(ValueError, match=r"many cannot be read \(Permission denied\)"):
+        list(walk(root / "many"))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from PIL import Image
 from adain.data.picture import PictureError
 from adain.data.sources import FolderSource, IndexedSource, Place, Sample
 from adain.runtime.errors import UserError
+from tests.helpers.pictures import deny
 
 Folder = Callable[..., Path]
 
@@ -147,12 +148,8 @@ def test_unreadable_folder(folder: Folder) -> None:
     sentence(caught)
 
 
-def denied(path: str) -> None:
-    raise PermissionError(13, "Permission denied", path)
-
-
 def test_folder_the_system_denies(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "scandir", denied)
+    deny(monkeypatch, "pictures")
     with pytest.raises(UserError, match="cannot be read") as caught:
         FolderSource(str(folder(good=1)))
     sentence(caught)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
 import io
 import itertools
+import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def smooth(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
@@ -138,3 +144,16 @@ def printer() -> bytes:
     tags = struct.pack(">I4sII4sII", 2, b"desc", at, len(name), b"A2B0", at + len(name), len(table))
     profile = header + tags + name + table
     return struct.pack(">I", len(profile)) + profile[4:]
+
+
+def deny(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let no folder of this name be read, whoever asks: root may read all."""
+    scan, read = os.scandir, builtins.open
+
+    def denied(real: Any, path: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(path, str | os.PathLike) and os.path.basename(path) == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "scandir", functools.partial(denied, scan))
+    monkeypatch.setattr(builtins, "open", functools.partial(denied, read))

@@ -27,13 +27,8 @@ def _print_report(request: DatasetRequest, report: DatasetReport) -> None:
     there = f", {report.before} were there already" if report.before else ""
     speed = f"  ({report.made / report.seconds:.1f} pictures per second)" if report.made else ""
     print(f"\nmade          {report.made} pictures{there}{speed}")
-    if report.skipped:
-        counts = [f"{report.skipped[kind]} {word}" for kind, word in _KINDS.items() if kind in report.skipped]
-        print(f"passed over   {' and '.join(counts)} that cannot be read, listed in {report.unreadable}")
     print(f"pictures      {request.folder('out')}/")
     print(f"manifest      {report.manifest}")
-    if report.made + report.before == 0:
-        raise UserError(f"no picture of content={request.content} could be read: see {report.unreadable}")
     following = request.shard + 1
     if following < request.shards:
         typed = (a.partition("=") for a in HydraConfig.get().overrides.task if not a.startswith("shard="))
@@ -44,6 +39,9 @@ def _print_report(request: DatasetRequest, report: DatasetReport) -> None:
         print(f"next          {others}, if not done yet")
     else:
         print(f"next          head -n 3 {_shell(str(report.manifest))}   (what came from what)")
+    if report.skipped:
+        counts = [f"{report.skipped[kind]} {word}" for kind, word in _KINDS.items() if kind in report.skipped]
+        raise UserError(f"{' and '.join(counts)} cannot be read and were skipped, listed in {report.unreadable}")
 
 
 def _shell(word: str) -> str:

@@ -62,7 +62,8 @@ def walk(
         except OSError as error:
             if not seen:
                 raise UserError(f"the folder {root} cannot be read ({error.strerror}): check its permissions") from None
-            yield os.path.split(folder)  # type: ignore[misc]
+            parent, name = os.path.split(folder)
+            yield parent, [name]
             continue
         seen.add(real)
         folders = [entry.path for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.pictures import draw
+from tests.helpers.pictures import deny, draw
 from tests.helpers.stylize import EXISTING, Copying, Failed, call, written
 
 # --- several ----------------------------------------------------------------------------------------------------------
@@ -98,6 +98,25 @@ def test_a_broken_picture_is_passed_over_named_and_ends_with_1(failed: Failed) -
     assert text.splitlines()[-1].startswith("error: content=photos/broken.jpg cannot be used (")
     assert text.endswith("the 3 results without them are done\n")
     assert len(written(Path("made"))) == 3
+
+
+@pytest.mark.usefixtures("copying", "photos")
+def test_an_unreadable_subfolder_is_named_and_ends_with_1(failed: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
+    deny(monkeypatch, "sub")
+    text = failed("content=photos", "style=style.png", "out=made")
+    assert "content=photos/sub cannot be used (it may not be read: check its permissions)" in text
+    assert len(written(Path("made"))) == 2
+
+
+@pytest.mark.usefixtures("copying")
+def test_what_no_plug_in_reads_is_named_and_thumbnails_are_not_stylized(failed: Failed) -> None:
+    for name in ("in/a.jpg", "in/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "in/#recycle/b.jpg"):
+        draw(Path(name))
+    draw(Path("in/c.jfif"), format="JPEG")
+    Path("in/IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    text = failed("content=in", "style=style.png", "out=made")
+    assert "in/IMG_1.HEIC cannot be used (HEIF pictures need a package: " in text
+    assert written(Path("made")) == ["a_style.png", "c_style.png"]
 
 
 @pytest.mark.usefixtures("photos")
