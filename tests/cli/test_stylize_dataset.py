@@ -225,5 +225,4 @@ def test_ray_that_is_not_installed_is_told_at_once(
 def test_the_command_as_a_user_runs_it(folder: Path) -> None:
     done = command("stylize_dataset", *GIVEN[:3], "out=out", "workers=1", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "100%" in done.stderr
     assert len(list((folder / "out").rglob("*.png"))) == 4

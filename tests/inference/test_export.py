@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from adain.inference import export
 from adain.inference.export import StyleGraph, TransferGraph, card, compare, write_onnx, write_safetensors
 from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Decoder, Trained, load_decoder
@@ -45,6 +47,18 @@ def test_the_output_has_the_contents_size(
         network = StyleTransfer(torchvision_encoder, trained.decoder)
         made = network(picture, [network.encode_style(torch.rand(1, 3, 30, 20))])
     assert made.shape == picture.shape
+
+
+def test_a_graph_is_of_the_version_that_the_oldest_runtime_reads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript", reason="the extra export is not installed")
+    written: list[int] = []
+    model = SimpleNamespace(ir_version=10)
+    program = SimpleNamespace(model=model, save=lambda path, **_: written.append(model.ir_version))
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: program)
+    export._write_graph(torch.nn.Identity(), tmp_path / "x.onnx", {}, [], {})
+    assert written == [9]  # onnxruntime 1.17's
 
 
 @pytest.mark.slow  # 15 s: torch.export

@@ -28,6 +28,7 @@ from adain.cli.preflight.training import check_files
 from adain.cli.preflight.usage import usage
 from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
+from adain.runtime.extras import as_typed_here
 from adain.runtime.mistakes import mistake
 from adain.runtime.signals import ENDING, SignalHandlers
 from adain.runtime.streams import keep_writing
@@ -131,7 +132,7 @@ def run_hydra(
 
     try:
         if {"--help", "-h"} & set(arguments):
-            return print(usage(config, overrides, head), flush=True)
+            return print(as_typed_here(usage(config, overrides, head)), flush=True)
         check_flags(arguments)
         if many:
             preflight_jobs(config, overrides)
@@ -154,5 +155,5 @@ def run_hydra(
 
 def fail(message: str) -> NoReturn:
     """Print one sentence to stderr and exit with code 1."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {as_typed_here(message)}", file=sys.stderr)
     sys.exit(1)

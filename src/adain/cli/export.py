@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.runtime.errors import UserError
+from adain.runtime.extras import as_typed_here, program
 from adain.training.checkpoints import resolve_checkpoint
 
 
@@ -45,9 +48,13 @@ def export(config: DictConfig) -> None:
         print(f"graphs    {out / 'style_encoder.onnx'}, {out / 'transfer.onnx'}  (dynamic batch, height and width)")
     print(f"card      {out / 'MODEL_CARD.md'}")
     if differences:
-        print(f"next      python {out / 'run_onnx.py'} content.jpg style.jpg out.png   (no torch needed)")
+        python = program(Path(sys.executable).name)
+        print(
+            f"next      {python} {shlex.quote(str(out / 'run_onnx.py'))} content.jpg style.jpg out.png   (no torch needed)"
+        )
     else:
-        print(f"next      make stylize decoder={out / 'decoder.safetensors'} content=FILE style=FILE")
+        decoder = shlex.quote(f"decoder={out / 'decoder.safetensors'}")
+        print(as_typed_here(f"next      make stylize {decoder} content=FILE style=FILE"))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adain.cli.app import fail, start
+from adain.runtime.extras import as_typed_here
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.report import report_sweep
 from adain.training.curves import report_runs
@@ -19,7 +20,7 @@ logs=logs                       where latest is looked for"""
 def report(typed: list[str]) -> None:
     """Print a sweep's table and write its page, or draw the losses of runs."""
     if {"--help", "-h"} & set(typed):
-        print(_HELP)
+        print(as_typed_here(_HELP))
         return
     given = dict(argument.partition("=")[::2] for argument in typed)
     if unknown := sorted(set(given) - _KEYS):

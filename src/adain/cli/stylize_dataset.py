@@ -12,6 +12,7 @@ from adain.cli.plain import plain_values
 from adain.inference.dataset import request as dataset
 from adain.inference.dataset.request import DatasetReport, DatasetRequest
 from adain.runtime.errors import UserError
+from adain.runtime.extras import as_typed_here
 from adain.runtime.quoting import FILE_KEYS
 
 _KINDS = {"content": "contents", "style": "styles"}
@@ -33,12 +34,12 @@ def _print_report(request: DatasetRequest, report: DatasetReport) -> None:
     if following < request.shards:
         typed = (a.partition("=") for a in HydraConfig.get().overrides.task if not a.startswith("shard="))
         words = [f"{key}={getattr(request, key) if key in FILE_KEYS else value}" for key, _, value in typed]
-        print(f"next          make stylize-dataset {' '.join(map(_shell, words))} shard={following}")
+        print(as_typed_here(f"next          make stylize-dataset {' '.join(map(_shell, words))} shard={following}"))
     elif request.shards > 1:
         others = "shard 0" if request.shards == 2 else f"shards 0 to {request.shards - 2}"
         print(f"next          {others}, if not done yet")
     else:
-        print(f"next          head -n 3 {_shell(str(report.manifest))}   (what came from what)")
+        print(f"next          head -n 3 {shlex.quote(str(report.manifest))}   (what came from what)")
     if report.skipped:
         counts = [f"{report.skipped[kind]} {word}" for kind, word in _KINDS.items() if kind in report.skipped]
         raise UserError(f"{' and '.join(counts)} cannot be read and were skipped, listed in {report.unreadable}")

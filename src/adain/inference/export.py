@@ -26,6 +26,9 @@ from adain.runtime.files import replacing
 OPSET = 20
 """ONNX operator set. onnxruntime has had it since 1.17 (2024); nothing newer is needed by either graph."""
 
+IR_VERSION = 9
+"""Version of the graphs' file format: the newest that onnxruntime 1.17 reads. The exporter writes a newer one."""
+
 TOLERANCE = 1e-3
 """The largest absolute difference allowed between a graph and PyTorch, of pictures in [0, 1] and of statistics alike."""
 
@@ -207,7 +210,7 @@ def card(trained: Trained, source: str, differences: Sequence[Difference]) -> st
 * `style_encoder.onnx`: `picture` N x 3 x H x W, RGB in [0, 1], to `mean` and `std`, N x 512 x 1 x 1.
 * `transfer.onnx`: `picture`, `mean`, `std` and `alpha` (a single number, 0 to 1) to `stylized`, N x 3 x H x W in [0, 1].
   One style per picture of the batch; H and W at least 16, any others than the style's.
-* `run_onnx.py`: `python run_onnx.py content.jpg style.jpg out.png`, with numpy, onnxruntime and pillow."""
+* `run_onnx.py`: `python run_onnx.py content.jpg style.jpg out.png`, with numpy, onnxruntime 1.17 or newer, and pillow."""
     return f"""# AdaIN decoder
 
 Arbitrary style transfer (Huang & Belongie, ICCV 2017): a content picture in the style of any other.
@@ -277,6 +280,7 @@ def _write_graph(
             verbose=False,
         )
         assert program is not None
+        program.model.ir_version = IR_VERSION
         program.save(path, external_data=False)
 
 

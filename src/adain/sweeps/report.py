@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
+from adain.runtime.extras import as_typed_here, install_command
 from adain.runtime.files import point_latest
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import Sweep, read_sweep
@@ -56,7 +57,7 @@ def finish_sweep(folder: Path, logs: Path, code: int) -> None:
     point_latest(latest, folder)
     sweep = report_sweep(folder)
     again = f"make sweep resume={'latest' if folder.resolve() == latest.resolve() else folder}"
-    again += "" if logs == Path("logs") else f" logs={logs}"
+    again = as_typed_here(again if logs == Path("logs") else f"{again} " + shlex.quote(f"logs={logs}"))
     if code:
         print(f"stopped with {sweep.remaining} jobs to go; next: {again}")
     elif failed := [str(job.number) for job in sweep.jobs if job.status == "failed"]:

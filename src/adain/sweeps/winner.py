@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Any, cast
 
 from adain.methods.interface import CAPABILITIES
+from adain.runtime.extras import as_typed_here
 from adain.runtime.files import relative, write_whole
 from adain.runtime.schema import MethodName
 from adain.sweeps.ranking import Ranking, pareto_layers
@@ -70,14 +71,16 @@ def use_command(job: Job) -> str:
     method = method_of(job)
     model = "" if method == "adain" else f"model={method} "
     style = " style=FILE" if CAPABILITIES[method].any_style else ""
-    return f"make stylize {model}{quote(f'decoder={relative(cast(Path, job.checkpoint))}')} content=FILE{style}"
+    return as_typed_here(
+        f"make stylize {model}{quote(f'decoder={relative(cast(Path, job.checkpoint))}')} content=FILE{style}"
+    )
 
 
 def train_command(job: Job) -> str:
     """Return the command that trains a job's setting alone."""
     given = (o for o in job.overrides if not o.lstrip("+").startswith(("run.", "sweep=", "hydra", "ckpt=")))
     plain = (re.sub(r"'([\w./~+-]+)'$", r"\1", override) for override in given)  # Hydra's quotes around a plain name
-    return " ".join(["make train", *map(quote, plain)])
+    return as_typed_here(" ".join(["make train", *map(quote, plain)]))
 
 
 def method_of(job: Job) -> MethodName:

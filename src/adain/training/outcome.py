@@ -15,6 +15,7 @@ from adain.methods.base import TrainedMethod
 from adain.methods.interface import CAPABILITIES
 from adain.nn.decoder import load_decoder
 from adain.runtime.errors import InputError
+from adain.runtime.extras import as_typed_here
 from adain.runtime.files import relative
 from adain.runtime.schema import READY_DECODERS
 from adain.training.callbacks import closing_lines, find_callback
@@ -78,17 +79,17 @@ def print_next(folder: Path, logs: str, method: TrainedMethod, draft: str | None
     """
     if not _checkpoints(folder):
         return
-    elsewhere = "" if logs == "logs" else f" logs={logs}"
+    elsewhere = "" if logs == "logs" else " " + shlex.quote(f"logs={logs}")
     if draft is not None and method.method == "adain":
-        print(f"draft         {draft}: make stylize takes the decoder in the package")
+        print(as_typed_here(f"draft         {draft}: make stylize takes the decoder in the package"))
         if all(Path(name).is_file() for name in pair):
             files = (shlex.quote(f"{key}={name}") for key, name in zip(("content", "style"), pair, strict=True))
             words = " ".join(files).replace("$", "$$")  # make takes a single $ for itself
-            print(f"compare       make stylize decoder=latest grid=decoders {words}{elsewhere}")
+            print(as_typed_here(f"compare       make stylize decoder=latest grid=decoders {words}{elsewhere}"))
     model = "" if method.method == "adain" else f"model={method.method} "  # adain is the default of make stylize
     model += "decoder=latest " if method.ablation else ""
     inputs = "content=FILE style=FILE" if CAPABILITIES[method.method].any_style else "content=FILE"
-    print(f"next          make stylize {model}{inputs}{elsewhere}")
+    print(as_typed_here(f"next          make stylize {model}{inputs}{elsewhere}"))
 
 
 def _print_losses(history: list[dict[str, float]], compared: Compared | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from adain.data.pairs import StyleTransferDataModule
 from adain.methods.base import TrainedMethod
 from adain.runtime.compiling import compiled
 from adain.runtime.conf import build
+from adain.runtime.extras import as_typed_here
 from adain.runtime.files import point_latest
 from adain.runtime.memory import keep_freed_memory, reset_peak_memory
 from adain.runtime.precision import memory_format
@@ -86,7 +88,8 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
         report(folder, callbacks, compared)
         if HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep says itself what comes next
             if code:
-                print(f"next          make train ckpt=last{'' if config.logs == 'logs' else f' logs={config.logs}'}")
+                elsewhere = "" if config.logs == "logs" else " " + shlex.quote(f"logs={config.logs}")
+                print(as_typed_here(f"next          make train ckpt=last{elsewhere}"))
             else:
                 print_next(folder, config.logs, method, config.draft, datamodule.held_out.names[0])
     if received:

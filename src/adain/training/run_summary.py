@@ -24,7 +24,7 @@ from adain.training.last_checkpoint import LastCheckpoint
 from adain.training.progress import say
 from adain.training.pruning import PruneTrial
 from adain.training.throughput import Throughput
-from adain.training.wandb_run import wandb_loggers
+from adain.training.wandb_run import sync_command, wandb_loggers
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb")
 
@@ -214,4 +214,4 @@ def close_wandb(code: int) -> None:
     try:
         wandb.finish(exit_code=code)
     except TimeoutError:  # what is missing stands on the disk
-        say(f"W&B: the server did not take everything in time; later: wandb sync {Path(run.dir).parent}")
+        say(f"W&B: the server did not take everything in time; later: {sync_command(Path(run.dir).parent)}")

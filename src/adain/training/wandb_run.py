@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from adain.runtime.extras import as_typed_here, program
+from adain.runtime.files import relative
 from adain.training.progress import say
 
 _PATIENCE = 30.0  # seconds that the server has to answer in
@@ -49,6 +52,7 @@ def wandb_logger(
         StepLogger, save_dir=folder, project=project, name=name or "/".join(where.parts[-2:]), group=group,
         tags=list(tags), id=identity, resume="allow", log_model=False, settings=settings,
     )  # fmt: skip
+    later = sync_command(Path(folder) / "wandb" / "latest-run")
     if "WANDB_MODE" not in os.environ:
         try:
             known = wandb.login(prompt=False, verify=False)
@@ -56,17 +60,26 @@ def wandb_logger(
             say(f"W&B: {str(error).splitlines()[0]} So the run is kept offline")
             return logger(mode="offline")
         if not known:
-            say("W&B: nobody is logged in, so the run is kept offline (make watch shows it; wandb sync uploads it)")
+            say(
+                as_typed_here(
+                    f"W&B: nobody is logged in, so the run is kept offline (make watch shows it); later: {later}"
+                )
+            )
             return logger(mode="offline")
     online = logger()
     try:
         _ = online.experiment  # asks the server
     except wandb.Error as error:  # no network, or a key that is no longer valid: no reason to lose a night's run
         reason = str(error).splitlines()[0]
-        say(f"W&B: the server cannot be used ({reason}), so the run is kept offline (wandb sync uploads it)")
+        say(f"W&B: the server cannot be used ({reason}), so the run is kept offline; later: {later}")
         wandb.teardown()  # its service still holds the run's identity
         return logger(mode="offline")
     return online
+
+
+def sync_command(run: Path) -> str:
+    """Return the command that uploads an offline run."""
+    return f"{program('wandb')} sync {shlex.quote(str(relative(run.parent) / run.name))}"
 
 
 @contextmanager
