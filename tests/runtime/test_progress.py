@@ -60,3 +60,10 @@ def test_a_bar_inside_another_leaves_a_log_file_to_it() -> None:
                 pass
             outer.update()
     assert [line.split(",")[0] for line in file.getvalue().splitlines()] == ["50 %"]
+
+
+def test_a_long_bar_inside_another_has_lines_of_its_own() -> None:
+    file = io.StringIO()
+    with Bar(total=2, unit="video", file=file, delay=0), Bar(total=4, file=file, delay=0, long=True) as inner:
+        inner.update(2)
+    assert [line.split(",")[0] for line in file.getvalue().splitlines()] == ["50 %"]

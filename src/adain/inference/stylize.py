@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,24 +53,20 @@ def stylize_files(request: StylizeRequest) -> None:
     maker.source = source or ""
     unusable: dict[str, None] = {}
     done = 0
-    with Bar(jobs, unit="result", desc="stylizing", disable=len(jobs) == 1, leave=False) as bar:
-        for job in bar:
-            try:
-                if job.content.video:
-                    Bar.write(maker.video(job, decoder, sink))
-                    done += 1
+    try:
+        with Bar(jobs, unit="result", desc="stylizing", disable=len(jobs) == 1, leave=False) as bar:
+            for job in bar:
+                try:
+                    line = maker.make(job, decoder, sink)
+                except UnreadableInput as reason:
+                    unusable[str(reason)] = None
                     continue
-                result = maker.result(job)
-            except UnreadableInput as reason:
-                unusable[str(reason)] = None
-                continue
-            if sink is None:
-                save(result, job.out, maker.profile, request.quality)
-            else:
-                send(result, request.format, sink, maker.profile, request.quality)
-            done += 1
-            detail = f"  ({result.width} x {result.height}, {decoder})" if len(jobs) == 1 else ""
-            Bar.write(f"{job.out}{detail}")
+                done += 1
+                Bar.write(line if job.content.video or len(jobs) == 1 else str(job.out))
+    except (KeyboardInterrupt, SystemExit):
+        if len(jobs) > 1:
+            print(f"{done} of {len(jobs)} results are made: overwrite=false keeps them", file=sys.stderr)
+        raise
     if len(jobs) > 1:
         print(f"{done} of {len(jobs)} results made  ({decoder})")
     if unusable:
@@ -120,6 +117,22 @@ class ResultMaker:
         self._sizes_said: set[tuple[int, int]] = set()
         self.weights = None if request.weights is None else [float(weight) for weight in request.weights]
         self.masks = None if masks is None else [self._mask(found) for found in masks]
+
+    def make(self, job: Job, decoder: str, sink: BinaryIO | None) -> str:
+        """Make a job's result, in its place or into ``sink``, and return what is to be printed of it.
+
+        Raises:
+            UnreadableInput: If an input of it cannot be decoded.
+            UserError: If it does not fit into memory, or cannot be written.
+        """
+        if job.content.video:
+            return self.video(job, decoder, sink)
+        result = self.result(job)
+        if sink is None:
+            save(result, job.out, self.profile, self.request.quality)
+        else:
+            send(result, self.request.format, sink, self.profile, self.request.quality)
+        return f"{job.out}  ({result.width} x {result.height}, {decoder})"
 
     def result(self, job: Job) -> Image.Image:
         """Return the picture of a job.

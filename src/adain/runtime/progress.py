@@ -13,11 +13,12 @@ QUIET_SECONDS = 5
 class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """tqdm's bar, with the same arguments. Into a file or a pipe it prints a line per 10 %, after the first ``QUIET_SECONDS``.
 
-    A bar inside another prints no line there. Where the total is unknown, a line comes at 100 and whenever that has doubled.
+    A bar inside another prints no line there, unless it is ``long``. Where the total is unknown, a line comes at 100 and
+    whenever that has doubled.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._said = 0
+    def __init__(self, *args: Any, long: bool = False, **options: Any) -> None:
+        self._said, self._long = 0, long
         super().__init__(*args, **options)
         if not self.disable and not self._is_terminal():
             self.delay, self.leave, self.mininterval = options.get("delay", QUIET_SECONDS), False, 0
@@ -27,7 +28,7 @@ class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
         if self._is_terminal():
             super().display(msg, pos)
             return
-        if self.pos:
+        if self.pos and not self._long:
             return
         reached = int(10 * self.n / self.total) if self.total else int(self.n // 100).bit_length()
         if reached <= self._said or (self.total and self.n >= self.total):  # the result's own line says the end

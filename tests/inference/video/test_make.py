@@ -16,6 +16,7 @@ from adain.cli.preflight.compose import compose_config
 from adain.inference.inputs import Found
 from adain.inference.jobs import Job
 from adain.inference.request import StylizeRequest
+from adain.inference.stylize import stylize_files
 from adain.inference.video.clip import Report
 from adain.inference.video.request import describe, make_video
 from tests.helpers.clips import Copy, moving, write
@@ -85,3 +86,23 @@ def test_the_result_and_what_came_to_light_on_the_way() -> None:
         "flicker +0.0100: from frame to frame the result changes by 0.0300, the source by 0.0200  (2 scenes)" in flicker
     )
     assert note == "  a note"
+
+
+def test_an_interrupted_folder_says_what_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        write(tmp_path / name, moving(2), audio=None)
+    Image.new("RGB", (32, 32)).save(tmp_path / "style.png")
+
+    def make(self: Any, job: Job, *rest: Any) -> str:
+        if job.content.name.name == "c.mp4":
+            raise KeyboardInterrupt
+        return "made"
+
+    monkeypatch.setattr("adain.inference.stylize.ResultMaker.make", make)
+    monkeypatch.setattr("adain.inference.method_stylizer.load_stylizer", lambda *rest: (Copy(), "decoder shipped"))
+    words = [f"content={tmp_path}/*.mp4", f"style={tmp_path}/style.png", f"out={tmp_path}/made/", "decoder=shipped"]
+    with pytest.raises(KeyboardInterrupt):
+        stylize_files(request_of(*words))
+    assert capsys.readouterr().err.splitlines()[-1] == "2 of 3 results are made: overwrite=false keeps them"

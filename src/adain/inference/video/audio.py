@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import av
 
-from adain.inference.video.source import Source
+from adain.inference.video.source import BACK, Source
 
 _ENCODERS = {"webm": "libopus"}  # for audio that the container cannot hold; else AAC
 _BITS = 96_000  # a second and channel of encoded audio
@@ -79,7 +79,7 @@ class Track:
     def _move(self, packet: Any) -> None:
         """Count a packet's times from the start of the video; of a joined recording, from the end of the one before."""
         ticks = round(self._shift / packet.time_base)
-        if packet.dts - ticks < self._end - 1 / (2 * packet.time_base):
+        if (self._end + ticks - packet.dts) * packet.time_base > BACK:
             ticks = packet.dts - self._end
             self._shift = ticks * packet.time_base
         packet.pts = (packet.dts if packet.pts is None else packet.pts) - ticks

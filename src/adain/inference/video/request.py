@@ -101,7 +101,7 @@ def make_video(
 
     said: list[str] = []
     name = "video" if is_live(str(job.content.path)) else job.content.name.name
-    with Bar(unit="frame", desc=name, leave=False) as bar:
+    with Bar(unit="frame", desc=name, leave=False, long=True) as bar:
 
         def progress(done: int, total: int | None) -> None:
             bar.total = max(done, total) if total else None

@@ -33,6 +33,7 @@ EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # AVColorSpace to swscale's names; 5 and 6 are both BT.601
 _HD = 576  # rows: above it, players take an untagged video for BT.709, else for BT.601
 _INTERLEAVED = 60  # seconds of the video that a file may hold before the audio of the same time
+BACK = 0.5  # seconds that times go back where a recording is joined to another; less is a broken time
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own leave WebM's alpha out
 
 
@@ -246,7 +247,7 @@ class Source:
             pts = frame.pts if frame.pts is not None else (end + (offset or 0) if last is not None else offset or 0)
             if offset is None:
                 offset = min(0, pts) if not self.live else pts
-            if last is not None and pts - offset < last - 1 / (2 * base):  # another recording joined to the end of this one
+            if last is not None and (last + offset - pts) * base > BACK:  # another recording is joined to this one
                 offset = pts - end
             pts = max(0, pts - offset)
             if last is not None and pts <= last:  # broken times: no frame is lost for them
