@@ -93,7 +93,9 @@ def test_auto_takes_a_sweeps_winner_where_that_is_newest(logs: Path) -> None:
         add_run(logs, f"sweeps/grid/s/{job}", "best", time=time, steps=9)
     add_run(logs, "runs/paper/a", "best", time=1e9, steps=9)
     assert resolve_checkpoint("auto", logs).source == "logs/runs/paper/a/checkpoints/best.ckpt"  # none won yet
-    (logs / "sweeps/grid/s/winner.json").write_text('{"job": 1}')
+    (logs / "sweeps/grid/s/winner.json").write_text('{"job": 1, "finished": false}')
+    assert resolve_checkpoint("auto", logs).source == "logs/runs/paper/a/checkpoints/best.ckpt"
+    (logs / "sweeps/grid/s/winner.json").write_text('{"job": 1, "finished": true}')
     assert resolve_checkpoint("auto", logs) == (
         "logs/sweeps/grid/s/1/checkpoints/best.ckpt",
         "the newest sweep's winner; decoder=shipped takes the one in the package",
@@ -103,7 +105,7 @@ def test_auto_takes_a_sweeps_winner_where_that_is_newest(logs: Path) -> None:
 def test_auto_leaves_a_draft_that_won_and_names_it(logs: Path) -> None:
     add_run(logs, "sweeps/grid/s/0", "best", draft="two minutes")
     add_run(logs, "runs/quickstart/a")
-    (logs / "sweeps/grid/s/winner.json").write_text('{"job": 0}')
+    (logs / "sweeps/grid/s/winner.json").write_text('{"job": 0, "finished": true}')
     assert resolve_checkpoint("auto", logs) == (
         "shipped", "the newest sweep's winner is a draft; decoder=logs/sweeps/grid/s/0 takes it"
     )  # fmt: skip

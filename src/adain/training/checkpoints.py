@@ -84,8 +84,9 @@ def _finished_runs(logs: Path) -> Iterator[tuple[Path, str]]:
     runs = [*logs.glob("runs/*/*/summary.json"), *logs.glob("latest/summary.json")]  # latest may lie elsewhere
     found = {path.resolve(): "the newest finished run" for path in runs}
     for path in logs.glob("sweeps/*/*/winner.json"):
-        summary = path.with_name(str(_read(path).get("job"))) / "summary.json"
-        if summary.is_file():
+        winner = _read(path)
+        summary = path.with_name(str(winner.get("job"))) / "summary.json"
+        if winner.get("finished") and summary.is_file():
             found[summary.resolve()] = "the newest sweep's winner"
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
         yield path.parent, found[path]
