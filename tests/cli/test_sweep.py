@@ -229,6 +229,21 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precisio
         (["sweep=optuna", "optimizer.lr=interval(0,1)"], "optimizer.lr=0.0 is too small"),
         (["sweep=optuna", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails"),
         (["sweep=optuna", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not allowed"),
+        (["seeds=1", "optimizer.lr=1e-4,1e-3"], "seeds=1 is not allowed"),
+        (["seeds=3", "seed=1,2"], "seeds=3 and seed= are both given"),
+        (
+            ["seed=1,2", "monitor.metric=[val/content]"],
+            "monitor.metric=[val/content] is not allowed: give one metric, or two",
+        ),
+        (
+            ["seed=1,2", "monitor.metric=[val/content,val/lpips]"],
+            "is not allowed: give one metric, or two different ones of",
+        ),
+        (
+            ["seed=1,2", "monitor.metric=[val/content,val/style]", "monitor.mode=max"],
+            "monitor.mode=max is of one metric",
+        ),
+        (["seed=1,2", "monitor.metric=[val/content,val/style]", "wandb_sweep=x.yaml"], "a sweep of W&B has one metric"),
         (["sweep=optuna", "hydra.sweeper.n_trials=many"], "hydra.sweeper.n_trials=many is not allowed"),
     ],
 )

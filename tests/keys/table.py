@@ -435,6 +435,7 @@ TABLE: dict[str, Section] = {
         "hydra.sweeper.params": Key({"optimizer.lr": "interval(3,4)"}, see.jobs),
         "hydra.sweeper.n_trials": Key(3, see.jobs),
         "hydra.sweeper.n_jobs": Key(2, see.asked("batch")),
+        "hydra.sweeper.seeds": Key(3, see.asked("batch")),
         "hydra.sweeper.study_name": Key("whales", see.asked("study"), shared="all"),
         "hydra.sweeper.storage": Key("sqlite:///there/study.db", see.names),
         "hydra.sweeper.pruner.n_startup_trials": Key(2, see.asked("pruner startup"), shared="all"),
@@ -446,6 +447,10 @@ TABLE: dict[str, Section] = {
         "hydra.sweeper.sampler.constant_liar": Key(False, see.jobs, given=(
             "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=3", "hydra.sweeper.sampler.n_startup_trials=1",
         )),
+    }),
+    "hydra/sweeper/sampler/nsga2": Section("sweep", (*OPTUNA, "hydra/sweeper/sampler=nsga2"), {
+        "hydra.sweeper.sampler.seed": Key(2, see.jobs),
+        "hydra.sweeper.sampler.population_size": Key(2, see.jobs, given=("hydra.sweeper.n_trials=5",)),
     }),
     "hydra/sweeper/sampler/random": Section("sweep", (*OPTUNA, "hydra/sweeper/sampler=random"), {
         "hydra.sweeper.sampler.seed": Key(2, see.jobs),

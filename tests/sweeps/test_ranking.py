@@ -236,3 +236,20 @@ def test_a_sweep_of_the_first_version_is_read_in_todays_words(make_sweep: Make) 
     (folder / "jobs.json").unlink()
     assert read_sweep(folder).keys == ("model.style_weight",)
     assert [job.swept for job in read_sweep(folder).jobs] == [job.swept for job in sweep.jobs]
+
+
+def test_two_metrics_make_a_front_of_their_own(make_sweep: Make) -> None:
+    jobs = [
+        ({"optimizer.lr": str(lr)}, "finished", [START, losses])
+        for lr, losses in ((1, (2.0, 3.0)), (2, (3.0, 1.0)), (3, (3.0, 3.0)))
+    ]
+    folder = make_sweep(jobs, ["optimizer.lr=1,2,3"])
+    path = folder / "multirun.yaml"
+    path.write_text(path.read_text().replace("metric: val/loss", "metric: [val/content, val/style]"))
+    sweep = read_sweep(folder)
+    assert (sweep.objectives, sweep.metric) == (("val/content", "val/style"), "val/loss")
+    ranking = rank(sweep)
+    assert [(s.jobs[0].number, s.rank) for s in ranking.settings] == [(0, 1), (1, 1), (2, 2)]
+    assert ranking.corner == pytest.approx((3.3, 3.3))
+    assert ranking.hypervolume == pytest.approx(1.3 * 0.3 + 0.3 * 2.0)
+    assert "Hypervolume of the front: 0.99, up to val/content 3.3" in ranking.reason

@@ -164,3 +164,47 @@ def test_the_grid_sampler_draws_every_combination_once(tmp_path: Path, monkeypat
     study = sweep(tmp_path, monkeypatch, task, *overrides)
     assert sorted(seen) == [(1, "cosine"), (1, "linear"), (2, "cosine"), (2, "linear")]
     assert states(study) == ["COMPLETE"] * 4
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_two_metrics_are_minimized_together(sampler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jobs themselves keep the one metric of their recipe, and none is pruned."""
+    seen: list[tuple[str, bool]] = []
+
+    def task(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        seen.append((config.monitor.metric, HydraConfig.get().sweeper.pruner is None))
+        write("finished", -config.optimizer.lr, style=config.optimizer.lr)
+
+    given = [f"hydra/sweeper/sampler={sampler}", "monitor.metric=[val/loss,val/style]", "hydra.sweeper.n_trials=3"]
+    study = sweep(tmp_path, monkeypatch, task, *given)
+    assert [trial.values for trial in study.trials] == [
+        [-trial.params["optimizer.lr"], trial.params["optimizer.lr"]] for trial in study.trials
+    ]
+    assert {direction.name for direction in study.directions} == {"MINIMIZE"}
+    assert len(study.best_trials) == 3  # none is better in both
+    assert seen == [("val/loss", True)] * 3
+    sweep(tmp_path, monkeypatch, task, *given)  # goes on: nothing is left to do
+    assert len(seen) == 3
+
+
+def test_a_trial_of_several_seeds_is_their_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, int, float]] = []
+
+    def task(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        ran.append((str(HydraConfig.get().sweep.subdir), config.seed, config.optimizer.lr))
+        if len(ran) == 2:
+            raise KeyboardInterrupt  # a worker that is killed: the trial's first job is not run again
+        write("failed" if len(ran) == 5 else "finished", float(config.seed))
+
+    given = ["hydra.sweeper.n_trials=2", "hydra.sweeper.seeds=2"]
+    with pytest.raises(SystemExit):
+        sweep(tmp_path, monkeypatch, task, *given)
+    study = sweep(tmp_path, monkeypatch, task, *given)
+    assert [(number, seed) for number, seed, _ in ran] == [("0", 1), ("1", 2), ("1", 2), ("2", 1), ("3", 2)]
+    assert len({rate for _, _, rate in ran[:3]}) == 1
+    assert states(study) == ["COMPLETE", "FAIL"]  # one seed of the second trial failed
+    assert study.trials[0].value == 1.5

@@ -12,15 +12,17 @@ from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import train
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote, quoted, unquoted
-from adain.sweeps.folder import check_same_settings, find_sweep, free_folder, resumed_overrides
+from adain.sweeps.folder import check_same_settings, find_sweep, free_folder, resumed_overrides, with_seeds
 from adain.sweeps.job import run_job
 from adain.sweeps.report import finish_sweep
 
-_OURS = ("resume", "wandb_sweep")
+_OURS = ("resume", "wandb_sweep", "seeds")
 _HELP = """make sweep KEY=A,B [KEY=C,D] [key=value ...] : every combination, ranked in a table and a page
 make sweep sweep=style_weight|learning_rate|seeds|strategy|optuna [key=value ...] : ready-made
 
 resume=latest                   or a sweep's folder: go on with a sweep that was stopped
+seeds=3                         train every point three times, and give its mean and deviation
+'monitor.metric=[A,B]'          minimize two metrics: the report gives the front
 wandb_sweep=FILE                write the same sweep for wandb's own agents, and end
 hydra.sweeper.n_trials=20       of sweep=optuna
 hydra/launcher=basic            or joblib, ray, submitit_slurm: where the jobs run"""
@@ -49,6 +51,8 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
     typed = [quoted(a, many=True) for a in typed]
     if ours.get("resume") not in (None, "", "null"):
         typed = resumed_overrides(find_sweep(ours["resume"], logs_of(typed), "resume"), typed)
+    if "seeds" in ours:
+        typed = with_seeds(typed, ours["seeds"])
     if ours.get("wandb_sweep"):
         from adain.sweeps.wandb_file import write_wandb_sweep
 

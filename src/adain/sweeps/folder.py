@@ -63,6 +63,21 @@ def resumed_overrides(folder: Path, typed: list[str]) -> list[str]:
     return [*before, *typed, f"hydra.sweep.dir={quote(str(folder))}"]
 
 
+def with_seeds(typed: list[str], count: str) -> list[str]:
+    """Return the overrides of a sweep that trains every point with the seeds 1 to ``count``.
+
+    Raises:
+        UserError: If it is no number above 1, or the seed is given too.
+    """
+    if not count.isdecimal() or int(count) < 2:
+        raise UserError(f"seeds={count} is not allowed: give a whole number of at least 2")
+    if any(override.partition("=")[0].lstrip("+") == "seed" for override in typed):
+        raise UserError(f"seeds={count} and seed= are both given: give one of them")
+    if any(override.partition("=")[::2] == ("sweep", "optuna") for override in typed):
+        return [*typed, f"hydra.sweeper.seeds={count}"]
+    return [*typed, f"seed={','.join(str(seed + 1) for seed in range(int(count)))}"]
+
+
 def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> None:
     """Refuse to go on with a sweep in other settings: its jobs could not be compared. Where they run may change.
 

@@ -141,7 +141,8 @@ def read_sweep(folder: Path) -> Sweep:
     assert isinstance(params, dict)
     choices = [override for override in typed if "glob(" not in override]
     axes = split({current_override(str(k)): str(v) for k, v in params.items()}, choices)[1]
-    keys = list(dict.fromkeys([*(axis.key for axis in axes), *_globbed(typed)]))
+    seeds = int(hydra["sweeper"].get("seeds") or 1)
+    keys = list(dict.fromkeys([*(axis.key for axis in axes), *_globbed(typed), *(["seed"] if seeds > 1 else [])]))
     plan = read_plan(folder)
     numbers = {int(path.name) for path in folder.iterdir() if path.name.isdigit() and path.is_dir()}
     jobs = [_read_job(folder, number, keys, plan) for number in sorted(numbers | set(range(len(plan))))]
@@ -149,7 +150,7 @@ def read_sweep(folder: Path) -> Sweep:
         raise UserError(f"the sweep {folder} has no jobs yet: start it with make sweep resume={folder}")
     n_trials = hydra["sweeper"].get("n_trials")
     metric, mode = _monitor(jobs, "val/loss" if objectives else metric, mode)
-    planned = len(plan) or (int(n_trials) if n_trials is not None else None)
+    planned = len(plan) or (int(n_trials) * seeds if n_trials is not None else None)
     return Sweep(
         folder,
         f"{folder.resolve().parent.name} {folder.resolve().name}",

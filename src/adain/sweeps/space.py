@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote
+from adain.runtime.schema import Metric
 
 _TAG_LENGTH = 64  # W&B refuses longer tags
 
@@ -71,6 +72,33 @@ def split(
         parsed[str(override.get_key_element()).lstrip("+~")] = override
     fixed = [str(o.input_line) for o in parsed.values() if not o.is_sweep_override()]
     return fixed, [_axis(key, override) for key, override in parsed.items() if override.is_sweep_override()]
+
+
+def objectives(fixed: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Split off ``monitor.metric=[A,B]``: a sweep minimizes both, while each job keeps its own metric for its best.
+
+    Returns:
+        The other overrides, and the metrics; none where the sweep has one, as usual.
+
+    Raises:
+        UserError: If they are not two different metrics to be minimized.
+    """
+    rest, metrics = [], None
+    for override in OverridesParser.create().parse_overrides(list(fixed)):
+        if override.key_or_group == "monitor.metric" and isinstance(override.value(), list):
+            metrics = [str(name) for name in cast(list[Any], override.value())]
+        else:
+            rest.append(str(override.input_line))
+    if metrics is None:
+        return rest, ()
+    known = get_args(Metric)
+    if len(metrics) != 2 or metrics[0] == metrics[1] or not set(metrics) <= set(known):
+        raise UserError(
+            f"monitor.metric=[{','.join(metrics)}] is not allowed: give one metric, or two different ones of {', '.join(known)}"
+        )
+    if "monitor.mode=max" in rest:
+        raise UserError("monitor.mode=max is of one metric: two are minimized together, so leave it out")
+    return rest, tuple(metrics)
 
 
 def _axis(key: str, override: Override) -> Axis:

@@ -90,7 +90,14 @@ def size(space: dict[str, BaseDistribution]) -> float:
 
 
 def open_study(
-    url: str, name: str, axes: Sequence[Axis], fixed: Sequence[str], mode: str, sampler: Any, pruner: Any
+    url: str,
+    name: str,
+    axes: Sequence[Axis],
+    fixed: Sequence[str],
+    mode: str,
+    sampler: Any,
+    pruner: Any,
+    values: int = 1,
 ) -> optuna.Study:
     """Return a study that is there, or a new one.
 
@@ -102,6 +109,7 @@ def open_study(
         mode: ``min`` or ``max``.
         sampler: Optuna's.
         pruner: Optuna's.
+        values: How many figures each trial comes to.
 
     Raises:
         UserError: If a study of that name searches something else.
@@ -113,8 +121,9 @@ def open_study(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(
-            storage=storage, study_name=name, direction=direction, sampler=sampler, pruner=pruner, load_if_exists=True
-        )
+            storage=storage, study_name=name, directions=[direction] * values, sampler=sampler, pruner=pruner,
+            load_if_exists=True,
+        )  # fmt: skip
     before = study.user_attrs
     if not before and not study.get_trials(deepcopy=False):
         for key, value in facts.items():
@@ -124,7 +133,7 @@ def open_study(
     if before.get("space") != space:
         held = "; ".join(before.get("text") or ["something of another program's"])
         raise UserError(f"the study {name} searches {held}, not {'; '.join(facts['text'])}: {other}")
-    if study.direction.name.lower() != direction:
+    if [each.name.lower() for each in study.directions] != [direction] * values:
         raise UserError(f"the study {name} does not {direction} its value: {other}")
     if before.get("fixed") != facts["fixed"]:
         unlike = sorted(set(before.get("fixed", [])) ^ set(facts["fixed"]))

@@ -37,6 +37,8 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
         raise UserError(
             "wandb_sweep: nothing is swept: give a search space, as in sweep=optuna or optimizer.lr=1e-4,3e-4"
         )
+    if not isinstance(config.monitor.metric, str):
+        raise UserError("wandb_sweep: a sweep of W&B has one metric: give one, as in monitor.metric=val/content")
     sampler = str(config.hydra.sweeper.get("sampler", {}).get("_target_", "grid")).rpartition(".")[2]
     method = _METHODS.get(sampler, "grid")
     if method == "grid" and any(not axis.values for axis in axes):

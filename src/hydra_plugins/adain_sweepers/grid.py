@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.runtime.errors import InputError, UserError
 from adain.runtime.files import lock, write_whole
 from adain.sweeps.results import read_plan, status_of
-from adain.sweeps.space import grid, naming, overrides_of, split
+from adain.sweeps.space import grid, naming, objectives, overrides_of, split
 
 
 class GridSweeper(Sweeper):
@@ -49,6 +49,7 @@ class GridSweeper(Sweeper):
         """
         folder = Path(str(self.master.hydra.sweep.dir))
         fixed, axes = split(self.params, arguments, self.loader)
+        fixed, _ = objectives(fixed)
         jobs = grid(fixed, axes)
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder / ".lock") as held:

@@ -20,7 +20,7 @@ from adain.cli.preflight.training import check_files
 from adain.runtime.conf import root_of
 from adain.runtime.errors import InputError, UserError
 from adain.runtime.extras import install_command
-from adain.sweeps.space import Axis, grid, overrides_of, probes, split
+from adain.sweeps.space import Axis, grid, objectives, overrides_of, probes, split
 
 
 def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
@@ -69,13 +69,14 @@ def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
             fixed, _ = split({}, overrides, loader)
             composed = compose(config, fixed, return_hydra_config=True)
             fixed, axes = split(composed.hydra.sweeper.get("params"), overrides, loader)
+            fixed, _ = objectives(fixed)
             HydraConfig.instance().set_config(composed)
             folder = Path(composed.hydra.sweep.dir)
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(explain(error, overrides, lambda: compose_config(config, []))) from None
-    for key in ("n_trials", "n_jobs"):
+    for key in ("n_trials", "n_jobs", "seeds"):
         value = composed.hydra.sweeper.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"hydra.sweeper.{key}={value} is not allowed: give a whole number of at least 1")
