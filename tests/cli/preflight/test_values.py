@@ -235,7 +235,7 @@ def test_a_recipe_of_another_model_is_refused_with_the_right_one() -> None:
     text = message("model=texture_network", ONE_STYLE, "experiment=smoke")
     assert text.startswith("experiment=smoke sets model.init")
     assert "experiment=texture_network" in text
-    preflight("train", ["model=texture_network", ONE_STYLE, "experiment=texture_network", "+model.new=1"])
+    preflight("train", ["model=texture_network", ONE_STYLE, "experiment=texture_network", "+trainer.benchmark=true"])
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,26 @@ def test_an_empty_group_is_a_users_message(override: str) -> None:
 
 def test_several_values_say_how_to_sweep() -> None:
     assert "make sweep" in message("optimizer.lr=1e-3,1e-4")
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("+model.lr=1e-3", "unknown key +model.lr (did you mean optimizer.lr"),
+        ("++model.optimizer=adam", "unknown key +model.optimizer"),
+        ("+optimizer.foo=0.9", "unknown key +optimizer.foo"),
+        ("+callbacks.grid.size=3", "unknown key +callbacks.grid.size"),
+    ],
+)
+def test_a_key_that_our_own_class_does_not_take_is_refused(override: str, told: str) -> None:
+    assert message(override).startswith(told)
+
+
+@pytest.mark.parametrize("mistyped", ["model.encoder_weight=x", "folder=x", "dirpath=x", "root_dir=x"])
+def test_only_keys_that_help_lists_are_suggested(mistyped: str) -> None:
+    suggested = re.findall(r"[\w.]+", message(mistyped).partition("did you mean ")[2])
+    assert not {"model.encoder_weights", "callbacks.best.dirpath", "trainer.default_root_dir"} & set(suggested)
+    assert not any(word.endswith(".folder") for word in suggested)
 
 
 @pytest.mark.parametrize("override", ["+model.style_weight=3", "+experiment=paper"])
@@ -400,15 +420,6 @@ def test_an_unknown_metric_cannot_be_monitored() -> None:
 
 def test_too_many_loader_processes_are_refused() -> None:
     assert "give at most" in message("data.num_workers=10000")
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_a_missing_tensorboard_is_reported_before_anything_starts(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "find_spec", lambda name: object() if there else None)
-    if there:
-        training.check_files(preflight("train", ["logger=tensorboard"]))
-    else:
-        assert "EXTRAS=tensorboard" in _checked("logger=tensorboard")
 
 
 @pytest.mark.parametrize("key", ["model.init", "encoder.weights", "compare_with"])

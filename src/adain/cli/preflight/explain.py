@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from adain.cli.preflight.types import takes
 from adain.methods.interface import CAPABILITIES, require
 from adain.runtime.errors import InputError
 from adain.runtime.schema import MODELS, RENAMED
@@ -57,13 +58,13 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         if key == "resume":
             return "resume= continues a sweep (make sweep resume=latest); to continue a run, use ckpt=last"
         config = default()
-        keys = _keys(config)
+        keys = public_keys(config)
         advice = near(key, keys) or near(key.rpartition(".")[2], [k for k in keys if "." not in k])
         if not advice and is_used(config, key):
             advice = f"; add a new one with +{key}=VALUE"
         return f"unknown key {key}{advice or _some(config)}"
     if match := re.search(r"Key '([^']+)' (?:is )?not in", text):
-        return f"unknown key {match[1]}{near(match[1], _keys(default()))}"
+        return f"unknown key {match[1]}{near(match[1], public_keys(default()))}"
     if "Config group override must be" in text:
         word = next((o for o in overrides if o.startswith("=") or o.endswith("=null")), " ".join(overrides))
         return f"{word} is not a valid choice: give group=NAME, or leave it out"
@@ -81,8 +82,8 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
     return first
 
 
-def _keys(config: DictConfig) -> list[str]:
-    """Return every dotted key of a configuration, and the groups that it can add."""
+def public_keys(config: DictConfig) -> list[str]:
+    """Return every dotted key of a configuration that ``--help`` lists, and the groups that it can add."""
     keys: list[str] = []
 
     def visit(node: Any, prefix: str) -> None:
@@ -90,8 +91,10 @@ def _keys(config: DictConfig) -> list[str]:
             key = f"{prefix}{name}"
             if str(name).startswith("_"):
                 continue
-            keys.append(key)
             child = node._get_node(name)
+            if is_passed_on(child._value()):
+                continue
+            keys.append(key)
             if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
                 visit(child, f"{key}.")
 
@@ -100,14 +103,19 @@ def _keys(config: DictConfig) -> list[str]:
 
 
 def is_used(config: DictConfig, key: str) -> bool:
-    """Return whether a new key would be used, because it lies below a ``_target_`` that gets it as an argument."""
-    parent, _, _ = key.rpartition(".")
+    """Return whether a new key would be used, because it lies below a ``_target_`` that takes it as an argument."""
+    parent, _, name = key.rpartition(".")
     while parent:
         node = OmegaConf.select(config, parent, throw_on_missing=False)
         if isinstance(node, DictConfig) and "_target_" in node:
-            return True
-        parent = parent.rpartition(".")[0]
+            return takes(str(node["_target_"]), name)
+        parent, _, name = parent.rpartition(".")
     return False
+
+
+def is_passed_on(value: Any) -> bool:
+    """Return whether a value is not for users to set: it is Hydra's, or that of another key."""
+    return isinstance(value, str) and ("${hydra:" in value or re.fullmatch(r"\$\{.*\}", value) is not None)
 
 
 def _some(config: DictConfig) -> str:

@@ -64,18 +64,30 @@ def signature(target: str) -> dict[str, Any]:
     """
     if not target.startswith("adain."):
         return schema.TARGETS.get(target, {})
+    node = _function(target)
+    return {} if node is None else _arguments(node)
+
+
+def takes(target: str, name: str) -> bool:
+    """Return whether a target of ours takes an argument from a user. Other packages' targets are not looked into."""
+    node = _function(target) if target.startswith("adain.") else None
+    return node is None or name in signature(target)
+
+
+def _function(target: str) -> ast.FunctionDef | None:
+    """Return a function of ours, or a class's ``__init__``; None if it is inherited, or there is none."""
     module, _, name = target.removeprefix("adain.").rpartition(".")
     file = Path(adain.__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
     for node in ast.parse(file.read_text()).body if file.is_file() else ():
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return _arguments(node)
-    return {}
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            methods = (child for child in node.body if isinstance(child, ast.FunctionDef) and child.name == "__init__")
+            return next(methods, None)
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    return None
 
 
-def _arguments(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
-    if isinstance(node, ast.ClassDef):
-        methods = (child for child in node.body if isinstance(child, ast.FunctionDef) and child.name == "__init__")
-        return next(map(_arguments, methods), {})
+def _arguments(node: ast.FunctionDef) -> dict[str, Any]:
     types = {}
     for argument in (*node.args.args, *node.args.kwonlyargs):
         if argument.annotation is not None and (kind := _evaluated(argument.annotation)) is not None:

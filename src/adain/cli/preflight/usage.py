@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.preflight.compose import compose_config, is_group
-from adain.cli.preflight.explain import shown
+from adain.cli.preflight.explain import is_passed_on, shown
 from adain.runtime.conf import group_choices, group_file, root_of
 
 _COLUMN = 32  # where comments start
@@ -71,9 +71,7 @@ def _leaves(config: DictConfig, prefix: str) -> Iterator[tuple[str, Any]]:
     """Yield the dotted keys that a user can set, and their values; not keys that only pass on another key's value."""
     for name, value in OmegaConf.to_container(config, resolve=False).items():  # type: ignore[union-attr]
         key, node = f"{prefix}{name!s}", config._get_node(name)
-        if str(name).startswith("_") or (
-            isinstance(value, str) and ("${hydra:" in value or re.fullmatch(r"\$\{.*\}", value))
-        ):
+        if str(name).startswith("_") or is_passed_on(value):
             continue
         if isinstance(node, DictConfig) and not node._is_none():
             yield from _leaves(node, f"{key}.")

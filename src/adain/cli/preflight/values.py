@@ -12,7 +12,7 @@ from typing import Any, get_args
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from adain.cli.preflight.explain import is_used, near, shown
+from adain.cli.preflight.explain import is_used, near, public_keys, shown
 from adain.cli.preflight.strategy import check_strategy
 from adain.cli.preflight.training import check_training
 from adain.cli.preflight.types import types_of
@@ -54,7 +54,7 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
             is_used(reference, key)
             or (key.partition(".")[0] in reference and is_used(config, key))  # a key of an added callback
         ):
-            hint = near(key, [str(name) for name in reference])
+            hint = near(key, public_keys(reference))
             listed = f"make help {command.replace('_', '-')}"
             raise UserError(f"unknown key +{key}{hint}: leave it out, or see {listed}")
     types = types_of(command, config)
