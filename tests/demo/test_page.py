@@ -99,6 +99,7 @@ def test_a_visit(page: Any, served: Served, tmp_path: Path) -> None:
         read, styles=[Image.open(a), Image.open(b)], weights=[0.8, 0.2], alpha=0.5, preserve_color="luminance"
     )
     assert got.format == "PNG"
+    assert download.value.suggested_filename == "c-painted.png"
     assert np.abs(np.asarray(got, int) - np.asarray(expected, int)).max() <= 1
 
     line = page.locator("#comparison [data-testid=slider] .icon-wrap")
@@ -125,7 +126,16 @@ def test_a_visit(page: Any, served: Served, tmp_path: Path) -> None:
     masked, plain = (np.asarray(picture, int) for picture in (Image.open(tmp_path / "masked.png"), read))
     assert np.array_equal(masked[50:], plain[50:])  # below the stroke the photograph stays
     assert np.abs(masked[:20] - plain[:20]).mean() > 3
+    page.fill("#soft input[type=number]", "0.05")
+    page.wait_for_function("document.querySelector('#brush canvas').style.filter.startsWith('blur(')")
+    page.fill("#soft input[type=number]", "0")
+    painted = page.evaluate("adainPaint()")
     page.click("#brush .clear")
+    assert page.evaluate("adainPaint()") == ""
+    page.click("#brush .undo")
+    assert page.evaluate("adainPaint()") == painted
+    page.keyboard.press("Control+z")
+    assert page.evaluate("adainPaint()") == ""
     answer = httpx.get(paint_it(page))
     (tmp_path / "cleared.png").write_bytes(answer.content)
     assert np.abs(np.asarray(Image.open(tmp_path / "cleared.png"), int) - np.asarray(expected, int)).max() <= 1
@@ -148,6 +158,11 @@ def test_what_is_refused_is_said_in_the_page(page: Any, served: Served, tmp_path
     assert page.locator("text=Traceback").count() == 0
     give(page, "photo", draw(tmp_path / "good.png", 1))  # and then it goes on
     page.locator("#picture-note .bad").wait_for(state="detached")  # the page takes a moment
+    give(page, "style-1", draw(tmp_path / "style.png", 2))
+    page.locator("#style-note .bad").wait_for(state="detached")
+    assert page.get_by_text("There is no photograph yet").is_visible()
+    paint_it(page)
+    page.get_by_text("There is no photograph yet").wait_for(state="detached")
 
 
 def test_samples_and_a_fifth_style(page: Any) -> None:

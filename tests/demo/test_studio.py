@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from adain.demo.studio import COLORS, Studio, painted
+from adain.demo import studio as studio_module
+from adain.demo.studio import COLORS, Studio, blurred, painted
 from adain.runtime.errors import InputError
-from tests.helpers.pictures import HOSTILE, draw
+from tests.helpers.pictures import HOSTILE, draw, encode, solid
 
 NONE = (None, None, None)
 
@@ -49,6 +52,49 @@ def test_a_cut_picture_and_a_sliver_are_refused(tmp_path: Path, studio: Studio) 
         studio.read(whole[: len(whole) // 2], "photograph")
     with pytest.raises(InputError, match="crop it first"):
         studio.read(draw(tmp_path / "b.png", 1, (2000, 40)), "photograph")
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF file of 64 x 64 pixels that says it is one tile of ``side`` x ``side``."""
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 277: 1, 322: side, 323: side, 324: 0, 325: side**2}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (encode(Image.new("L", (2000, 1100)), "WEBP"), "max_pixels=2000000"),  # Pillow decodes it into 16 bytes a pixel
+        (tiled(3000), "max_pixels=8000000"),
+        (encode(Image.new("RGB", (64, 64)), "JPEG") + b"\xff\xda" * 100, "over 100 scans"),
+    ],
+)
+def test_what_would_take_much_memory_or_time_is_refused_undecoded(data: bytes, reason: str, studio: Studio) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("it was decoded"))
+        with pytest.raises(InputError, match=reason):
+            studio.read(data, "photograph")
+
+
+def test_one_upload_is_decoded_at_a_time(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, together, data = studio_module.decode_picture, [0], solid(9)
+
+    def decode(*given: Any, **options: Any) -> Any:
+        assert studio._decoding.locked()
+        together.append(together[-1] + 1)
+        picture = plain(*given, **options)
+        together.append(together[-1] - 1)
+        return picture
+
+    monkeypatch.setattr(studio_module, "decode_picture", decode)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: studio.read(data, "style"), range(8)))
+    assert max(together) == 1
+
+
+def test_a_file_that_is_gone_is_said(studio: Studio, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="photograph is no longer here"):
+        studio.read(tmp_path / "a.png", "photograph")
 
 
 def test_large_pictures_are_reduced_and_upright(tmp_path: Path, studio: Studio) -> None:
@@ -132,6 +178,31 @@ def test_masks_of_a_painted_picture() -> None:
     for k in range(4):
         assert masks[k, :, 2 * k : 2 * k + 2] == pytest.approx(0x80 / 255 if k == 3 else 1)
         assert masks[k].sum() == masks[k, :, 2 * k : 2 * k + 2].sum()
+
+
+def test_soft_edges_blend_the_styles_and_add_up() -> None:
+    masks = np.zeros((4, 40, 100))
+    masks[0, :, :50] = masks[2, :, 50:] = 1
+    soft = blurred(masks, 0.05)
+    assert soft.sum(0) == pytest.approx(1, abs=0.01)
+    assert soft.sum(0).max() <= 1
+    assert soft[0, 20, 50] == pytest.approx(0.5, abs=0.06)
+    assert soft[0, 20, 45] == pytest.approx(0.84, abs=0.06)  # a standard deviation of 5 pixels from the edge
+    assert not soft[1].any()
+
+
+def test_soft_edges_reach_the_picture(tmp_path: Path, studio: Studio) -> None:
+    content, a = draw(tmp_path / "c.png", 1), draw(tmp_path / "a.png", 2)
+    sheet = Image.new("RGBA", (48, 36))
+    ImageDraw.Draw(sheet).rectangle((0, 0, 23, 35), fill=COLORS[0])
+    hard, soft = (
+        np.asarray(studio.stylize(content, (a, *NONE), (1, 1, 1, 1), paint=data_url(sheet), soft=soft)[1], int)
+        for soft in (0, 0.05)
+    )
+    before = np.asarray(Image.open(content), int)
+    assert np.array_equal(hard[:, 52:], before[:, 52:])
+    assert not np.array_equal(soft[:, 50:56], before[:, 50:56])
+    assert np.array_equal(soft[:, 90:], before[:, 90:])
 
 
 @pytest.mark.parametrize(
