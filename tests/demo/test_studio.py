@@ -185,10 +185,11 @@ def test_soft_edges_blend_the_styles_and_add_up() -> None:
     masks[0, :, :50] = masks[2, :, 50:] = 1
     soft = blurred(masks, 0.05)
     assert soft.sum(0) == pytest.approx(1, abs=0.01)
-    assert soft.sum(0).max() <= 1
     assert soft[0, 20, 50] == pytest.approx(0.5, abs=0.06)
     assert soft[0, 20, 45] == pytest.approx(0.84, abs=0.06)  # a standard deviation of 5 pixels from the edge
     assert not soft[1].any()
+    noise = np.random.default_rng(0).integers(0, 4, (40, 100)) == np.arange(4)[:, None, None]
+    assert blurred(noise.astype(float), 0.02).sum(0).max() < 1 + 1e-9  # whatever is rounded up
 
 
 def test_soft_edges_reach_the_picture(tmp_path: Path, studio: Studio) -> None:

@@ -25,7 +25,7 @@
         <span><button type="button" class="undo">Undo</button> <button type="button" class="clear">Clear</button></span></div>`;
     const picture = root.querySelector('img');
     canvas = root.querySelector('canvas');
-    pen = canvas.getContext('2d');
+    pen = canvas.getContext('2d', { willReadFrequently: true });
     const buttons = [...root.querySelectorAll('[data-brush]')];
     const choose = (k) => {
       brush = k;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 import time
@@ -77,6 +78,7 @@ def start(studio: Studio, host: str, port: int, folder: Path, decoder: str, url:
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", host)} | {urlsplit(url or "").netloc}
     guard = Guard(app, studio.limits.max_bytes + _FORM, frozenset(hosts) if url or is_loopback(host) else None, url)
     served = cast(Any, page)
+    served.app = inner  # for ``close()``
     served.server = _Server(guard, bound)
     served.local_url, served.is_running = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/", True
     return page
@@ -98,5 +100,6 @@ class _Server(uvicorn.Server):
             time.sleep(0.005)
 
     def close(self) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # pages that are still open are no error
         self.should_exit = True
         self.thread.join(timeout=5)

@@ -67,7 +67,7 @@ class Line:
                 continue
             unheard = next((event for event in waiting if event.session_hash not in self._listeners), None)
             if unheard is None:
-                raise Refused(503, f"{len(waiting)} requests of {whose} are waiting already: try again in a minute.")
+                raise Refused(429, f"{len(waiting)} requests of {whose} are waiting already: try again in a minute.")
             await self.queue.clean_events(session_hash=unheard.session_hash)
         if session is not None:
             self._heard[session] = time.monotonic()
