@@ -21,7 +21,7 @@ from adain.data.picture import PictureError, TooLarge, decode_picture
 from adain.functional.statistics import Statistics
 from adain.inference.request import check_request
 from adain.inference.stylizer import Stylizer
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.schema import PreserveColor
 
 Source = Path | bytes
@@ -85,12 +85,12 @@ class Studio:
         """Decode an upload and reduce it to ``side``, the limits' own by default; transparency is laid on white or kept.
 
         Raises:
-            UserError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
+            InputError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
         """
         side = self.limits.side if side is None else side
         size = len(source) if isinstance(source, bytes) else source.stat().st_size if source.is_file() else 0
         if size > self.limits.max_bytes:
-            raise UserError(
+            raise InputError(
                 f"The {what} has {size / 2**20:.0f} MB: give a file of at most {self.limits.max_bytes / 2**20:.0f} MB."
             )
         try:
@@ -100,14 +100,15 @@ class Studio:
                     stream, None, self.limits.max_pixels, SMALLEST, keep_alpha, longest=side, formats=KINDS
                 )
         except FileNotFoundError:
-            raise UserError(f"The {what} is no longer here: give it again.") from None
+            raise InputError(f"The {what} is no longer here: give it again.") from None
         except PictureError as error:
-            raise UserError(f"The {what} cannot be used ({error}): give a {_listed(KINDS)} picture.") from None
+            advice = "smaller" if isinstance(error, TooLarge) else _listed(KINDS)
+            raise InputError(f"The {what} cannot be used ({error}): give a {advice} picture.") from None
         full = picture.info["full_size"]
         if max(picture.size) > side:
             picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         if min(picture.size) < SMALLEST:
-            raise UserError(
+            raise InputError(
                 f"The {what} is {full[0]} x {full[1]} and would be under {SMALLEST} pixels at {side}: crop it first."
             )
         return Read(picture, full)
@@ -116,7 +117,7 @@ class Studio:
         """Return a style's statistics, from the cache if the same bytes came before.
 
         Raises:
-            UserError: As ``read``.
+            InputError: As ``read``.
         """
         data = source if isinstance(source, bytes) else source.read_bytes()
         key = hashlib.sha256(data).hexdigest()
@@ -160,17 +161,17 @@ class Studio:
             The photograph as it was used, and the result of its size.
 
         Raises:
-            UserError: If something is missing or cannot be used.
+            InputError: If something is missing or cannot be used.
         """
         if content is None:
-            raise UserError("There is no photograph yet: upload one, take one, or choose a sample.")
+            raise InputError("There is no photograph yet: upload one, take one, or choose a sample.")
         places = [place for place, style in enumerate(styles) if style is not None]
         chosen = [style for style in styles if style is not None]
         weights = [float(shares[place]) for place in places]
         if not chosen:
-            raise UserError("There is no style yet: choose a painting, or upload one.")
+            raise InputError("There is no style yet: choose a painting, or upload one.")
         if len(chosen) > 1 and not any(weights):
-            raise UserError("Every style's share is 0: raise at least one.")
+            raise InputError("Every style's share is 0: raise at least one.")
         mix = weights if len(chosen) > 1 else None
         check_request(len(chosen), alpha, mix, None, preserve_color, False)
         read = self.read(content, "photograph", keep_alpha=True)
@@ -179,7 +180,7 @@ class Studio:
             covers = painted(paint)
             for place in range(len(styles)):
                 if place not in places and covers[place].any():
-                    raise UserError(
+                    raise InputError(
                         f"Parts are painted with style {place + 1}, which is empty: choose a style there, or clear the paint."
                     )
             if covers.any():
@@ -211,11 +212,11 @@ class Studio:
         """Return a webcam's frame, stylized at ``live_side``.
 
         Raises:
-            UserError: As ``stylize``.
+            InputError: As ``stylize``.
         """
         chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if style is not None]
         if not chosen:
-            raise UserError("Choose a style: the picture follows at once.")
+            raise InputError("Choose a style: the picture follows at once.")
         weights = [share for _, share in chosen]
         picture = self.read(frame, "frame", self.limits.live_side).picture
         given = [self.style(style) for style, _ in chosen]
@@ -236,13 +237,13 @@ def painted(paint: str) -> Masks:
         ``4 x H x W`` in [0, 1]; the sum over the first axis is at most 1.
 
     Raises:
-        UserError: If it is no such picture.
+        InputError: If it is no such picture.
     """
     try:
         data = base64.b64decode(paint.partition(",")[2], validate=True)
         picture = decode_picture(io.BytesIO(data), max_pixels=_PAINT_PIXELS, keep_alpha=True, formats=("PNG",))
     except (binascii.Error, ValueError) as error:  # PictureError is a ValueError
-        raise UserError(f"The painting cannot be used ({error}): clear it and paint again.") from None
+        raise InputError(f"The painting cannot be used ({error}): clear it and paint again.") from None
     if picture.mode == "RGB":
         picture.putalpha(255)
     pixels = np.asarray(picture).astype(np.float64)
