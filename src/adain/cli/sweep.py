@@ -25,7 +25,7 @@ seeds=3                         train every point three times, and give its mean
 'monitor.metric=[A,B]'          minimize two metrics: the report gives the front
 wandb_sweep=FILE                write the same sweep for wandb's own agents, and end
 hydra.sweeper.n_trials=20       of sweep=optuna
-hydra/launcher=basic            or joblib, ray, submitit_slurm: where the jobs run"""
+hydra/launcher=basic            or pool, joblib, ray, submitit_slurm: where the jobs run"""
 
 
 def job(config: DictConfig) -> float | None:

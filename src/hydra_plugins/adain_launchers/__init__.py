@@ -1,0 +1,1 @@
+"""Launchers that Hydra finds by their namespace, ``hydra_plugins``."""
