@@ -345,6 +345,7 @@ def test_png_whose_metadata_has_a_wrong_checksum(kind: bytes, tmp_path: Path) ->
         ("a.jxl", b"\xff\x0a" + bytes(20), r"JXL pictures need a package: .*jxl"),
         ("a.nef", b"MM\0*" + bytes(20), r"\.nef files are not supported: convert"),
         ("a.heic", b"", "empty or not a picture"),
+        ("a.tif", b"II*\0" + bytes(20), "a TIFF file of a rare kind"),
         ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "empty or not a picture"),
     ],
 )

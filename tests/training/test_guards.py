@@ -51,5 +51,8 @@ def test_each_skipped_picture_is_listed_once(tmp_path: Path) -> None:
     skipped = SkippedPictures(str(tmp_path))
     module: Any = SimpleNamespace(log=lambda *args, **kwargs: None)
     for _ in range(3):
-        skipped.on_train_batch_end(None, module, None, {"skipped": ["x.jpg: empty", "y.jpg: truncated"]}, 0)  # type: ignore[arg-type]
-    assert (tmp_path / "skipped.txt").read_text().splitlines() == ["x.jpg: empty", "y.jpg: truncated"]
+        skipped.on_train_batch_end(None, module, None, {"skipped": ["x.jpg: empty", "caf\udce9.jpg: truncated"]}, 0)  # type: ignore[arg-type]
+    assert (tmp_path / "skipped.txt").read_text("utf-8", "surrogateescape").splitlines() == [
+        "x.jpg: empty",
+        "caf\udce9.jpg: truncated",
+    ]

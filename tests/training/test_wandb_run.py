@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import wandb
 
+from adain.runtime.errors import UserError
 from adain.training import wandb_run
 
 
@@ -44,3 +46,13 @@ def test_a_run_is_known_by_its_whole_folder(tmp_path: Path, monkeypatch: pytest.
     assert [logger.name for logger in made[:2]] == ["a/2026-01-01_00-00-00", "b/2026-01-01_00-00-00"]
     assert (made[0].project, made[0].group, made[0].tags) == ("mine", "group", ["tag"])
     assert wandb_run.wandb_logger(str(folders[0]), "mine", "called", None, []).name == "called"
+
+
+def test_names_that_are_not_utf_8_reach_wandb_escaped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "data.content=caf\udce9", "é"])
+    monkeypatch.setattr(wandb_run.WandbLogger, "experiment", property(lambda self: list(sys.argv)))
+    logger: Any = object.__new__(wandb_run.StepLogger)
+    assert logger.experiment == ["train", "data.content=caf\\udce9", "é"]
+    assert sys.argv[1] == "data.content=caf\udce9"
+    with pytest.raises(UserError, match="not UTF-8"):
+        wandb_run.wandb_logger(str(tmp_path / "caf\udce9"), "p", None, None, [])

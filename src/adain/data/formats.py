@@ -63,4 +63,6 @@ def why_unreadable(name: str, head: bytes) -> str:
             return f"{extra.upper()} pictures need a package: {install_command(extra)}"
     if head and ending in UNSUPPORTED:
         return f"{ending} files are not supported: convert it to .jpg or .png"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "a TIFF file of a rare kind, such as float colors: convert it to 8 or 16 bits"
     return NO_PICTURE

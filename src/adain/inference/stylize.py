@@ -70,7 +70,10 @@ def stylize_files(request: StylizeRequest) -> None:
     if len(jobs) > 1:
         print(f"{done} of {len(jobs)} results made  ({decoder})")
     if unusable:
-        listed = "; ".join(list(unusable)[:5]) + ("; and more" if len(unusable) > 5 else "")
+        listed = "; ".join(unusable)
+        if len(unusable) > 5:
+            print(*unusable, sep="\n", file=sys.stderr)
+            listed = f"{len(unusable)} inputs, listed above, cannot be used"
         rest = "" if len(jobs) == 1 else f"; the {done} results without them are done"
         another = "another" if any(job.content.video for job in jobs) else "another picture"
         raise UserError(f"{listed}: give {another}{rest}")

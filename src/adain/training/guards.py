@@ -96,5 +96,5 @@ class SkippedPictures(pl.Callback):
                 self.seen.add(line)
                 say(f"skipped the picture {line}")
                 self.path.parent.mkdir(parents=True, exist_ok=True)  # another machine's disk
-                with self.path.open("a") as file:
+                with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
                     file.write(line + "\n")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here, program
 from adain.runtime.files import relative
 from adain.training.progress import say
@@ -26,6 +29,16 @@ class StepLogger(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log all but the epoch."""
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+
+    @property
+    def experiment(self) -> Any:
+        """Start the run at the first call. W&B records the command line, and takes no names that are not UTF-8."""
+        typed = sys.argv  # noqa: TID251  # W&B reads it: it cannot be told otherwise
+        sys.argv = [word.encode(errors="backslashreplace").decode() for word in typed]  # noqa: TID251
+        try:
+            return super().experiment
+        finally:
+            sys.argv = typed  # noqa: TID251
 
 
 def wandb_logger(
@@ -46,6 +59,10 @@ def wandb_logger(
     import wandb
 
     where = Path(folder).resolve()
+    if os.fsencode(where).decode(errors="replace") != str(where):
+        raise UserError(
+            f"W&B cannot use the folder {where}, whose name is not UTF-8: give another with logs=, or logger=csv"
+        )
     identity = hashlib.sha256(str(where).encode()).hexdigest()[:12]
     settings = wandb.Settings(init_timeout=_PATIENCE, finish_timeout=finish_timeout, finish_timeout_raises=True)
     logger = partial(

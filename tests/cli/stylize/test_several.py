@@ -98,6 +98,11 @@ def test_a_broken_picture_is_passed_over_named_and_ends_with_1(failed: Failed) -
     assert text.splitlines()[-1].startswith("error: content=photos/broken.jpg cannot be used (")
     assert text.endswith("the 3 results without them are done\n")
     assert len(written(Path("made"))) == 3
+    for number in range(6):
+        Path(f"photos/broken{number}.jpg").touch()
+    *_, last, said = failed("content=photos", "style=style.png", "out=made").splitlines()
+    assert last == "content=photos/broken5.jpg cannot be used (empty or not a picture)"
+    assert said.startswith("error: 7 inputs, listed above, cannot be used: ")
 
 
 @pytest.mark.usefixtures("copying", "photos")
