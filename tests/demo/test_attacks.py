@@ -340,6 +340,22 @@ def test_a_stranger_to_the_queue_is_told(served: Served) -> None:
     assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("path", ["assets/..%2f..%2froutes.py", "static/../../routes.py", "assets//etc/passwd"])
+def test_other_ways_to_files_are_closed(path: str, served: Served) -> None:
+    assert WEB.get(served.url + path).status_code in (403, 404)
+    assert '"deep_link_state":"none"' in WEB.get(f"{served.url}?deep_link=x").text  # gradio would look for a file
+
+
+def test_an_upload_without_files_is_told(served: Served) -> None:
+    for content, kind in (
+        (b"{}", "application/json"),
+        (b"--x--", "multipart/form-data; boundary=x"),
+        (b"x", "multipart/form-data"),
+    ):
+        answer = WEB.post(f"{served.url}gradio_api/upload", content=content, headers={"content-type": kind})
+        assert answer.status_code in (400, 422)
+
+
 def test_uploaded_pages_are_downloads(served: Served) -> None:
     for name in ("a.html", "a.svg", "a.xhtml", "a.js", "a"):
         path = WEB.post(f"{served.url}gradio_api/upload", files={"files": (name, b"<script>alert(1)</script>")}).json()[

@@ -57,7 +57,7 @@ def test_tiny_files_are_not_free(tmp_path: Path) -> None:
     for _ in range(2):
         write(files.upload("a", "x"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("adain.demo.files._VISITOR", 100_000)
+        patch.setattr("adain.demo.files._VISITOR", 600_000)
         files.trim()
     assert len([path for path in files.folder.rglob("x") if path.is_file()]) == 1
 

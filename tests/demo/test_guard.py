@@ -19,6 +19,7 @@ def ask(guard: Guard, path: str, method: str, headers: dict[str, str], sent: lis
         "path": path,
         "method": method,
         "client": (peer, 5),
+        "query_string": b"deep_link=x",
         "headers": [(name.encode(), value.encode()) for name, value in {"host": "a:1", **headers}.items()],
     }
     status = []
@@ -73,6 +74,7 @@ def test_behind_a_reverse_proxy(headers: dict[str, str], status: int) -> None:
     if status == 200:
         assert server.asked[0]["client"][0] == "7.7.7.7"
         assert {name for name, _ in server.asked[0]["headers"]} == {b"host", b"content-length"}
+        assert server.asked[0]["query_string"] == b""
 
 
 def test_without_a_proxy_nobody_says_who_he_is() -> None:
@@ -123,6 +125,16 @@ def test_one_visitor_has_half_of_the_room(monkeypatch: pytest.MonkeyPatch) -> No
     assert ask(guard, "/gradio_api/upload", "POST", POST, [], peer="10.0.0.2") == 200
     assert ask(guard, "/gradio_api/queue/join", "POST", POST, []) == 200  # never behind uploads
     assert guard._coming[True] == {"10.0.0.1": 10}
+
+
+def test_a_reader_that_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adain.demo.guard._STALLED", 0.05)
+    scope = {"type": "http", "path": "/", "method": "GET", "query_string": b"", "headers": [(b"host", b"a")]}
+
+    async def stuck(_: Any = None) -> Any:
+        await asyncio.sleep(60)
+
+    asyncio.run(Guard(Server(), 100, None, None)(scope, stuck, stuck))
 
 
 def test_a_web_socket_is_closed() -> None:

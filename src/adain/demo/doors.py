@@ -44,6 +44,8 @@ def doors(page: gr.Blocks, server: App, files: Files, line: Line, max_bytes: int
         given = [item for item in form.getlist("files") if isinstance(item, UploadFile)]
         if any((item.size or 0) > max_bytes for item in given):
             return PlainTextResponse(f"The file is too large: give one of at most {max_bytes / 2**20:.0f} MB.", 413)
+        if not given:
+            raise Refused(422, "Send the files as multipart/form-data, each in a field called files, with its name.")
         paths = [await run_in_threadpool(_save, item, files, _visitor(request)) for item in given]
         await run_in_threadpool(files.trim)
         return JSONResponse([str(path) for path in paths])

@@ -16,7 +16,7 @@ _VISITOR, _UPLOADS, _PICTURES = (
     512 * _MB,
     1024 * _MB,
 )  # bytes kept of a visitor's uploads, of all, of results
-_LEAST = 65_536  # bytes that a file counts for: many tiny files are slow to list
+_LEAST = _MB // 2  # bytes that a file counts for: many tiny files are slow to list
 _KEPT = 4 * 3600  # seconds
 
 

@@ -96,6 +96,7 @@ class Guard:
             passed = {
                 **scope,
                 "client": (visitor, 0),
+                "query_string": scope["query_string"] if scope["path"] == "/gradio_api/queue/data" else b"",
                 "headers": [(name, value) for name, value in scope["headers"] if name in _READ],
             }
             async with self._room(visitor, size, upload):

@@ -82,7 +82,7 @@ class Line:
                 event.closed = True
                 event.signal.set()
                 await self.queue.clean_events(session_hash=event.session_hash)
-        for session in list(self.queue.pending_messages_per_session):
+        for session in {*self.queue.pending_messages_per_session, *self.queue.pending_event_ids_session}:
             heard = self._heard.setdefault(session, now)
             if session not in self._listeners and now - heard > _RESULT:
                 self.queue.pending_event_ids_session.pop(session, None)
