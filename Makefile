@@ -72,10 +72,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(INSTALL) --extra $*
 	@touch $@
 
-# Which of them the typed keys need: videos by their ending, in upper or lower case, and whatever comes through a pipe or from a camera.
-# make cannot see videos inside a folder: the command then says what to type.
+# Which of them the typed keys need: videos and GIFs by their ending, in upper or lower case, and whatever comes through a pipe or from a
+# camera. make cannot see videos inside a folder: the command then says what to type.
 VIDEOS := .3g2 .3gp .asf .avi .divx .dv .f4v .flv .m1v .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mod .mov .mp4 .mpe .mpeg .mpg .mts .mxf \
-	.nut .ogm .ogv .qt .rm .rmvb .tod .ts .vob .webm .wmv .y4m
+	.gif .nut .ogm .ogv .qt .rm .rmvb .tod .ts .vob .webm .wmv .y4m
 COMMA := ,
 CONTENTS := $(subst [, ,$(subst ], ,$(subst $(COMMA), ,$(content))))
 ENDINGS := $(if $(CONTENTS),$(shell printf '%s ' '$(subst ','\'',$(suffix $(CONTENTS)))' | tr A-Z a-z))

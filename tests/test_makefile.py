@@ -102,6 +102,7 @@ def test_every_command_is_listed(checkout: Path) -> None:
         (["stylize", "content=it's;$(c).WebM"], {"video"}),
         (["stylize", "content=clips/*.m2ts"], {"video"}),
         (["stylize", "content=-"], {"video"}),
+        (["stylize", "content=dance.gif"], {"video"}),
         (["stylize", "content=a.jpg"], set()),
         (["stylize-dataset", "engine=ray"], {"ray"}),
     ],
@@ -114,7 +115,7 @@ def test_optional_packages_are_set_up_when_first_needed(checkout: Path, typed: l
 
 def test_make_knows_the_endings_of_videos() -> None:
     lines = (ROOT / "Makefile").read_text().split("VIDEOS := ")[1].split("\nCOMMA")[0]
-    assert set(lines.replace("\\", "").split()) == VIDEO_EXTENSIONS
+    assert set(lines.replace("\\", "").split()) == VIDEO_EXTENSIONS | {".gif"}
 
 
 def test_a_result_on_standard_output_is_alone_there_even_if_the_set_up_comes_first(tmp_path: Path) -> None:

@@ -39,6 +39,16 @@ def test_other_files_are_not(tmp_path: Path) -> None:
         assert not is_video(tmp_path / name), name
 
 
+def test_without_pyav_only_pictures_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is named is taken for a video, so that the answer is how to install PyAV."""
+    monkeypatch.setattr("adain.inference.video.kinds.find_spec", lambda name: None)
+    Image.fromarray(moving(1)[0]).save(tmp_path / "a.png")
+    (tmp_path / "noname").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "clip.dat").write_bytes(b"whatever it is")
+    (tmp_path / "damaged.jpg").write_bytes(b"no picture")
+    assert [is_video(tmp_path / name) for name in ("a.png", "noname", "damaged.jpg", "clip.dat")] == [0, 0, 0, 1]
+
+
 def test_a_stereo_photograph_is_no_animation(tmp_path: Path) -> None:
     picture = Image.fromarray(moving(1)[0])
     picture.save(tmp_path / "two.jpg", format="MPO", save_all=True, append_images=[picture])

@@ -43,7 +43,7 @@ class Track:
         self.note: str | None = None
         self.damaged = 0
         self._stream, self._shift = stream, Fraction(source.shift, av.time_base)
-        self._end = 0  # of the last packet that was read
+        self._end: int | None = None  # of the last packet that was read
         self._last: int | None = None  # decoding time of the last one that was made, which must rise
         trial = _try(stream, target.format.name, None if source.live else source.content)
         codec = stream.codec.canonical_name
@@ -79,7 +79,7 @@ class Track:
     def _move(self, packet: Any) -> None:
         """Count a packet's times from the start of the video; of a joined recording, from the end of the one before."""
         ticks = round(self._shift / packet.time_base)
-        if (self._end + ticks - packet.dts) * packet.time_base > BACK:
+        if self._end is not None and (self._end + ticks - packet.dts) * packet.time_base > BACK:
             ticks = packet.dts - self._end
             self._shift = ticks * packet.time_base
         packet.pts = (packet.dts if packet.pts is None else packet.pts) - ticks
@@ -169,7 +169,8 @@ def _add_encoder(target: Any, encoder: str, source: Any) -> Any:
     """Add a track that is encoded at the source's rate and layout, or the nearest that the encoder knows."""
     known: Any = av.Codec(encoder, "w")
     rates = known.audio_rates or [48000]
-    rate = min((rate for rate in rates if rate >= source.sample_rate), default=max(rates))
+    asked = source.sample_rate or 48000  # some files do not say
+    rate = min((rate for rate in rates if rate >= asked), default=max(rates))
     usual = {1: "mono", 6: "5.1", 8: "7.1"}.get(source.layout.nb_channels, "stereo")
     for layout in (source.layout.name, usual):
         with suppress(av.FFmpegError, ValueError):
