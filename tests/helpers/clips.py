@@ -95,6 +95,7 @@ def write(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     late: int = 0,
+    layout: str = "mono",
 ) -> Path:
     """A clip with a sine, which begins ``late`` seconds after 0."""
     with av.open(str(path), "w", format=None) as out:
@@ -113,7 +114,7 @@ def write(
             video.set_display_rotation(rotation)
         sound = out.add_stream(audio, rate=48000, bit_rate=128_000) if audio else None
         if sound is not None:
-            sound.layout = "mono"
+            sound.layout = layout
         for index, pixels in enumerate(frames):
             frame = pixels if isinstance(pixels, av.VideoFrame) else av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame = frame.reformat(format=pix_fmt)

@@ -140,6 +140,18 @@ def test_seconds_cut_encoded_audio_at_the_last_frame(tmp_path: Path) -> None:
     assert 0.9 < seconds < 1.1
 
 
+def test_seconds_find_audio_that_the_file_holds_behind_the_video(tmp_path: Path) -> None:
+    clip, path = write(tmp_path / "in.mp4", moving(72)), tmp_path / "behind.mp4"
+    with av.open(str(clip)) as one, av.open(str(path), "w", options={"max_interleave_delta": "1"}) as out:
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in one.streams}
+        packets = sorted((p for p in one.demux() if p.size), key=lambda packet: packet.stream.index)
+        for packet in packets:
+            packet.stream = copies[packet.stream.index]
+            out.mux(packet)
+    out_path, _ = made(path, ".mkv", seconds=1.0)
+    assert 45 <= len(audio_of(out_path)) <= 50
+
+
 def test_damaged_audio_is_skipped_and_counted(tmp_path: Path) -> None:
     clip = write(tmp_path / "in.ts", moving(48))
     content, noise = bytearray(clip.read_bytes()), np.random.default_rng(0)
@@ -172,9 +184,15 @@ def test_a_rate_and_a_layout_that_the_encoder_does_not_know(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("ending", [".mp4", ".webm"])
 def test_joined_recordings_follow_each_other(ending: str, tmp_path: Path) -> None:
-    """Two transport streams in one file, as ``cat`` makes it: the times of the second begin at the start again."""
-    part = write(tmp_path / "part.ts", moving(48), audio="ac3")
-    (tmp_path / "both.ts").write_bytes(part.read_bytes() * 2)
+    """Two transport streams in one file, as ``cat`` makes it: the times of the second begin at the start again.
+
+    The first has stereo, the second surround sound.
+    """
+    parts = [
+        write(tmp_path / f"{layout}.ts", moving(48), audio="ac3", layout=layout).read_bytes()
+        for layout in ("stereo", "5.1")
+    ]
+    (tmp_path / "both.ts").write_bytes(b"".join(parts))
     out, notes = made(tmp_path / "both.ts", ending)
     assert not any("damaged" in note for note in notes)
     times = times_of(out)

@@ -73,12 +73,10 @@ class Writer:
         self._durations: dict[int, int] = {}  # by the frame's time: encoders assume an even rate
         self._tracks: dict[int, Track] = {}
         container, codec = _FORMATS[out.suffix.lower()]
-        # Matroska stores no decoding times, but moves everything if one is below 0
-        self._least = 0 if container in ("matroska", "webm") else None
         if piped := not isinstance(target, str):
             options = {"flush_packets": "1", "max_interleave_delta": "1000000"}  # wait a second for audio, not ten
         else:
-            options = {} if self._least == 0 else {"movflags": "+faststart"}
+            options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
         with self._explained():
             self._out = av.open(target, "w", format=container, options=options)
             self._video = add_encoder(self._out, self._form, codec, crf, at_once=piped)
@@ -107,8 +105,6 @@ class Writer:
     def _send(self, packets: Iterable[Any]) -> None:
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts, packet.duration)
-            if self._least is not None and packet.dts is not None:
-                packet.dts = max(packet.dts, self._least)
             self._send_audio(float(packet.pts * packet.time_base))
             self._out.mux(packet)
 
