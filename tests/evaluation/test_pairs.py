@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from adain.evaluation.pairs import Pair, cross, named, read_pairs, sample, with_outputs
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 
 def shown(pairs: list[Pair]) -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def test_crossed_and_zipped(folders: Path) -> None:
     ]
     assert len(crossed) == 6
     assert shown(cross(contents[:2], styles, "zip")) == [("c0.png", "s0.png"), ("c1.png", "s1.png")]
-    with pytest.raises(UserError, match="there are 3 and 2"):
+    with pytest.raises(InputError, match="there are 3 and 2"):
         cross(contents, styles, "zip")
     assert sample(crossed, 3, 1) == sample(crossed, 3, 1)
     assert len({tuple(sample(crossed, 3, seed)) for seed in range(8)}) > 4
@@ -61,7 +61,7 @@ def test_a_csv_and_a_list(folders: Path, tmp_path: Path) -> None:
 def test_refused(folders: Path, text: str, message: str) -> None:
     path = folders / "bad.csv"
     path.write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         read_pairs(path, "auto")
 
 
@@ -77,20 +77,20 @@ def test_outputs_by_name(folders: Path, tmp_path: Path) -> None:
     pairs = cross(named(str(folders / "content")), named(str(folders / "style")), "all")[:2]
     picture = Image.new("RGB", (64, 48))
     picture.save(tmp_path / "c0_s0.jpg")
-    with pytest.raises(UserError, match=r"lacks 1 of 2 outputs: c1_s0\.png"):
+    with pytest.raises(InputError, match=r"lacks 1 of 2 outputs: c1_s0\.png"):
         with_outputs(pairs, tmp_path)
     picture.save(tmp_path / "c1_s0.png")
     assert [pair.output_path for pair in with_outputs(pairs, tmp_path)] == [
         tmp_path / "c0_s0.jpg", tmp_path / "c1_s0.png",
     ]  # fmt: skip
     picture.save(tmp_path / "c1_s0.jpg")
-    with pytest.raises(UserError, match="leave one"):
+    with pytest.raises(InputError, match="leave one"):
         with_outputs(pairs, tmp_path)
     (tmp_path / "c1_s0.jpg").unlink()
-    with pytest.raises(UserError, match="share the output name"):
+    with pytest.raises(InputError, match="share the output name"):
         with_outputs([pairs[0], pairs[0]], tmp_path)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no picture"):
+    with pytest.raises(InputError, match="holds no picture"):
         named(str(tmp_path))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adain.evaluation.results import compare_evaluations, verdict
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 PAIRS = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")]
 LOSS, SSIM = [1.0, 2.0, 3.0, 4.0], [0.9, 0.8, 0.7, 0.6]  # lower is better; higher is
@@ -95,7 +95,7 @@ def test_figures_of_another_size_crop_or_encoder_are_refused(key: str, other: An
         evaluation(tmp_path / "first", PAIRS, LOSS, SSIM),
         evaluation(tmp_path / "second", PAIRS, LOSS, SSIM, **{key: other}),
     ]
-    with pytest.raises(UserError, match=f"{key}={other}: evaluate both with the same"):
+    with pytest.raises(InputError, match=f"{key}={other}: evaluate both with the same"):
         compare_evaluations(*folders, 10, 0)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import EvaluationStore
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 PAIRS = [Pair("a", "x", Path("a.png"), Path("x.png")), Pair("b", "y", Path("b.png"), Path("y.png"))]
 
@@ -18,9 +18,9 @@ PAIRS = [Pair("a", "x", Path("a.png"), Path("x.png")), Pair("b", "y", Path("b.pn
 def test_a_folder_of_other_pairs_is_refused(changed: dict[str, str], tmp_path: Path) -> None:
     EvaluationStore(tmp_path).open_pairs({"size": 64}, PAIRS)
     EvaluationStore(tmp_path).open_pairs({"size": 64}, PAIRS)
-    with pytest.raises(UserError, match="holds an evaluation with pairs="):
+    with pytest.raises(InputError, match="holds an evaluation with pairs="):
         EvaluationStore(tmp_path).open_pairs({"size": 64}, [PAIRS[0], PAIRS[1]._replace(**changed)])  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="holds an evaluation with pairs="):
+    with pytest.raises(InputError, match="holds an evaluation with pairs="):
         EvaluationStore(tmp_path).open_pairs({"size": 64}, PAIRS[::-1])  # rows are known by their place
 
 

@@ -25,7 +25,7 @@ from adain.metrics.frechet import worth
 from adain.metrics.metric_suite import MetricSuite, build_suite, features_of
 from adain.nn.encoder import Encoder
 from adain.runtime.device import find_device
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.fetch import sha256_of
 from adain.runtime.schema import READY_DECODERS
 
@@ -90,13 +90,13 @@ def evaluate_pairs(
         The report on rank 0, None on others.
 
     Raises:
-        UserError: If nothing can be measured, or the folder holds something else.
+        InputError: If nothing can be measured, or the folder holds something else.
     """
     device = _device(evaluation, ranks)
     encoder = Encoder.load(evaluation.encoder, evaluation.encoder_weights).to(device)
     suite = build_suite(evaluation.metrics, encoder, evaluation.weights, device)
     if not suite.pair and not suite.sets:
-        raise UserError(f"none of the metrics can be measured: {'; '.join(suite.left_out.values())}")
+        raise InputError(f"none of the metrics can be measured: {'; '.join(suite.left_out.values())}")
     settings = _settings(evaluation, suite, pairs, checkpoint)
     folder = out or _folder(evaluation, settings, pairs)
     store = EvaluationStore(folder, ranks.rank)

@@ -15,7 +15,7 @@ from adain.data.folders import is_visible
 from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
 from adain.runtime.conf import conf_dir
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 _SHOWN = 3  # names in a message
 
@@ -52,7 +52,7 @@ def find_pairs(
         seed: Of the sample.
 
     Raises:
-        UserError: If there are none, or outputs for some alone.
+        InputError: If there are none, or outputs for some alone.
     """
     if isinstance(chosen, Path):
         pairs = read_pairs(chosen, pairing)
@@ -64,7 +64,7 @@ def find_pairs(
     if outputs is not None:
         return with_outputs(pairs, Path(outputs).expanduser())
     if any(pair.output_path for pair in pairs) and not all(pair.output_path for pair in pairs):
-        raise UserError(f"pairs={chosen} has outputs in some rows only: give one in every row or in none")
+        raise InputError(f"pairs={chosen} has outputs in some rows only: give one in every row or in none")
     return pairs
 
 
@@ -79,7 +79,7 @@ def named(folder: str) -> list[tuple[str, Path]]:
     """Pictures of a folder, named by their path in it, in order.
 
     Raises:
-        UserError: If there is no such folder, or no picture in it.
+        InputError: If there is no such folder, or no picture in it.
     """
     root = Path(folder).expanduser()
     base = root if root.is_dir() else root.parent
@@ -90,7 +90,7 @@ def held_out_samples(kind: Literal["content", "style"]) -> list[tuple[str, Path]
     """The sample pictures that a training holds out by default, named by their file.
 
     Raises:
-        UserError: If they are not cached and cannot be had.
+        InputError: If they are not cached and cannot be had.
     """
     count = OmegaConf.load(conf_dir() / "data" / "base" / "pairs.yaml").val_pairs
     return [(Path(name).name, Path(name)) for name in sample_source(kind).split(count)[1].names]
@@ -105,11 +105,11 @@ def cross(contents: Sequence[tuple[str, Path]], styles: Sequence[tuple[str, Path
         pairing: ``all`` or ``zip``.
 
     Raises:
-        UserError: If there are different numbers to zip.
+        InputError: If there are different numbers to zip.
     """
     if pairing == "zip":
         if len(contents) != len(styles):
-            raise UserError(
+            raise InputError(
                 f"pairing=zip takes as many contents as styles, but there are {len(contents)} and {len(styles)}: "
                 "give folders of equal count, pairing=all, or pairs=FILE"
             )
@@ -126,7 +126,7 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
         pairing: For a list: ``zip``, also what ``auto`` means, or ``all``.
 
     Raises:
-        UserError: If it is neither, is empty, or names files that are not there.
+        InputError: If it is neither, is empty, or names files that are not there.
     """
     base = path.parent
     try:
@@ -134,9 +134,9 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
             line.strip() for line in path.read_text("utf-8-sig", errors="surrogateescape").splitlines() if line.strip()
         ]
     except OSError as error:
-        raise UserError(f"pairs={path} cannot be read ({error}): give a CSV file or a list of files") from None
+        raise InputError(f"pairs={path} cannot be read ({error}): give a CSV file or a list of files") from None
     if not lines:
-        raise UserError(f"pairs={path} is empty: give a CSV file with the columns content,style, or a list of files")
+        raise InputError(f"pairs={path} is empty: give a CSV file with the columns content,style, or a list of files")
     header = [column.strip() for column in next(csv.reader([lines[0]]))]
     if {"content", "style"} <= set(header):
         pairs = []
@@ -145,23 +145,23 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
                 continue
             content, style, output = ((row.get(key) or "").strip() for key in ("content", "style", "output"))
             if not content or not style:
-                raise UserError(f"pairs={path} has no content or no style in row {number}: give both in every row")
+                raise InputError(f"pairs={path} has no content or no style in row {number}: give both in every row")
             pairs.append(Pair(content, style, base / content, base / style, base / output if output else None))
         if not pairs:
-            raise UserError(f"pairs={path} has a header and no rows: give one row a pair")
+            raise InputError(f"pairs={path} has a header and no rows: give one row a pair")
     else:
         kinds: dict[str, list[tuple[str, Path]]] = {"content": [], "style": []}
         for line in lines:
             kind = next((part for part in Path(line).parts[:-1] if part in kinds), None)
             if kind is None:
-                raise UserError(
+                raise InputError(
                     f"pairs={path}: the line {line!r} is below neither content/ nor style/: "
                     "give such a list, or a CSV file with the columns content,style"
                 )
             kinds[kind].append((line, base / line))
         pairs = cross(kinds["content"], kinds["style"], "zip" if pairing == "auto" else pairing)
         if not pairs:
-            raise UserError(f"pairs={path} lists no contents or no styles: give both")
+            raise InputError(f"pairs={path} lists no contents or no styles: give both")
     _all_there(path, [p for pair in pairs for p in (pair.content_path, pair.style_path, pair.output_path) if p])
     return pairs
 
@@ -169,7 +169,7 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
 def _all_there(source: Path, files: Sequence[Path]) -> None:
     missing = [str(file) for file in dict.fromkeys(files) if not file.is_file()]
     if missing:
-        raise UserError(f"{source} names files that are not there: {_listed(missing)}; put them there or fix the list")
+        raise InputError(f"{source} names files that are not there: {_listed(missing)}; put them there or fix the list")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -187,23 +187,25 @@ def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
     """The pairs with their finished outputs, ``CONTENT_STYLE.png`` (stems; any picture ending) in a folder.
 
     Raises:
-        UserError: If outputs are missing, by name, or two pairs would have the same one.
+        InputError: If outputs are missing, by name, or two pairs would have the same one.
     """
     if not folder.is_dir():
-        raise UserError(f"outputs={folder} is no folder: give the folder of finished outputs")
+        raise InputError(f"outputs={folder} is no folder: give the folder of finished outputs")
     found: dict[str, Path] = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
         if is_visible(entry.name):
             if path.stem in found:
-                raise UserError(f"outputs={folder} holds {found[path.stem].name} and {path.name}: leave one")
+                raise InputError(f"outputs={folder} holds {found[path.stem].name} and {path.name}: leave one")
             found[path.stem] = path
     stems = [f"{pair.content_path.stem}_{pair.style_path.stem}" for pair in pairs]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise UserError(f"two pairs share the output name {twice}: name each output in a column `output` of pairs=FILE")
+        raise InputError(
+            f"two pairs share the output name {twice}: name each output in a column `output` of pairs=FILE"
+        )
     if missing := [f"{stem}.png" for stem in stems if stem not in found]:
-        raise UserError(
+        raise InputError(
             f"outputs={folder} lacks {len(missing)} of {len(pairs)} outputs: {_listed(missing)}; "
             "add them (CONTENT_STYLE.png), or choose fewer pairs"
         )

@@ -55,7 +55,7 @@ class Evaluation:
         """Check what needs torch, but no picture: the device, given weights, checkpoints, and where results go.
 
         Raises:
-            UserError: At the first that cannot be used.
+            InputError: At the first that cannot be used.
         """
         from adain.methods.load import check_checkpoint
         from adain.nn.weights import find

@@ -11,7 +11,7 @@ from typing import Any
 
 from adain.evaluation.store import EvaluationStore, Row
 from adain.metrics.paired import bootstrap_means, compare, design, interval
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.files import write_whole
 from adain.runtime.schema import HIGHER_IS_BETTER, SET_METRICS
 
@@ -98,21 +98,21 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
         many pairs. Figures of the set have no interval: they are one number for all pairs.
 
     Raises:
-        UserError: If one is no evaluation, they were made at other sizes, or they have no pair in common.
+        InputError: If one is no evaluation, they were made at other sizes, or they have no pair in common.
     """
     stores = [EvaluationStore(folder) for folder in (first, second)]
     settings = [store.settings for store in stores]
     for key in _SAME:
         values = [found.get(key) for found in settings]
         if values[0] != values[1]:
-            raise UserError(
+            raise InputError(
                 f"{first} was evaluated with {key}={values[0]} and {second} with {key}={values[1]}: "
                 "evaluate both with the same"
             )
     tables = [{(str(r["content"]), str(r["style"])): r for r in store.rows().values()} for store in stores]
     keys = [key for key in tables[0] if key in tables[1]]
     if not keys:
-        raise UserError(f"{first} and {second} have no pair of content and style in common: evaluate the same pairs")
+        raise InputError(f"{first} and {second} have no pair of content and style in common: evaluate the same pairs")
     contents, styles = [key[0] for key in keys], [key[1] for key in keys]
     rows = [[table[key] for key in keys] for table in tables]
     names = [name for name in figures(rows[0]) if name in rows[1][0]]

@@ -20,7 +20,7 @@ from adain.metrics.feature_cache import Features, observe, stack
 from adain.metrics.frechet import artfid, frechet_distance
 from adain.metrics.metric_suite import MetricSuite, features_of
 from adain.nn.encoder import Encoder
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.progress import Bar
 
 _KEPT = 24  # pictures whose features are remembered: about 8 MB each at 256 px
@@ -52,12 +52,12 @@ class Frame:
         """A picture so framed.
 
         Raises:
-            UserError: If it cannot be read.
+            InputError: If it cannot be read.
         """
         try:
             picture = read_picture(path, self.size)
         except PictureError as error:
-            raise UserError(f"{path} cannot be used ({error}): take it out, or mend it") from None
+            raise InputError(f"{path} cannot be used ({error}): take it out, or mend it") from None
         return self.cut(picture)
 
     def cut(self, picture: Image.Image) -> Image.Image:
@@ -72,7 +72,7 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
     """Decodes every picture once, whole, before any work is done.
 
     Raises:
-        UserError: If some are no pictures, all of them named, or an output has another shape than its content.
+        InputError: If some are no pictures, all of them named, or an output has another shape than its content.
     """
     files = list(
         dict.fromkeys(p for pair in pairs for p in (pair.content_path, pair.style_path, pair.output_path) if p)
@@ -88,13 +88,15 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
         ratios[path] = picture.size
     if bad:
         more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
-        raise UserError(f"{', '.join(bad[:_MOST_NAMED])}{more} cannot be used: take out what is no picture, or mend it")
+        raise InputError(
+            f"{', '.join(bad[:_MOST_NAMED])}{more} cannot be used: take out what is no picture, or mend it"
+        )
     for pair in pairs:
         if pair.output_path is None:
             continue
         (w, h), (ow, oh) = ratios[pair.content_path], ratios[pair.output_path]
         if abs(w * oh - ow * h) > 8 * max(w, h, ow, oh):  # the ports' outputs are up to 7 pixels larger
-            raise UserError(
+            raise InputError(
                 f"{pair.output_path} is {ow} x {oh}, but its content {pair.content_path} is {w} x {h}: "
                 "give outputs of the whole content picture"
             )
@@ -204,7 +206,7 @@ def _finished(pair: Pair, frame: Frame, shape: torch.Size, device: torch.device)
     try:
         picture = resize_short_side(read_picture(pair.output_path), frame.size)
     except PictureError as error:
-        raise UserError(f"{pair.output_path} cannot be used ({error}): make it anew") from None
+        raise InputError(f"{pair.output_path} cannot be used ({error}): make it anew") from None
     if not frame.crop:
         picture = picture.resize((shape[-1], shape[-2]), Image.Resampling.BICUBIC)
     return to_unit(to_tensor(frame.cut(picture)))[None].to(device)

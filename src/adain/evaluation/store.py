@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adain.evaluation.pairs import Pair
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.files import lock, replacing, write_whole
 from adain.runtime.schema import current_name
 
@@ -41,16 +41,16 @@ def alone(folder: Path) -> Iterator[None]:
     """Make a folder of results and keep a second process out of it.
 
     Raises:
-        UserError: If another process has it, or it cannot be written.
+        InputError: If another process has it, or it cannot be written.
     """
     with contextlib.ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             free = held.enter_context(lock(folder / ".lock"))
         except OSError as error:
-            raise UserError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
+            raise InputError(f"out={folder} cannot be written ({error.strerror}): give another folder") from None
         if not free:
-            raise UserError(f"another process is working in {folder}: wait for it, or give another out=FOLDER")
+            raise InputError(f"another process is working in {folder}: wait for it, or give another out=FOLDER")
         yield
 
 
@@ -72,22 +72,22 @@ class Store:
         """What the folder holds.
 
         Raises:
-            UserError: If it holds no settings, or cut ones.
+            InputError: If it holds no settings, or cut ones.
         """
         path = self.folder / "settings.json"
         try:
             found: dict[str, Any] = current_names(json.loads(path.read_text(encoding="utf-8")))
         except OSError:
-            raise UserError(f"{self.folder} does not hold {self.kind} (it has no settings.json): check it") from None
+            raise InputError(f"{self.folder} does not hold {self.kind} (it has no settings.json): check it") from None
         except ValueError:
-            raise UserError(f"{path} is cut short: remove it, or give another out=FOLDER") from None
+            raise InputError(f"{path} is cut short: remove it, or give another out=FOLDER") from None
         return found
 
     def open(self, settings: Mapping[str, Any]) -> None:
         """Begin, or continue what is there.
 
         Raises:
-            UserError: If the folder holds results of other settings, naming the first that differs, or cannot be
+            InputError: If the folder holds results of other settings, naming the first that differs, or cannot be
                 written. What it holds stays as it is.
         """
         path = self.folder / "settings.json"
@@ -95,7 +95,7 @@ class Store:
             found = self.settings
             if different := [key for key in settings if found.get(key) != settings[key]]:
                 key = different[0]
-                raise UserError(
+                raise InputError(
                     f"{self.folder} holds {self.kind} with {key}={_short(found.get(key))}, but {key}={_short(settings[key])} "
                     "is asked for: give another out=FOLDER; what is there stays"
                 )
@@ -105,7 +105,7 @@ class Store:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(settings, indent=2) + "\n")
         except OSError as error:
-            raise UserError(f"out={self.folder} cannot be written ({error.strerror}): give another folder") from None
+            raise InputError(f"out={self.folder} cannot be written ({error.strerror}): give another folder") from None
 
     def read_rows(self, name: str) -> list[Row]:
         """Return every whole row of one file, in the order of their making; none if there is no such file."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from adain.methods.interface import CAPABILITIES
 from adain.runtime.errors import UserError
+from adain.runtime.extras import as_typed_here
 from adain.runtime.files import relative
 from adain.runtime.run_folder import checkpoint_of, is_checkpoint
 from adain.runtime.schema import READY_DECODERS, MethodName
@@ -115,7 +116,9 @@ def _newest_of(model: MethodName, logs: Path) -> Resolved:
             return Resolved(str(file), f"the newest run of model={model}")
     style = "" if CAPABILITIES[model].any_style else " model.style=FILE"
     raise UserError(
-        f"no model={model} was trained below {logs} yet: make train experiment={model}{style}, or give decoder=PATH"
+        as_typed_here(
+            f"no model={model} was trained below {logs} yet: make train experiment={model}{style}, or give decoder=PATH"
+        )
     )
 
 

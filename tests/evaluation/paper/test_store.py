@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adain.evaluation.paper.store import ComparisonStore
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 
 def test_rows_outlive_a_crash_and_a_cut_line_is_dropped(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_rows_outlive_a_crash_and_a_cut_line_is_dropped(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     ComparisonStore(tmp_path).open({"size": 64, "rows": 3})
-    with pytest.raises(UserError, match="a comparison with rows=3, but rows=4 is asked for"):
+    with pytest.raises(InputError, match="a comparison with rows=3, but rows=4 is asked for"):
         ComparisonStore(tmp_path).open({"size": 64, "rows": 4})
 
 

@@ -12,7 +12,7 @@ import torch
 from adain.evaluation.speed.checkout import check_reference
 from adain.evaluation.speed.port import PortStep, PortStylize, import_port
 from adain.evaluation.speed.stages import STYLIZE, TRAINING, OurStep, OurStylize, Setting
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 FUNCTION = """
@@ -129,12 +129,12 @@ def test_the_port_s_names_do_not_stay(stand_in: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_folder_that_is_no_port_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has no net\.py and no function\.py: give a checkout"):
+    with pytest.raises(InputError, match=r"has no net\.py and no function\.py: give a checkout"):
         check_reference(tmp_path)
     (tmp_path / "function.py").write_text("")
     (tmp_path / "net.py").write_text("import nothing_of_the_kind")
-    with pytest.raises(UserError, match="cannot be imported"):
+    with pytest.raises(InputError, match="cannot be imported"):
         import_port(check_reference(tmp_path))
     (tmp_path / "net.py").write_text("vgg = 1")
-    with pytest.raises(UserError, match="has no Net, decoder, adain"):
+    with pytest.raises(InputError, match="has no Net, decoder, adain"):
         import_port(tmp_path)

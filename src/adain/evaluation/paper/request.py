@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.run_folder import checkpoint_of
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ def checkpoint_file(name: str, given: str) -> Path:
     """Return the file that is meant by a file or a run's folder.
 
     Raises:
-        UserError: If there is none.
+        InputError: If there is none.
     """
     if (path := checkpoint_of(Path(given).expanduser())) is not None:
         return path.resolve()
-    raise UserError(
+    raise InputError(
         f"checkpoints.{name}={given} is neither a file nor a run's folder with a checkpoint: check the path, or give null, "
         "and one is trained here"
     )
@@ -97,7 +97,7 @@ def read_request(keys: Mapping[str, Any]) -> Request:
         keys: Those of ``conf/inference/compare.yaml``, resolved.
 
     Raises:
-        UserError: If there are too few pictures, or a checkpoint cannot be read or is of another system or style.
+        InputError: If there are too few pictures, or a checkpoint cannot be read or is of another system or style.
     """
     from adain.evaluation.pairs import Pair, cross, find_both_sides
 
@@ -107,7 +107,7 @@ def read_request(keys: Mapping[str, Any]) -> Request:
         for section in ("losses", "ablations"):
             if keys[section][key] > len(found):
                 where = "held-out sample pictures" if keys["content"] is None else "pictures in the folder"
-                raise UserError(
+                raise InputError(
                     f"{section}.{key}={keys[section][key]} is too many: there are {len(found)} {where}; give fewer, or "
                     "folders with more as content=FOLDER style=FOLDER"
                 )
@@ -154,7 +154,7 @@ def _match_systems(checkpoints: Mapping[str, Any]) -> None:
     """Check that every checkpoint is of the system it is given for, but for texture networks.
 
     Raises:
-        UserError: If one is of another system, or of none.
+        InputError: If one is of another system, or of none.
     """
     from adain.methods.load import check_checkpoint
 
@@ -168,7 +168,7 @@ def _match_networks(request: Request) -> None:
     """Find which given texture network is of which style: a checkpoint names its style's file.
 
     Raises:
-        UserError: If one is of no style of the comparison, or a style has none.
+        InputError: If one is of no style of the comparison, or a style has none.
     """
     given = request.keys["checkpoints"]["texture_network"]
     if given is None:
@@ -181,13 +181,13 @@ def _match_networks(request: Request) -> None:
         hparams: Any = read_state(path).get("hyper_parameters") or {}
         style = Path(str(hparams.get("style", "no style"))).name
         if style not in styles:
-            raise UserError(
+            raise InputError(
                 f"checkpoints.texture_network={one} was trained for {style}, which is none of the compared styles "
                 f"({', '.join(styles)}): give style=FOLDER that begins with it, or null to train here"
             )
         request._networks[styles[style]] = path
     if missing := [name for name, path in styles.items() if path not in request._networks]:
-        raise UserError(
+        raise InputError(
             f"checkpoints.texture_network has no network for {missing[0]}: give one for each of the "
             f"{len(styles)} styles, or null to train here"
         )

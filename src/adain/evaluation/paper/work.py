@@ -66,7 +66,7 @@ def compare_systems(
         make_loggers: Makes the loggers of a folder.
 
     Raises:
-        UserError: If the folder holds something else, or another process works in it.
+        InputError: If the folder holds something else, or another process works in it.
     """
     with alone(folder):
         store, settings = ComparisonStore(folder), settings_of(request, device)

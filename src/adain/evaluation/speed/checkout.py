@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 FILES = ("net.py", "function.py")
 """What a checkout must hold."""
@@ -14,11 +14,11 @@ def check_reference(path: str | Path) -> Path:
     """The checkout's folder.
 
     Raises:
-        UserError: If the port's files are not in it.
+        InputError: If the port's files are not in it.
     """
     folder = Path(path).expanduser()
     if missing := [name for name in FILES if not (folder / name).is_file()]:
-        raise UserError(
+        raise InputError(
             f"reference={path} has no {' and no '.join(missing)}: give a checkout of naoto0804/pytorch-AdaIN "
             "(git clone https://github.com/naoto0804/pytorch-AdaIN)"
         )

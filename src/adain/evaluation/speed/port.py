@@ -19,7 +19,7 @@ from adain.evaluation.speed.checkout import FILES, check_reference
 from adain.evaluation.speed.clock import Stages
 from adain.evaluation.speed.stages import STYLIZE, TRAINING, Setting, pictures
 from adain.nn.weights import find, read_state
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 _USED = 31  # modules of its encoder up to relu4_1
 
@@ -28,7 +28,7 @@ def import_port(folder: Path) -> ModuleType:
     """Its ``net`` module. The names it takes in ``sys.modules`` are given back.
 
     Raises:
-        UserError: If it cannot be imported or is another network.
+        InputError: If it cannot be imported or is another network.
     """
     names = [Path(name).stem for name in FILES]
     before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
@@ -37,14 +37,14 @@ def import_port(folder: Path) -> ModuleType:
     try:
         module = importlib.import_module("net")
     except Exception as error:
-        raise UserError(f"reference={folder}: net.py cannot be imported ({type(error).__name__}: {error})") from None
+        raise InputError(f"reference={folder}: net.py cannot be imported ({type(error).__name__}: {error})") from None
     finally:
         sys.path.remove(str(folder.resolve()))
         for name in names:
             sys.modules.pop(name, None)
         sys.modules.update(before)
     if missing := [name for name in ("Net", "vgg", "decoder", "adain") if not hasattr(module, name)]:
-        raise UserError(f"reference={folder}: net.py has no {', '.join(missing)}: give naoto0804/pytorch-AdaIN's")
+        raise InputError(f"reference={folder}: net.py has no {', '.join(missing)}: give naoto0804/pytorch-AdaIN's")
     return module
 
 
@@ -57,7 +57,7 @@ def _network(setting: Setting, device: torch.device) -> tuple[Any, Any]:
         encoder.load_state_dict(read_state(find("vgg19_normalized")))
         decoder.load_state_dict(read_state(find("reference_decoder")))
     except RuntimeError as error:
-        raise UserError(
+        raise InputError(
             f"reference={setting.reference}: its networks do not take the published weights "
             f"({str(error).splitlines()[-1].strip()}): give naoto0804/pytorch-AdaIN's"
         ) from None
