@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from adain.data.pairs import Framing
 from adain.data.picture import read_picture
+from adain.data.sources import FolderSource
 from tests.helpers.pictures import encode, green_first, matrix_profile, png_chunk, with_chunk
 
 _ACROSS, _DOWN = np.meshgrid(np.linspace(60, 255, 64), np.linspace(90, 220, 48))
@@ -84,6 +87,21 @@ def test_pngs_gamma_and_primaries_count() -> None:
     p3 = LINEAR @ TO_P3.T
     encoded = np.where(p3 <= 0.0031308, 12.92 * p3, 1.055 * p3.clip(1e-9) ** (1 / 2.4) - 0.055)
     assert off(with_chunk(encode(picture(encoded)), chunks(1 / 2.2, P3_CHROMATICITIES))) < 1
+
+
+def test_training_crops_are_converted_too(tmp_path: Path) -> None:
+    (tmp_path / "gamma.png").write_bytes(with_chunk(encode(picture(LINEAR)), chunks(1.0)))
+    picture(LINEAR).save(tmp_path / "profile.png", icc_profile=matrix_profile("sRGB linear", 1.0))
+    source = FolderSource(str(tmp_path))
+    for name in source.names:
+        crop = Framing(48, 48, 0)(source.read(name, 48), np.random.default_rng(0), flip=False)
+        assert abs(crop.float().mean().item() - SRGB.mean() * 255) < 8, name
+
+
+def test_a_palette_follows_pngs_gamma() -> None:
+    paletted = Image.new("P", (8, 6), 0)
+    paletted.putpalette([round(255 * 0.2122)] * 3)  # sRGB's 0.5 in linear light
+    assert abs(read_picture(io.BytesIO(with_chunk(encode(paletted), chunks(1.0)))).getpixel((0, 0))[0] - 127.5) < 2
 
 
 @pytest.mark.parametrize(

@@ -334,6 +334,11 @@ def test_png_whose_metadata_has_a_wrong_checksum(kind: bytes, tmp_path: Path) ->
     assert np.array_equal(np.asarray(read_picture(tmp_path / "a.png")), np.asarray(GRADIENT))
 
 
+def test_png_whose_profile_is_packed_in_an_unknown_way() -> None:
+    data = with_chunk(encode(GRADIENT), png_chunk(b"iCCP", b"name\0\7" + b"profile"))
+    assert np.array_equal(np.asarray(read(data)), np.asarray(GRADIENT))
+
+
 # kinds that are named
 
 

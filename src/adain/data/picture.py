@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,6 +27,7 @@ MAX_PIXELS = 89_478_485
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 PngImagePlugin.MAX_TEXT_CHUNK = 2**24  # Pillow refuses color profiles of over 1 MB
 
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -112,11 +114,10 @@ def decode_picture(
         raise TooLarge(f"more pixels than max_pixels={max_pixels}") from None
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
         reason = _reason(error, source)
-        try:
-            if isinstance(error, SyntaxError | ValueError | UnidentifiedImageError) and (png := _mended_png(source)):
-                return decode(io.BytesIO(png))
-        except Exception:  # the first reason is the better one
-            pass
+        if isinstance(error, SyntaxError | ValueError | UnidentifiedImageError) and _first_bytes(source, 8) == _PNG:
+            for dropped in (_TEXTS, _TEXTS | {b"iCCP"}):
+                with suppress(Exception):  # the first reason is the better one
+                    return decode(io.BytesIO(_mended_png(_first_bytes(source), dropped)))
         raise PictureError(reason) from None
 
 
@@ -185,21 +186,18 @@ def _turn_upright(picture: Image.Image) -> bool:
     return lying
 
 
-def _mended_png(source: Path | IO[bytes]) -> bytes | None:
-    """Return a PNG file without its texts and without metadata whose checksum is wrong, or None if it is no PNG.
+def _mended_png(data: bytes, dropped: frozenset[bytes]) -> bytes:
+    """Return a PNG file without some kinds of chunks, and without metadata whose checksum is wrong.
 
-    Viewers show such files, but Pillow refuses texts of many megabytes and any wrong checksum.
+    Viewers show such files, but Pillow refuses texts of many megabytes, odd profiles, and any wrong checksum.
     """
-    if _first_bytes(source, len(_PNG)) != _PNG:
-        return None
-    data = _first_bytes(source)
     kept, place = [_PNG], len(_PNG)
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         chunk = data[place : place + 12 + length]
         damaged = zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big")
         needed = not kind[0] & 0x20  # written in capitals
-        if needed or not (damaged or kind in (b"tEXt", b"zTXt", b"iTXt")):
+        if needed or not (damaged or kind in dropped):
             kept.append(chunk)
         place += len(chunk)
     return b"".join(kept)
