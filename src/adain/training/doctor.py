@@ -6,22 +6,46 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 
 from adain.data.pairs import Batch, StyleTransferDataModule
 from adain.functional.losses import weighted_total
+from adain.runtime.conf import build
 from adain.runtime.errors import InputError
 from adain.runtime.files import existing
 from adain.runtime.findings import Finding, cores
 from adain.runtime.memory import keep_freed_memory
 from adain.runtime.precision import fastest_precision, memory_format
+from adain.training.trainer import build_trainer
 
 _MOST = 8  # batches or steps in a measurement
 _SECONDS = 10.0  # that one may take; two steps are the least
+
+
+def machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Finding]]]]:
+    """Return the checks of all but the pictures, by name.
+
+    Args:
+        config: Of the training. Its progress bar is turned off.
+    """
+    config.trainer.enable_progress_bar = False
+    model, trainer = cache(lambda: build(config.model)), cache(lambda: build_trainer(config, [], []))
+    starts = {key: config.model.get(key) for key in ("init", "style")}
+    encoder, compare_with = config.encoder, config.get("compare_with")
+    return [
+        ("weights", lambda: check_weights(
+            encoder.name, encoder.weights, starts, compare_with, lambda: model().init_weights(no_pictures))),
+        ("disk", lambda: check_disk(plan_of(config), model(), Path(config.logs))),
+        ("W&B", lambda: check_wandb(config.logger.get("wandb") is not None)),
+        ("devices", lambda: check_devices(trainer(), config.trainer.precision)),
+        ("loader", lambda: check_loader(trainer(), build(config.data), model(), config.seed)),
+    ]  # fmt: skip
 
 
 # --- weights, disk, W&B ---------------------------------------------------------------------------------------------
@@ -82,6 +106,15 @@ class Plan(NamedTuple):
     grid_pairs: int
     val_size: int
     wandb: bool
+
+
+def plan_of(config: DictConfig) -> Plan:
+    """Return what a training will keep."""
+    trainer, wandb = config.trainer, config.logger.get("wandb") is not None
+    moments = 1 if config.optimizer._target_.endswith("muon") else 2
+    grid_pairs = min(config.callbacks.get("grid", {}).get("pairs", 0), config.data.val_pairs)
+    steps = trainer.max_steps, trainer.log_every_n_steps, trainer.val_check_interval
+    return Plan(*steps, moments, grid_pairs, config.data.val_size, wandb)
 
 
 def check_disk(plan: Plan, model: torch.nn.Module, logs: Path) -> list[Finding]:
