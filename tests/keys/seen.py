@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.pictures import encode, smooth
 from tests.keys.commands import Done
 
@@ -269,7 +269,7 @@ def painted(done: Done) -> Any:
     """What the demo makes of a picture, or says."""
     try:
         return _studio(done).stylize(PHOTO, [PHOTO], [1.0])[1].tobytes()
-    except UserError as error:
+    except InputError as error:
         return str(error)
 
 
