@@ -106,3 +106,13 @@ def test_the_table_sorts_and_names_commands_checkpoint_and_wandb(make_sweep: Mak
     assert 'href="1/checkpoints/best.ckpt"' in page
     assert re.search(r"<code>make stylize decoder=\S+/1/checkpoints/best.ckpt content=FILE style=FILE</code>", page)
     assert page.count('href="https://wandb.ai/me/adain/runs/abc"') == 1
+
+
+def test_seeds_lie_within_the_axes_and_are_named(make_sweep: Make) -> None:
+    jobs = [({"seed": str(seed)}, "finished", [(3.0, 9.0), (1.0 + seed, 5.0 - seed)]) for seed in (1, 2, 3)]
+    sweep = read_sweep(make_sweep(jobs, ["seed=1,2,3"]))
+    figure = trade_off(sweep, rank(sweep))
+    assert figure is not None
+    low, high = figure.layout.xaxis.range
+    assert low < 2 < 4 < high
+    assert [trace.text for trace in figure.data if trace.text] == [("jobs 0, 1, 2",)]

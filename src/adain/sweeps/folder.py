@@ -94,8 +94,8 @@ def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> No
     loaded: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
     before = {current_override(key): _plain(key, value) for key, value in flat(loaded).items()}
     now = flat(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-    typed = dict(current_override(o).lstrip("+").partition("=")[::2] for o in loaded["hydra"]["overrides"]["task"])
-    typed |= loaded["hydra"]["sweeper"].get("params") or {}
+    typed = dict(loaded["hydra"]["sweeper"].get("params") or {})
+    typed |= dict(current_override(o).lstrip("+").partition("=")[::2] for o in loaded["hydra"]["overrides"]["task"])
     for key in before:
         if key in swept or key not in now or key.startswith((*UNSEEN, "hydra.")):
             continue

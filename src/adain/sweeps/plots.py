@@ -89,7 +89,7 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             )  # fmt: skip
         figure.add_scatter(
             x=[setting.mean[across]], y=[setting.mean[up]], mode="markers+text",
-            text=[f"job {', '.join(str(job.number) for job in setting.jobs)}"], textposition=_BESIDE[place % 4],
+            text=[_jobs(setting)], textposition=_BESIDE[place % 4],
             textfont={"size": 11}, showlegend=False, cliponaxis=False,
             marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
             error_x=_error(setting, across, shade), error_y=_error(setting, up, shade),
@@ -104,11 +104,11 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
         )  # fmt: skip
     figure.update_xaxes(
         title=f"{across.removeprefix('val/')} loss (held-out)",
-        **_axis([*(s.mean[across] for s in done), *(j.best(across) for j in so_far)]),
+        **_axis([*(j.best(across) for s in done for j in s.measured), *(j.best(across) for j in so_far)]),
     )
     figure.update_yaxes(
         title=f"{up.removeprefix('val/')} loss (held-out)",
-        **_axis([*(s.mean[up] for s in done), *(j.best(up) for j in so_far)]),
+        **_axis([*(j.best(up) for s in done for j in s.measured), *(j.best(up) for j in so_far)]),
     )
     figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "orientation": "h"})
     return _styled(figure, 520)
@@ -120,6 +120,11 @@ def _axis(values: list[float]) -> dict[str, object]:
         return {"type": "log", "range": [math.log10(min(values) / 1.2), math.log10(max(values) * 1.2)]}
     pad = 0.12 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
     return {"range": [min(values) - pad, max(values) + pad]}
+
+
+def _jobs(setting: Setting) -> str:
+    numbers = ", ".join(str(job.number) for job in setting.jobs)
+    return f"job {numbers}" if len(setting.jobs) == 1 else f"jobs {numbers}"
 
 
 def _error(setting: Setting, metric: str, shade: str) -> dict[str, object] | None:
