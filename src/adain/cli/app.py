@@ -7,12 +7,9 @@ to arguments.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import hydra
 from hydra.errors import HydraException
@@ -20,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from adain.cli.arguments import check_flags, cleaned, is_multirun
+from adain.cli.ending import ending, fail
 from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.extras import check_extras
@@ -30,7 +28,6 @@ from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here
 from adain.runtime.mistakes import mistake
-from adain.runtime.signals import ENDING, SignalHandlers
 from adain.runtime.streams import keep_writing
 
 Arguments = list[str]
@@ -58,42 +55,6 @@ def start(command: Callable[[Arguments], Any]) -> None:
     keep_writing()
     with ending():
         command(sys.argv[1:])
-
-
-@contextmanager
-def ending() -> Iterator[None]:
-    """Exit as commands do: with 1 and a sentence for a user's mistake, with 128 + n if signal n stopped them.
-
-    SIGTERM and SIGHUP end a command as Ctrl-C does, so that temporary files are removed.
-    """
-    received: list[signal.Signals] = []
-    here = os.getpid()
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != here:  # a worker that was forked from here
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        received.append(signal.Signals(number))
-        sys.exit(128 + number)
-
-    handlers = SignalHandlers(receive, [number for number in ENDING if number != signal.SIGINT])
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
-    except SystemExit:
-        if received:
-            print(f"stopped by {received[-1].name}", file=sys.stderr)
-        raise
-    except Exception as error:
-        if (text := mistake(error)) is None:
-            raise  # a bug: show its traceback
-        fail(text)
-    finally:
-        handlers.restore()
 
 
 def run_hydra(
@@ -151,9 +112,3 @@ def run_hydra(
         if started or mistake(error) is not None:
             raise
         raise UserError(f"the output folder cannot be written ({error}): give another one with logs=PATH") from None
-
-
-def fail(message: str) -> NoReturn:
-    """Print one sentence to stderr and exit with code 1."""
-    print(f"error: {as_typed_here(message)}", file=sys.stderr)
-    sys.exit(1)

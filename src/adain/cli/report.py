@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adain.cli.app import fail, start
+from adain.cli.app import start
+from adain.cli.ending import fail
 from adain.runtime.extras import as_typed_here
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.report import report_sweep

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adain.cli.app import fail, start
+from adain.cli.app import start
+from adain.cli.ending import fail
 from adain.sweeps.overview import print_entries
 
 

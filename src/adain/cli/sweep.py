@@ -7,7 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from adain.cli.app import ending, run_hydra, start
+from adain.cli.app import run_hydra, start
+from adain.cli.ending import ending
 from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import train
 from adain.runtime.errors import UserError

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adain.cli.app import fail, start
+from adain.cli.app import start
+from adain.cli.ending import fail
 from adain.training.dashboard import gather
 
 _LOOK_EVERY = 5.0  # seconds
