@@ -328,7 +328,7 @@ class Source:
 
     def _note_end(self, end: int) -> None:
         if self._damaged:
-            self.notes.append(f"{self._damaged} damaged pieces of content={self.content} could not be decoded")
+            self.notes.append(f"damaged pieces of content={self.content} could not be decoded: {self._damaged}")
         length, read = self._length(), float(end * self.form.time_base)
         if not self._damaged and not self._broken_off and length and read < length - max(0.5, 0.1 * length):
             self.notes.append(

@@ -142,7 +142,7 @@ class Writer:
                 self._out.mux(list(track.packets(None)))
             self._out.close()
         if damaged := sum(track.damaged for track in self._tracks.values()):
-            self._source.notes.append(f"{damaged} damaged pieces of the audio are left out")
+            self._source.notes.append(f"damaged pieces of the audio are left out: {damaged}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
