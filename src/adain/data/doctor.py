@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adain.data.scan import exact_duplicates, scan, write_lists
 from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
 from adain.runtime.files import relative
 from adain.runtime.findings import Finding, cores
+from adain.runtime.progress import Bar
 
 
 def check_pictures(
@@ -46,8 +44,8 @@ def _check_side(
     side: str, source: FolderSource, known: ScanCache, folder: Path, resize: int, val_pairs: int
 ) -> list[Finding]:
     start = time.monotonic()
-    with _bar(f"scanning {side}", len(source)) as progress:
-        found, unread = scan(source.names, known, source.max_pixels, source.min_side, cores(), progress)
+    with Bar(total=len(source), desc=f"scanning {side}", unit="picture", leave=False) as bar:
+        found, unread = scan(source.names, known, source.max_pixels, source.min_side, cores(), bar.update)
     seconds = time.monotonic() - start
     bad = [seen for seen in found.values() if seen.reason is not None]
     good = [seen for seen in found.values() if seen.reason is None]
@@ -98,12 +96,3 @@ def _check_held_out(side: str, source: FolderSource, groups: list[list[str]], va
     if len(source) == 1:
         return Finding("warning", f"{side}: held out", "the one picture is both trained on and shown", figures)
     return Finding("ok", f"{side}: held out", f"{len(held_out)}, and {len(training):,} to train on", figures)
-
-
-@contextlib.contextmanager
-def _bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar with the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda done: progress.advance(task, done)
