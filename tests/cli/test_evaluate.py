@@ -17,6 +17,7 @@ from adain.metrics import pairwise
 from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.schema import HIGHER_IS_BETTER
+from tests.helpers.forked import Forked
 from tests.helpers.pictures import draw_folders
 from tests.helpers.runners import run_here
 
@@ -262,16 +263,12 @@ evaluate.main()
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(folders: Path) -> None:
     """As a terminal sends it: to the whole process group, while the third pair is made."""
     words = [*ALL[:3], METRICS, "model=gatys", "decoder=null", "model.iterations=1", "batch_size=1", "out=cut"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, *words],
-        cwd=folders, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
+    process = Forked(["-c", INTERRUPTED, *words], folders)
+    assert process.wait() == 130, process.err
+    assert "Traceback" not in process.err
     kept = rows_of(folders / "cut")
     assert len(kept) == 2
-    assert "2 of 6 pairs are kept in cut" in out
+    assert b"2 of 6 pairs are kept in cut" in process.out
 
     code, text = evaluate(folders, *words)
     assert code == 0, text

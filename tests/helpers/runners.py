@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from tests.helpers.forked import Forked
+
 
 @dataclass
 class Run:
@@ -71,8 +73,8 @@ def latest_run(cwd: Path) -> Path:
 
 def command(module: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, to its end."""
-    line = [sys.executable, "-m", f"adain.cli.{module}", *words]
-    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=600)
+    process = Forked(["-m", f"adain.cli.{module}", *words], cwd)
+    return subprocess.CompletedProcess(words, process.wait(600), process.out.decode(), process.err)
 
 
 def start(cwd: Path, *words: str) -> subprocess.Popen[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.helpers.clips import RED
+from tests.helpers.forked import Forked
 from tests.helpers.runners import command
 
-STYLIZE = [sys.executable, "-m", "adain.cli.stylize"]
+STYLIZE = ["-m", "adain.cli.stylize"]
 
 
 @pytest.fixture
@@ -27,12 +26,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_picture_goes_out_as_it_would_have_been_saved(folder: Path) -> None:
     words = ["content=content.png", "style=style.png", "decoder=reference"]
-    piped = subprocess.run([*STYLIZE, *words, "out=-"], cwd=folder, capture_output=True, timeout=300)
-    assert piped.returncode == 0, piped.stderr
-    assert b"65 x 47" in piped.stderr
+    piped = Forked([*STYLIZE, *words, "out=-"], folder)
+    assert piped.wait() == 0, piped.err
+    assert "65 x 47" in piped.err
     assert sorted(path.name for path in folder.iterdir()) == ["content.png", "style.png"]
     assert command("stylize", *words, "out=saved.png", cwd=folder).returncode == 0
-    assert np.array_equal(Image.open(io.BytesIO(piped.stdout)), Image.open(folder / "saved.png"))
+    assert np.array_equal(Image.open(io.BytesIO(piped.out)), Image.open(folder / "saved.png"))
 
 
 @pytest.mark.parametrize(
@@ -53,11 +52,12 @@ def test_a_mistake_is_one_sentence_and_standard_output_stays_empty(words: list[s
 def test_a_terminal_is_given_no_picture(folder: Path) -> None:
     ours, theirs = os.openpty()
     words = ["content=content.png", "style=style.png", "decoder=reference", "out=-"]
-    done = subprocess.run([*STYLIZE, *words], cwd=folder, stdout=theirs, stderr=subprocess.PIPE, timeout=300)
+    done = Forked([*STYLIZE, *words], folder, stdout=theirs)
     os.close(theirs)
+    code = done.wait()
     os.close(ours)
-    assert done.returncode == 1
-    assert b"standard output is a terminal" in done.stderr
+    assert code == 1
+    assert "standard output is a terminal" in done.err
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +81,12 @@ def reds(content: bytes) -> list[np.ndarray]:
 def test_a_red_video_stays_red_from_pipe_to_pipe(folder: Path, clip: Path) -> None:
     """At alpha 0 it is the decoder's reconstruction, not exactly the content; blue for red would be 170 levels off."""
     words = ["content=-", "style=style.png", "decoder=reference", "alpha=0", "out=-"]
-    done = subprocess.run([*STYLIZE, *words], input=clip.read_bytes(), cwd=folder, capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    means = reds(done.stdout)
+    done = Forked([*STYLIZE, *words], folder, stdin=clip.read_bytes())
+    assert done.wait() == 0, done.err
+    means = reds(done.out)
     assert len(means) == 8
     assert all(np.abs(mean - RED).max() < 25 for mean in means), means
-    assert b"8 frames" in done.stderr
+    assert "8 frames" in done.err
 
 
 def test_a_video_to_a_file(folder: Path, clip: Path) -> None:
@@ -99,15 +99,13 @@ def test_a_video_to_a_file(folder: Path, clip: Path) -> None:
 
 def test_a_reader_that_goes_away_ends_it_in_one_sentence(folder: Path, clip: Path) -> None:
     words = [f"content={clip}", "style=style.png", "decoder=reference", "out=-"]
-    with subprocess.Popen([*STYLIZE, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        said = process.stderr.read().decode()
-        code = process.wait(300)
-    assert code == 1
-    assert "error: out=- was closed by what reads it" in said
-    assert "Traceback" not in said
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = Forked([*STYLIZE, *words], folder, stdout=writer)
+    os.close(writer)
+    assert process.wait() == 1
+    assert "error: out=- was closed by what reads it" in process.err
+    assert "Traceback" not in process.err
 
 
 @pytest.mark.parametrize("method", ["gatys", "style_swap"])
@@ -129,9 +127,6 @@ def test_frames_of_a_video_before_and_after(folder: Path, clip: Path) -> None:
 
 @pytest.mark.parametrize("content", ["content.png", "-"])
 def test_frames_are_of_a_videos_file(content: str, folder: Path) -> None:
-    done = subprocess.run(
-        [*STYLIZE, f"content={content}", "style=style.png", "grid=frames"],
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    done = command("stylize", f"content={content}", "style=style.png", "grid=frames", cwd=folder)
     assert done.returncode == 1
     assert f"grid=frames is of a video's file, but content={content} is none" in done.stderr

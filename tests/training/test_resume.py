@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 from adain.methods.adain import AdaINMethod
 from adain.training import last_checkpoint as resumable
 from tests.helpers import stopping
-from tests.helpers.runners import Run, latest_run, run_here, start, train
+from tests.helpers.forked import Forked
+from tests.helpers.runners import Run, latest_run, run_here, train
 from tests.helpers.settings import QUICK, ROOT
 
 SMALL = [
@@ -75,9 +76,8 @@ def test_killed_and_resumed_is_as_if_never_cut(
 ) -> None:
     stopping.stop_at(monkeypatch, place, step, signal.SIGKILL)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where its callback is
-    process = start(tmp_path, *SMALL, stopping.TARGET)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == -signal.SIGKILL, err
+    process = Forked(["-m", "adain.cli.train", *SMALL, stopping.TARGET], tmp_path)
+    assert process.wait() == -signal.SIGKILL, process.err
     cut = Run(latest_run(tmp_path), 0, "", "")
     assert cut.checkpoint()["global_step"] == kept
     stopping.go_on(monkeypatch)

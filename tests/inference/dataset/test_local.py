@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from adain.inference.dataset.manifest import Manifest
 from adain.inference.dataset.plan import Job, Plan, list_styles
 from adain.inference.stylizer import Stylizer
 from adain.runtime.errors import UserError
+from tests.helpers.forked import Forked
 from tests.helpers.pictures import draw, smooth
 
 SIZES = [(24, 20), (31, 17), (24, 20), (16, 40), (24, 20), (24, 20)]
@@ -329,11 +327,9 @@ def test_killed_twenty_times_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
         draw(content / f"{i % 3}" / f"{i}.png", i, (16, 16 + i % 3))
     for i in range(3):
         draw(style / f"{i}.png", 100 + i, (16, 16))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    script = [sys.executable, "-c", _KILLED, *map(str, (content, style, out)), "0"]
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == 20
+    done = Forked(["-c", _KILLED, *map(str, (content, style, out)), "0"], tmp_path)
+    assert done.wait() == 0, done.err
+    assert int(done.out) == 20
     expected = [job.output for job in Plan(content, 3, styles_per_picture=2).jobs()]
     assert sorted(pictures(out)) == sorted(expected)
     lines = (out / "manifest-00000-of-00001.jsonl").read_text().splitlines()
