@@ -162,7 +162,7 @@ def write_decoder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["decoder=plain.pth", "model=style_swap"], "plain.pth is no checkpoint of model=style_swap"),
+        (["decoder=plain.pth", "model=style_swap"], "plain.pth is no checkpoint of style_swap"),
         (["decoder=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "against=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "device=cuda:99"], "device=cuda:99 is not there"),
