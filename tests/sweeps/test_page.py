@@ -98,8 +98,10 @@ def test_the_table_sorts_and_names_commands_checkpoint_and_wandb(make_sweep: Mak
     (folder / "1" / "checkpoints" / "best.ckpt").touch()
     path = folder / "1" / "summary.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "wandb": "https://wandb.ai/me/adain/runs/abc"}))
+    (folder / "0" / "wandb" / "offline-run-1-a").mkdir(parents=True)
     sweep = read_sweep(folder)
     page = Path(write_page(sweep, rank(sweep))).read_text()
+    assert re.search(r"<code>\S*wandb sync \S+/0/wandb/offline-run-1-a</code>", page)
     assert page.count('<table class="figures sortable">') == page.count("aria-sort') !== 'ascending'") == 1
     assert "<th><button>style_weight</button></th>" in page
     assert page.count("make train experiment=smoke model.style_weight=50") == 1

@@ -8,6 +8,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from adain.runtime.errors import UserError
+from adain.runtime.extras import as_typed_here
 from adain.runtime.files import lock, relative
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import Job, read_summary, read_sweep
@@ -80,7 +81,7 @@ def _run(folder: Path) -> Entry | None:
     if status in ("finished", "pruned") and job.checkpoint is not None:
         command = use_command(job)
     elif status != "running" and (folder / "checkpoints" / "last.ckpt").exists():
-        command = f"make train {quote(f'ckpt={relative(folder)}')}"
+        command = as_typed_here(f"make train {quote(f'ckpt={relative(folder)}')}")
     return Entry(_name(folder), status, int(summary.get("steps", 0)), summary.get("best") or {}, command)
 
 
@@ -94,7 +95,7 @@ def _sweep(folder: Path) -> Entry | None:
     status = f"{sweep.count('finished')} of {sweep.planned or len(sweep.jobs)} finished"
     command = use_command(job) if job is not None else ""
     if sweep.remaining:
-        command = "" if _alive(folder) else f"make sweep {quote(f'resume={relative(folder)}')}"
+        command = "" if _alive(folder) else as_typed_here(f"make sweep {quote(f'resume={relative(folder)}')}")
     summary = job.summary if job is not None else {}
     return Entry(f"sweep {_name(folder)}", status, int(summary.get("steps", 0)), summary.get("best") or {}, command)
 

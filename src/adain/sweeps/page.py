@@ -18,6 +18,7 @@ from adain.sweeps.results import STATUSES, Job, Sweep
 from adain.sweeps.space import short_value
 from adain.sweeps.table import columns, figure
 from adain.sweeps.winner import best_jobs, describe, title, train_command, use_command
+from adain.training.wandb_run import sync_command
 
 _SIDE = 176  # pixels of an embedded picture's long side
 _MOST_COLUMNS = 40  # jobs shown as pictures
@@ -36,7 +37,7 @@ def write_page(sweep: Sweep, ranking: Ranking) -> str:
         Path(__file__).with_name("page.html.jinja"),
         sweep=sweep, facts=_facts(sweep), notes=(ranking.reason, *ranking.warnings), heads=heads,
         best=best_jobs(sweep, ranking), best_title=title(sweep, ranking), describe=describe, use_command=use_command,
-        train_command=train_command, rows=list(zip(ranking.settings, rows, strict=True)),
+        train_command=train_command, offline=_sync, rows=list(zip(ranking.settings, rows, strict=True)),
         table_text=_table_text(ranking, rows), plotly=get_plotlyjs(),
         plots=[(title, text, _html(drawn)) for title, text, drawn in plots if drawn is not None],
         pictures=_pictures(jobs[:_MOST_COLUMNS]), pictures_text=_pictures_text(len(jobs)), side=_SIDE,
@@ -51,6 +52,12 @@ _CURVES_TEXT = (
     "finished. Click a job in the legend to hide it, twice to see it alone."
 )
 _PARALLEL_TEXT = "A line a job, at its best validation. Drag along an axis to select."
+
+
+def _sync(job: Job) -> str:
+    """Return the command that uploads a job's W&B run; nothing where it was not kept offline."""
+    kept = sorted((job.folder / "wandb").glob("offline-run-*"))
+    return sync_command(kept[-1]) if kept else ""
 
 
 def _trade_off_text(ranking: Ranking) -> str:
