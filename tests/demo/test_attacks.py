@@ -109,7 +109,7 @@ def test_addresses_are_never_fetched(served: Served, ear: tuple[str, list[str]],
     answer = call(served, {"path": uploaded, "meta": META}, {"path": uploaded, "meta": META}, *REST)
     assert "event: complete" in heard(served, answer.json()["event_id"])  # else the rest would prove nothing
     for path in (url, str(tmp_path / "s.png"), "/etc/passwd", f"{uploaded}/../../../x", "\ud800", "a\0b", "x" * 9000):
-        for given in ({"path": path, "meta": META}, {"path": path}, {"path": path, "url": url}):
+        for given in ({"path": path}, {"path": path, "url": url, "meta": META}):
             answer = call(served, given, {"path": uploaded, "meta": META}, *REST)
             assert answer.status_code == 422
             assert "Upload it again" in answer.json()["error"]
@@ -297,6 +297,7 @@ def test_results_are_named_after_the_photograph(served: Served, uploaded: str) -
     assert "/my sea-painted.png" in told
 
 
+@pytest.mark.slow  # 3 s; its fast siblings are in test_line.py
 def test_those_whom_nobody_listens_to_make_room(served: Served, uploaded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """75 calls without a listener lock nobody out, neither from painting nor from choosing a photograph, and do not run."""
     begun: list[int] = []
