@@ -116,7 +116,7 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
         ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
         ("sizes=[8]", "at least 16"),
         ("precisions=[bf16]", "must be a list out of 32-true, bf16-mixed"),
-        ("compile=true", "give a list"),
+        ("compile=maybe", "give a list of true or false"),
         ("memory_formats=[nhwc]", "must be a list out of channels_first, channels_last"),
         ("content=nowhere", "nowhere"),
     ],

@@ -57,7 +57,7 @@ def stand_ins(commands: Commands) -> Iterator[None]:
 
     def init(**given: Any) -> MagicMock:
         commands.asked += {**given, "finish_timeout": given["settings"].finish_timeout}.items()
-        return MagicMock()
+        return MagicMock(url="https://wandb.test/adain/runs/1")
 
     def start(studio: Studio, *_: Any) -> None:
         commands.asked.append(("studio", studio))
@@ -72,6 +72,7 @@ def stand_ins(commands: Commands) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset, Image=lambda decode: None))
+        patch.setattr("adain.runtime.progress.QUIET_SECONDS", 0)
         patch.setitem(sys.modules, "gradio", SimpleNamespace())
         patch.setitem(sys.modules, "adain.demo.launch", SimpleNamespace(start=start))
         patch.setattr("wandb.init", init)

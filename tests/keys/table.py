@@ -231,7 +231,7 @@ TABLE: dict[str, Section] = {
         "trainer.gradient_clip_val": Key(1e-9, see.weights()),
         "trainer.num_sanity_val_steps": Key(1, see.calls),
         "trainer.enable_model_summary": Key(True, see.said("Trainable params")),
-        "trainer.enable_progress_bar": Key(True, see.said("held-out:|training:")),
+        "trainer.enable_progress_bar": Key(True, see.said("training: "), given=("trainer.max_steps=2",)),
     }),
     "strategy/single": Section("trainer", ADAIN, {"trainer.strategy": Key("ddp", see.strategy_name)}),
     "strategy/ddp": Section("trainer", (*ADAIN, "strategy=ddp"), {
@@ -302,7 +302,7 @@ TABLE: dict[str, Section] = {
         "size": Key(24, see.sizes),
         "crop": Key(20, see.sizes, given=("size=24",)),
         "style_size": Key(16, see.pictures),
-        "max_pixels": Key(40 * 40 - 1, see.names),
+        "max_pixels": Key(40 * 40 - 1, see.error, see.names),
         "format": Key("webp", see.names),
         "quality": Key(20, see.pictures, given=("format=jpg",)),
         "batch_size": Key(4, see.batches),

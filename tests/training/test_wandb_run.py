@@ -38,7 +38,7 @@ def test_an_unreachable_server_means_offline(tmp_path: Path, capsys: pytest.Capt
 def test_a_run_is_known_by_its_whole_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of two experiments may begin in one second; a resumed one is the same run."""
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setattr(wandb_run, "WandbLogger", lambda **given: SimpleNamespace(experiment=None, **given))
+    monkeypatch.setattr(wandb_run, "StepLogger", lambda **given: SimpleNamespace(experiment=None, **given))
     folders = [tmp_path / name / "2026-01-01_00-00-00" for name in ("a", "b", "a")]
     made: list[Any] = [wandb_run.wandb_logger(str(folder), "mine", None, "group", ["tag"]) for folder in folders]
     first, other, again = (logger.id for logger in made)
