@@ -172,3 +172,21 @@ def test_reflection_padding_matches_torch() -> None:
     weight = torch.rand(3, 2, 3, 3)
     expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight)
     torch.testing.assert_close(padded_conv2d(x, weight, None), expected)
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])  # compiles C++
+def test_a_compiled_step_has_the_same_gradients_in_channels_last(backend: str) -> None:
+    """A derivative whose memory layout the compiler mispredicts stops the step."""
+    torch.manual_seed(0)
+    given = [torch.randn(2, 8, 12, 10), torch.randn(4, 8, 3, 3), torch.randn(4)]
+    given[:2] = [one.to(memory_format=torch.channels_last) for one in given[:2]]
+    for one in given:
+        one.requires_grad_()
+
+    def step(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return doubled_conv2d(x.sin(), weight, bias, True).square().mean()
+
+    expected = torch.autograd.grad(step(*given), given)
+    found = torch.autograd.grad(torch.compile(step, backend=backend, fullgraph=True)(*given), given)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

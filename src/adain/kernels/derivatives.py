@@ -116,7 +116,7 @@ class DoubledConvolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_x = _fold(F.conv2d(gradient, kernel, stride=2, padding=3), 1)
         if ctx.needs_input_grad[1]:
-            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+            padded = _repeat_border(x)
             if gradient.element_size() == 2:
                 of_kernel = _by_phases(padded, kernel, gradient)
             else:
@@ -128,7 +128,15 @@ class DoubledConvolution(torch.autograd.Function):
 
 def convolve_doubled(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     """Pad and apply the transposed convolution with torch's own operations."""
-    return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias, stride=2, padding=3)
+    return F.conv_transpose2d(_repeat_border(x), kernel, bias, stride=2, padding=3)
+
+
+def _repeat_border(x: Tensor) -> Tensor:
+    """Pad by one repeated pixel. torch 2.15's compiler expects the derivative of its own padding in another layout."""
+    if not torch.compiler.is_compiling():
+        return F.pad(x, (1, 1, 1, 1), mode="replicate")
+    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+    return torch.cat([x[..., :1], x, x[..., -1:]], 3)
 
 
 def _by_phases(padded: Tensor, kernel: Tensor, gradient: Tensor) -> Tensor:
