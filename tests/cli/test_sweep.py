@@ -6,7 +6,6 @@ import csv
 import json
 import mmap
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from adain.sweeps.folder import check_same_settings
 from adain.training import precision
 from hydra_plugins.adain_sweepers import grid
 from tests.helpers import stopping
+from tests.helpers.forked import Forked
 from tests.helpers.runners import run_here
 from tests.helpers.settings import QUICK, configs
 
@@ -111,17 +111,15 @@ def test_one_wandb_run_a_job_with_the_swept_keys_in_name_group_tags_and_config(s
     cwd, _ = swept
     for number, (weight, rate) in enumerate([("1", "0.0001"), ("1", "1e+30"), ("5", "0.0001"), ("5", "1e+30")]):
         (run,) = runs(latest(cwd) / str(number))
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(run)],
-            cwd=run.parent, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        process = Forked(["-m", "wandb", "leet", "inspect", "--summary", "--json", str(run)], run.parent)
+        assert process.wait(60) == 0, process.err
+        text = process.out.decode()
         for word in (
             f"style_weight={weight} lr={rate}",
             f"grid/{latest(cwd).name}",
             '"failed"' if number % 2 else '"finished"',
         ):
-            assert word in done.stdout, (number, word)
+            assert word in text, (number, word)
 
 
 def test_resuming_runs_only_what_failed_or_was_cut_in_the_same_folders(swept: Swept) -> None:

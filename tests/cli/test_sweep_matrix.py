@@ -14,8 +14,8 @@ from tests.helpers.runners import run_here
 from tests.helpers.settings import QUICK, ROOT
 
 SMALL = [
-    *QUICK, "data.batch_size=1", "data.val_pairs=1", "data.crop=16", "data.resize=20", "data.val_size=16",
-    "trainer.max_steps=2", "trainer.val_check_interval=1", "trainer.enable_progress_bar=false",
+    *QUICK, "data.batch_size=1", "data.val_pairs=1", "trainer.max_steps=2", "trainer.val_check_interval=1",
+    "trainer.enable_progress_bar=false",
 ]  # fmt: skip
 SWEEPS = {
     "grid": ["optimizer.lr=1e-4,2e-4"],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from adain.data.picture import to_picture
 from adain.methods.adain import AdaINMethod
 from adain.methods.load import load_method
 from adain.training.run import write_pairs
+from tests.helpers.forked import Forked
 from tests.helpers.runners import Run, train
 from tests.helpers.settings import QUICK, configs
 
@@ -82,12 +81,11 @@ def test_csv_beside_wandb(smoke: Run) -> None:
 
 
 def test_wandb_run_reads_back_with_leet(smoke: Run) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(smoke.folder / "wandb")],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = done.stdout
+    process = Forked(
+        ["-m", "wandb", "leet", "inspect", "--summary", "--json", str(smoke.folder / "wandb")], smoke.folder
+    )
+    assert process.wait() == 0, process.err
+    text = process.out.decode()
     json.loads(text)
     for word in ("val/style", "train/content", "style_weight", "pictures", "git_commit", "best/"):
         assert word in text, word
@@ -121,8 +119,8 @@ OTHERS = [path for path in configs("experiment") if path.stem != "smoke"]  # abo
 def test_every_experiment_trains_a_step(path: Path, tmp_path: Path) -> None:
     """Each recipe for real, on small made-up pictures where its own would not be at hand."""
     small = [
-        "trainer.max_steps=1", "trainer.val_check_interval=1", "data.batch_size=1", "data.val_size=32", "data.crop=32",
-        "data.resize=40", "data.val_pairs=1", "data.num_workers=0", "logger=none", "compare_with=null",
+        "trainer.max_steps=1", "trainer.val_check_interval=1", "data.batch_size=1", "data.val_size=16", "data.crop=16",
+        "data.resize=20", "data.val_pairs=1", "data.num_workers=0", "logger=none", "compare_with=null",
         "trainer.accelerator=cpu", "trainer.enable_progress_bar=false",
     ]  # fmt: skip
     if path.stem != "quickstart":
@@ -218,9 +216,7 @@ def test_a_compiler_that_fails_is_said_once_and_the_run_goes_on(
 
     monkeypatch.setattr(torch, "compile", compiler)
     with pytest.warns(RuntimeWarning, match="compile=true has no effect.*no C.. compiler found") as said:
-        run = train(
-            tmp_path, "experiment=smoke", "compile=true", "trainer.max_steps=2", "logger=none", "model.init=random"
-        )
+        run = train(tmp_path, *QUICK, "compile=true", "trainer.max_steps=2")
     assert run.code == 0, run.err
     assert len([w for w in said if "has no effect" in str(w.message)]) == 1
     assert run.summary["steps"] == 2

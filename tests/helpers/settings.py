@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 QUICK = [
-    "experiment=smoke", "model.init=random", "model.widths=[8,16,32]", "data.crop=32", "data.resize=40", "data.val_size=32",
+    "experiment=smoke", "model.init=random", "model.widths=[8,16,32]", "data.crop=16", "data.resize=20", "data.val_size=16",
     "data.num_workers=0", "trainer.max_steps=4", "trainer.val_check_interval=2", "trainer.precision=32-true", "logger=none",
 ]  # fmt: skip
 """A training of a second. Append what a test is about: of two words about one key the later counts."""

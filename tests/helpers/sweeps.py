@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,9 @@ def _write_job(
 ) -> None:  # fmt: skip
     (job / ".hydra").mkdir(parents=True)
     overrides = ["experiment=smoke", *(f"{k}={v}" for k, v in swept.items()), *extra]
-    config = compose_config("train", overrides)
-    (job / ".hydra" / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    text, weight = _composed(*overrides)
+    (job / ".hydra" / "config.yaml").write_text(text)
     (job / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
-    weight = float(config.model.style_weight)
     history: list[dict[str, Any]] = [
         {"step": 10 * i, "val/content": c, "val/style": s, "val/loss": c + weight * s}
         for i, (c, s) in enumerate(losses)
@@ -76,6 +76,13 @@ def _write_job(
             for index in range(len(pairs))
         ]
         picture_grid(rows).save(job / "samples" / f"step_{step:06d}.png")
+
+
+@cache
+def _composed(*overrides: str) -> tuple[str, float]:
+    """A job's recorded configuration, and its weight of the style loss."""
+    config = compose_config("train", list(overrides))
+    return OmegaConf.to_yaml(config), float(config.model.style_weight)
 
 
 def picture_colors(pair: int, job: int, step: int) -> tuple[tuple[int, int, int], ...]:

@@ -11,9 +11,10 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="optuna comes with the extra `sweep`")
 
+import hydra
 from omegaconf import DictConfig
 
-from adain.cli import app
+from adain.runtime.conf import root_of
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.sweeps.space import split
@@ -75,12 +76,13 @@ def test_a_database_that_cannot_be(tmp_path: Path) -> None:
 
 
 def sweep(cwd: Path, monkeypatch: pytest.MonkeyPatch, task: Any, *overrides: str) -> Any:
-    """Runs the sweeper and gives its study."""
+    """Runs the sweeper under plain Hydra, without the checks of ``make sweep``, and gives its study."""
     monkeypatch.chdir(cwd)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr(
         sys, "argv", ["sweep", "--multirun", *SPACE, "hydra.sweep.dir=s", "hydra.sweeper.study_name=t", *overrides]
     )
-    app.run("train", task)
+    hydra.main(version_base="1.3", config_path=str(root_of("train")), config_name="train")(task)()
     return optuna.load_study(study_name="t", storage=f"sqlite:///{cwd / 's' / 'study.db'}")
 
 
@@ -125,7 +127,7 @@ def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(
             raise KeyboardInterrupt  # as a kill: nothing is told to the study
         write("finished", 1.0)
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=3")
     study = sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=3")
     assert states(study) == ["COMPLETE"] * 3
@@ -144,7 +146,7 @@ def test_a_trial_that_another_worker_holds_is_left_alone(tmp_path: Path, monkeyp
             raise KeyboardInterrupt
         write("finished", 1.0)
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=3")
     with lock(tmp_path / "s" / "0" / ".lock") as held:
         assert held
@@ -201,7 +203,7 @@ def test_a_trial_of_several_seeds_is_their_mean(tmp_path: Path, monkeypatch: pyt
         write("failed" if len(ran) == 5 else "finished", float(config.seed))
 
     given = ["hydra.sweeper.n_trials=2", "hydra.sweeper.seeds=2"]
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, monkeypatch, task, *given)
     study = sweep(tmp_path, monkeypatch, task, *given)
     assert [(number, seed) for number, seed, _ in ran] == [("0", 1), ("1", 2), ("1", 2), ("2", 1), ("3", 2)]
