@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from collections.abc import Generator, Iterator
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from adain.nn.encoder import Encoder
+from adain.nn.weights import read_state
 from adain.runtime.fetch import cache_folder
 from tests.helpers.runners import Run, command, latest_run
 from tests.helpers.settings import ROOT
@@ -39,8 +44,27 @@ def closed() -> Iterator[None]:
         for name in ("WANDB_API_KEY", "WANDB_MODE"):
             patch.delenv(name, raising=False)
         patch.setattr("adain.training.precision.fastest_precision", lambda device: "32-true")
+        patch.setattr("adain.nn.encoder.read_state", lru_cache(2)(read_state))  # of verified files: read 80 MB once
+        patch.setattr(OmegaConf, "load", staticmethod(_load_once))  # composing reads the same twenty files each time
         import_module("tests.helpers.closed.sitecustomize")
         yield
+
+
+def _load_once(file: Any) -> Any:
+    """Load a YAML file as OmegaConf does; of those that Hydra opens, parse the same text only once."""
+    if not hasattr(file, "read"):
+        return load_yaml(file)
+    return pickle.loads(_parsed(getattr(file, "name", "<file>"), file.read()))
+
+
+@cache
+def _parsed(name: str, text: str) -> bytes:
+    stream = io.StringIO(text)
+    stream.name = name  # for messages
+    return pickle.dumps(load_yaml(stream))
+
+
+load_yaml = OmegaConf.load
 
 
 @pytest.fixture(scope="session")

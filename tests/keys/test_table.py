@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -44,6 +45,7 @@ def leaves(node: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
+@functools.cache
 def written(name: str) -> dict[str, Any]:
     """What a file sets."""
     node: Any = OmegaConf.to_container(OmegaConf.load(FILES[name]), resolve=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,8 +12,19 @@ from adain.data.picture import to_tensor, to_unit
 from adain.data.synthetic import SyntheticSource
 from adain.methods import least_squares
 from adain.methods.least_squares import fit_again, fit_decoder, solve
+from adain.nn import decoder as decoders
 from adain.nn.decoder import Decoder
-from adain.nn.encoder import Encoder
+from adain.nn.encoder import CONVOLUTIONS, Encoder
+
+
+@pytest.fixture(scope="module")
+def encoder(encoder: Encoder) -> Iterator[Encoder]:
+    """The real one with 64 channels of relu4_1: with all 512, the first layer's equations take a second in each fit."""
+    layers = [(getattr(encoder, f"weight{name}"), getattr(encoder, f"bias{name}")) for name in CONVOLUTIONS]
+    layers[-1] = (layers[-1][0][:64], layers[-1][1][:64])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(decoders._CHANNELS, "relu4_1", 64)
+        yield Encoder(layers, (0.0, 0.0, 0.0), encoder.padding, encoder.ceil_mode)
 
 
 def some_pictures(count: int = 6, size: int = 48) -> torch.Tensor:
