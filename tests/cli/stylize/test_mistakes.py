@@ -49,6 +49,7 @@ from tests.helpers.stylize import EXISTING, MIX, Failed
         (("content=[content.png,style.png]", "style=style.png", "pairing=zip"), "2 contents and 1 styles are given"),
         ((*EXISTING, "alpha=2"), "alpha=2 is too large: give at most 1, or set extrapolate=true as well"),
         ((*EXISTING, "alpha=-0.1"), "alpha=-0.1 is too small: give at least 0"),
+        ((*EXISTING, "alpha=nan"), "alpha=nan is not a number: give at least 0"),
         ((*EXISTING, "alpha=half"), "alpha=half is of the wrong type: give a number, such as alpha=1.0"),
         ((*EXISTING, "weights=[1]"), "weights are for mixing"),
         ((*MIX, "weights=[0.7]"), "weights: 1 given, styles: 2: give one weight for each style"),

@@ -143,7 +143,8 @@ def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: A
             continue
         if detail["type"] in ("greater_than_equal", "greater_than"):
             word, least = ("at least", limits["ge"]) if "ge" in limits else ("more than", limits["gt"])
-            return f"{key}={text} is too small: give {word} {int(least)}"
+            fault = "not a number" if math.isnan(detail["input"]) else "too small"
+            return f"{key}={text} is {fault}: give {word} {int(least)}"
         if detail["type"] in ("less_than_equal", "less_than"):
             return f"{key}={text} is too large: give at most {int(limits['le'] if 'le' in limits else limits['lt'])}"
     words = [str(word) for part in _parts(kind) for word in get_args(part) if isinstance(word, str)]
