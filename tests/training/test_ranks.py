@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = [
     *QUICK, "model.widths=[64,128,256]", "data.num_workers=1", "data.val_pairs=3", "seed=5", "optimizer.lr=1e-2",
-    "logger=wandb",
+    "data.crop=32", "data.resize=40", "data.val_size=32", "logger=wandb",
 ]  # fmt: skip
 TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=2"]
 
