@@ -155,7 +155,7 @@ def test_a_server_that_goes_down_costs_no_run(tmp_path: Path, environment: pytes
     assert online.exits == []
     (kept,) = run.folder.glob("wandb/run-*")
     assert "the table of held-out pairs is left out" in run.out
-    assert re.search(rf"later: \S*wandb sync {re.escape(str(kept))}", run.out)
+    assert re.search(rf"later: \S*wandb sync {re.escape(str(kept.relative_to(tmp_path)))}", run.out)
     assert run.summary["status"] == "finished"
 
 
