@@ -11,11 +11,8 @@ from pathlib import Path
 from gradio_client.utils import strip_invalid_filename_characters
 
 _MB = 2**20
-_VISITOR, _UPLOADS, _PICTURES = (
-    256 * _MB,
-    512 * _MB,
-    1024 * _MB,
-)  # bytes kept of a visitor's uploads, of all, of results
+# bytes kept: of one visitor's uploads, of all uploads, of results
+_VISITOR, _UPLOADS, _PICTURES = 256 * _MB, 512 * _MB, 1024 * _MB
 _LEAST = _MB // 2  # bytes that a file counts for: many tiny files are slow to list
 _KEPT = 4 * 3600  # seconds
 

@@ -38,10 +38,8 @@ _READ = frozenset(
 )  # no forwarded host, cookie or token goes further
 _HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
 _STALLED, _BODY = 20, 300  # seconds that a sender or reader may pause, and that a body may take
-_ROOM = {
-    True: 256_000_000,
-    False: 64_000_000,
-}  # bytes of bodies on their way: uploads, others; half of it for one visitor
+_ROOM = {True: 256_000_000, False: 64_000_000}
+"""Bytes of bodies on their way, by whether they are uploads. One visitor may take half."""
 
 
 class Refused(Exception):
