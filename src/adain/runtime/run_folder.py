@@ -1,8 +1,10 @@
-"""Find the checkpoints of a run: ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt`` in its folder."""
+"""What a run's folder holds: ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, and ``summary.json``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -14,3 +16,17 @@ def checkpoint_of(path: Path) -> Path | None:
     """Return the checkpoint of a path: the file itself, a run folder's best, else its last, or None."""
     candidates = (path, path / "checkpoints" / "best.ckpt", path / "checkpoints" / "last.ckpt")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return a JSON object that a run or sweep wrote; empty if it is missing, being copied, or cut by a full disk."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return a run's ``summary.json``; empty if it cannot be read."""
+    return read_record(folder / "summary.json")

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here
 from adain.runtime.files import lock, relative
+from adain.runtime.run_folder import read_summary
 from adain.sweeps.ranking import rank
-from adain.sweeps.results import Job, read_summary, read_sweep
+from adain.sweeps.results import Job, read_sweep
 from adain.sweeps.winner import best_jobs, use_command
 
 

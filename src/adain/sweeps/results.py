@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
-from adain.runtime.run_folder import checkpoint_of
+from adain.runtime.run_folder import checkpoint_of, read_summary
 from adain.runtime.schema import current_override
 from adain.sweeps.space import short_value, split
 
@@ -101,15 +101,6 @@ class Sweep:
         """Jobs that ``resume=`` would run."""
         done = self.count("finished") + self.count("pruned")
         return max((self.planned or len(self.jobs)) - done, 0)
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Return a run's ``summary.json``, or nothing where there is none that can be read."""
-    try:
-        found = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def status_of(folder: Path) -> str:

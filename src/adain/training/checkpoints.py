@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from adain.methods.interface import CAPABILITIES
 from adain.runtime.errors import UserError
-from adain.runtime.extras import as_typed_here
 from adain.runtime.files import relative
-from adain.runtime.run_folder import checkpoint_of, is_checkpoint
+from adain.runtime.run_folder import checkpoint_of, is_checkpoint, read_record, read_summary
 from adain.runtime.schema import READY_DECODERS, MethodName
 
 
@@ -67,7 +65,7 @@ def resolve_checkpoint(word: str | None, logs: Path, model: MethodName = "adain"
 def _auto(logs: Path) -> Resolved:
     draft = ""
     for run, origin in _finished_runs(logs):
-        summary, file = _read(run / "summary.json"), checkpoint_of(run)
+        summary, file = read_summary(run), checkpoint_of(run)
         usable = summary.get("model") == "adain" and not summary["ablation"] and summary.get("status") == "finished"
         if not usable or file is None:
             continue
@@ -85,7 +83,7 @@ def _finished_runs(logs: Path) -> Iterator[tuple[Path, str]]:
     runs = [*logs.glob("runs/*/*/summary.json"), *logs.glob("latest/summary.json")]  # latest may lie elsewhere
     found = {path.resolve(): "the newest finished run" for path in runs}
     for path in logs.glob("sweeps/*/*/winner.json"):
-        winner = _read(path)
+        winner = read_record(path)
         summary = path.with_name(str(winner.get("job"))) / "summary.json"
         if winner.get("finished") and summary.is_file():
             found[summary.resolve()] = "the newest sweep's winner"
@@ -93,17 +91,9 @@ def _finished_runs(logs: Path) -> Iterator[tuple[Path, str]]:
         yield path.parent, found[path]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):  # being copied, or cut by a full disk
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _latest(logs: Path) -> Resolved:
     if (path := checkpoint_of((logs / "latest").resolve())) is not None:
-        draft = ", a draft" if _read(path.parents[1] / "summary.json").get("draft") else ""
+        draft = ", a draft" if read_summary(path.parents[1]).get("draft") else ""
         return Resolved(str(relative(path)), f"the newest run{draft}; decoder=shipped takes the one in the package")
     if others := list_checkpoints(logs):  # the newest run failed, was stopped at once, or has only just begun
         return Resolved(str(relative(others[0])), "the newest run kept no checkpoint: this is the newest one that did")
@@ -116,9 +106,7 @@ def _newest_of(model: MethodName, logs: Path) -> Resolved:
             return Resolved(str(file), f"the newest run of model={model}")
     style = "" if CAPABILITIES[model].any_style else " model.style=FILE"
     raise UserError(
-        as_typed_here(
-            f"no model={model} was trained below {logs} yet: make train experiment={model}{style}, or give decoder=PATH"
-        )
+        f"no model={model} was trained below {logs} yet: make train experiment={model}{style}, or give decoder=PATH"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 from adain.runtime.files import relative, replacing
+from adain.runtime.run_folder import read_summary
 
 KINDS = (".png", ".svg", ".pdf", ".webp")
 """Endings of a drawing's file."""
@@ -44,15 +44,12 @@ def read_curves(folder: Path, name: str) -> Curves:
     Raises:
         UserError: If it has no ``summary.json``, or no validation in it yet.
     """
-    try:
-        summary = json.loads((folder / "summary.json").read_text())
-        history = summary["history"]
-    except (OSError, ValueError, KeyError):
-        raise UserError(
-            f"{folder} holds no summary.json of a run: give a run's folder, as in run=logs/latest"
-        ) from None
+    summary = read_summary(folder)
+    if "history" not in summary:
+        raise UserError(f"{folder} holds no summary.json of a run: give a run's folder, as in run=logs/latest")
     held_out = {
-        loss: [(row["step"], row[f"val/{loss}"]) for row in history if f"val/{loss}" in row] for loss in _LOSSES
+        loss: [(row["step"], row[f"val/{loss}"]) for row in summary["history"] if f"val/{loss}" in row]
+        for loss in _LOSSES
     }
     if not any(held_out.values()):
         raise UserError(f"{folder} has no validation yet: wait for its first, or give another run's folder")

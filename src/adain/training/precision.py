@@ -11,6 +11,7 @@ from hydra.types import RunMode
 
 from adain.runtime.files import lock, write_whole
 from adain.runtime.precision import fastest_precision
+from adain.runtime.run_folder import read_summary
 
 
 def settle_precision(checkpoint: Path | None, device: str) -> str:
@@ -30,10 +31,7 @@ def settle_precision(checkpoint: Path | None, device: str) -> str:
 
 def recorded_precision(checkpoint: Path, device: str) -> str | None:
     """Return the precision in a run's ``summary.json``; None if it ran on another kind of device, or says nothing."""
-    try:
-        summary = json.loads((checkpoint.parents[1] / "summary.json").read_text())
-    except (OSError, ValueError):
-        return None
+    summary = read_summary(checkpoint.parents[1])
     recorded = summary.get("precision") if str(summary.get("device", "")).startswith(device) else None
     return None if recorded is None else str(recorded)
 

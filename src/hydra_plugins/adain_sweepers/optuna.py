@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
-from adain.sweeps.results import read_summary, status_of
+from adain.runtime.run_folder import read_summary
+from adain.sweeps.results import status_of
 from adain.sweeps.space import Axis, naming, objectives, overrides_of, split
 from hydra_plugins.adain_sweepers.grid import launch
 

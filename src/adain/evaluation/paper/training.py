@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from adain.runtime.progress import Bar
+from adain.runtime.run_folder import read_summary
 from adain.training.progress import StepBar
 
 
@@ -37,10 +37,7 @@ class LabeledBar(StepBar):
 
 def finished(folder: Path) -> bool:
     """Return whether a run came to its end."""
-    try:
-        return bool(json.loads((folder / "summary.json").read_text())["status"] == "finished")
-    except (OSError, ValueError, KeyError):
-        return False
+    return bool(read_summary(folder).get("status") == "finished")
 
 
 def described(steps: int, batch_size: int, crop: int, init: str | None) -> str:
