@@ -15,7 +15,7 @@ from adain.data.hub import HubSource
 from adain.data.pairs import Framing, PairStream, StyleTransferDataModule, collate
 from adain.data.sources import Place, Sample
 from adain.data.synthetic import SyntheticSource
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.pictures import solid
 
 pytest.importorskip("datasets")
@@ -220,24 +220,24 @@ def test_limits(parquet: Parquet) -> None:
 
 
 def test_too_many_bad_rows_in_a_row(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match="100 consecutive rows of parquet held no usable picture") as caught:
+    with pytest.raises(InputError, match="100 consecutive rows of parquet held no usable picture") as caught:
         take(source(parquet([BAD] * 120)), 1)
     assert "'image'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_few_rows_all_bad(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match="usable rows"), at_most(10):
+    with pytest.raises(InputError, match="usable rows"), at_most(10):
         take(source(parquet([BAD] * 3)), 1)
 
 
 def test_more_workers_than_rows(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match=r"fewer than 4 usable rows .*data\.num_workers"), at_most(10):
+    with pytest.raises(InputError, match=r"fewer than 4 usable rows .*num_workers"), at_most(10):
         take(source(parquet(range(2))), 1, worker=3, workers=4)
 
 
 def test_more_workers_than_rows_on_resuming(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match=r"fewer than 4 usable rows .*data\.num_workers"), at_most(5):
+    with pytest.raises(InputError, match=r"fewer than 4 usable rows .*num_workers"), at_most(5):
         take(source(parquet(range(2))), 1, worker=3, workers=4, first=8)
 
 
@@ -249,19 +249,19 @@ def test_column_of_another_name(parquet: Parquet) -> None:
 
 
 def test_wrong_column(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match="no column 'image': choose one of picture, label") as caught:
+    with pytest.raises(InputError, match="no column 'image': choose one of picture, label") as caught:
         take(source(parquet(range(3), column="picture")), 1)
     assert "\n" not in str(caught.value)
 
 
 def test_column_without_pictures(parquet: Parquet) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(InputError) as caught:
         take(source(parquet(range(3)), column="label"), 1)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_file() -> None:
-    with pytest.raises(UserError, match="cannot be opened") as caught:
+    with pytest.raises(InputError, match="cannot be opened") as caught:
         take(source(["/nowhere/none.parquet"]), 1)
     assert "\n" not in str(caught.value)
 
@@ -277,20 +277,20 @@ def test_all_arguments_that_identify_the_data_set_are_passed_on(monkeypatch: pyt
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     given = {"path": "a/b", "split": "test", "name": "large", "data_files": ["x.parquet"], "revision": "0123"}
-    with pytest.raises(UserError, match="cannot be opened"):
+    with pytest.raises(InputError, match="cannot be opened"):
         take(HubSource(**given), 1)  # type: ignore[arg-type]
     assert asked == {**given, "streaming": True}
 
 
 def test_wrong_split(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match=r"\(split test\) cannot be opened") as caught:
+    with pytest.raises(InputError, match=r"\(split test\) cannot be opened") as caught:
         take(source(parquet(range(3)), split="test"), 1)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match="EXTRAS=hub") as caught:
+    with pytest.raises(InputError, match="EXTRAS=hub") as caught:
         take(source([]), 1)
     assert "\n" not in str(caught.value)
 
@@ -326,12 +326,12 @@ def test_parts_keep_what_was_given(parquet: Parquet) -> None:
 
 
 def test_nothing_left_to_hold_out(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match="has no rows"):
+    with pytest.raises(InputError, match="has no rows"):
         source(parquet(range(3)), skip=3).split(2)
 
 
 def test_empty_file(parquet: Parquet) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(InputError) as caught:
         source(parquet([])).split(2)
     assert "\n" not in str(caught.value)
 
@@ -360,5 +360,5 @@ def test_unreadable_rows_are_not_held_out_but_counted(parquet: Parquet) -> None:
 
 
 def test_nothing_readable_to_hold_out(parquet: Parquet) -> None:
-    with pytest.raises(UserError, match="none of the first 3 rows"):
+    with pytest.raises(InputError, match="none of the first 3 rows"):
         source(parquet([{"bytes": b"no picture", "path": "x.png"}] * 3)).split(2)

@@ -16,7 +16,7 @@ from adain.data.pairs import Batch, Framing, HeldOutPairs, PairStream, StyleTran
 from adain.data.picture import resized, to_tensor
 from adain.data.sources import FolderSource, Place
 from adain.data.synthetic import SyntheticSource
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.pictures import gradient, green_first
 
 FRAMING = Framing(resize=24, crop=16, flip=0.5)
@@ -137,7 +137,7 @@ def test_skipped_held_out_files_of_both_kinds_travel_with_the_first_pair(folder:
 def test_error_of_a_worker_is_one_sentence(folder: Callable[..., Path]) -> None:
     bad = FolderSource(str(folder(bad=2)))
     loader = iter(DataLoader(PairStream(bad, bad, FRAMING, 0, Place()), num_workers=1, collate_fn=collate))
-    with pytest.raises(UserError, match="could not be read") as caught:
+    with pytest.raises(InputError, match="could not be read") as caught:
         next(loader)
     loader._shutdown_workers()  # type: ignore[attr-defined]  # left to the collector it takes five seconds
     assert "\n" not in str(caught.value)
@@ -227,14 +227,14 @@ def train_batches(data: StyleTransferDataModule, count: int) -> list[Any]:
 
 
 def test_crop_above_resize() -> None:
-    with pytest.raises(UserError, match=r"data\.crop=25 is larger than data\.resize=24") as caught:
+    with pytest.raises(InputError, match=r"crop=25 is larger than resize=24") as caught:
         module(crop=25)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["crop", "val_size"])
 def test_tiny_pictures(key: str) -> None:
-    with pytest.raises(UserError, match=f"{key}=15"):
+    with pytest.raises(InputError, match=f"{key}=15"):
         module(**{key: 15})
 
 
@@ -336,7 +336,7 @@ def test_resuming_with_another_batch_size_continues_the_stream() -> None:
 
 
 def test_resuming_with_another_seed() -> None:
-    with pytest.raises(UserError, match="trained with seed=3, but seed=4") as caught:
+    with pytest.raises(InputError, match="trained with seed=3, but seed=4") as caught:
         resumed(attached(seed=3).state_dict(), seed=4)
     assert "\n" not in str(caught.value)
 
@@ -422,6 +422,6 @@ def test_held_out_pictures_are_cropped_at_the_center(tmp_path: Path) -> None:
 def test_unreadable_held_out_picture(folder: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "held_out.txt").write_text("bad_00.png")
     content = FolderSource(str(folder(good=3, bad=1)), held_out=str(tmp_path / "held_out.txt"))
-    with pytest.raises(UserError, match=r"bad_00\.png cannot be read") as caught:
+    with pytest.raises(InputError, match=r"bad_00\.png cannot be read") as caught:
         list(attached(content=content).val_dataloader())
     assert "\n" not in str(caught.value)

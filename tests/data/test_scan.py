@@ -16,7 +16,7 @@ from adain.data.picture import MAX_PIXELS, PictureError, read_picture
 from adain.data.scan import exact_duplicates, examine, is_gray, scan
 from adain.data.scan_cache import ScanCache, ScanResult, bad_pictures, conditions
 from adain.data.sources import FolderSource, Place
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.pictures import smooth
 
 Folder = Callable[..., Path]
@@ -244,7 +244,7 @@ def test_results_are_committed_during_the_scan(
 
 def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.sqlite").write_text("no database, but quite long enough to be looked at as one" * 20)
-    with pytest.raises(UserError, match=r"m\.sqlite cannot be opened"):
+    with pytest.raises(InputError, match=r"m\.sqlite cannot be opened"):
         ScanCache(tmp_path / "m.sqlite")
     assert bad_pictures(tmp_path / "m.sqlite", ["a"], UNDER) == {}
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from adain.data.picture import PictureError
 from adain.data.sources import FolderSource, IndexedSource, Place, Sample
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from tests.helpers.pictures import deny
 
 Folder = Callable[..., Path]
@@ -24,7 +24,7 @@ def names(source: IndexedSource) -> list[str]:
     return [Path(name).name for name in source.names]
 
 
-def sentence(caught: pytest.ExceptionInfo[UserError]) -> str:
+def sentence(caught: pytest.ExceptionInfo[InputError]) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -115,24 +115,24 @@ def test_link_to_its_own_parent_is_searched_once(folder: Folder) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist") as caught:
+    with pytest.raises(InputError, match="does not exist") as caught:
         FolderSource(str(tmp_path / "none"))
     assert str(tmp_path / "none") in sentence(caught)
 
 
 def test_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no picture") as caught:
+    with pytest.raises(InputError, match="holds no picture") as caught:
         FolderSource(str(tmp_path))
     assert ".jpg" in sentence(caught)
 
 
 def test_one_empty_root_of_two(folder: Folder) -> None:
-    with pytest.raises(UserError, match="holds no picture"):
+    with pytest.raises(InputError, match="holds no picture"):
         FolderSource([str(folder("a", good=2)), str(folder("b"))])
 
 
 def test_no_root() -> None:
-    with pytest.raises(UserError, match="no picture folder is given"):
+    with pytest.raises(InputError, match="no picture folder is given"):
         FolderSource([])
 
 
@@ -141,7 +141,7 @@ def test_unreadable_folder(folder: Folder) -> None:
     root = folder(good=1)
     root.chmod(0)
     try:
-        with pytest.raises(UserError, match="cannot be read") as caught:
+        with pytest.raises(InputError, match="cannot be read") as caught:
             FolderSource(str(root))
     finally:
         root.chmod(0o755)
@@ -150,7 +150,7 @@ def test_unreadable_folder(folder: Folder) -> None:
 
 def test_folder_the_system_denies(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     deny(monkeypatch, "pictures")
-    with pytest.raises(UserError, match="cannot be read") as caught:
+    with pytest.raises(InputError, match="cannot be read") as caught:
         FolderSource(str(folder(good=1)))
     sentence(caught)
 
@@ -210,7 +210,7 @@ def test_too_small_and_too_large_files_are_skipped(folder: Folder) -> None:
 
 
 def test_only_bad_files(folder: Folder) -> None:
-    with pytest.raises(UserError, match="could not be read") as caught:
+    with pytest.raises(InputError, match="could not be read") as caught:
         take(FolderSource(str(folder(bad=3))), 1)
     assert "bad_0" in sentence(caught)
 
@@ -306,14 +306,14 @@ def test_held_out_file_by_whole_path(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_missing_held_out_file(folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.held_out=.* does not exist") as caught:
+    with pytest.raises(InputError, match=r"held_out=.* does not exist") as caught:
         FolderSource(str(folder(good=2)), held_out=str(tmp_path / "none.txt")).split(1)
     sentence(caught)
 
 
 @pytest.mark.parametrize(("text", "count"), [("other.png", 0), ("good_00.png\ngood_01.png", 2)])
 def test_held_out_file_of_none_or_all(folder: Folder, tmp_path: Path, text: str, count: int) -> None:
-    with pytest.raises(UserError, match=f"names {count} of the 2 pictures") as caught:
+    with pytest.raises(InputError, match=f"names {count} of the 2 pictures") as caught:
         FolderSource(str(folder(good=2)), held_out=listed(tmp_path, text)).split(1)
     sentence(caught)
 
@@ -344,5 +344,5 @@ def test_unreadable_pictures_are_not_held_out_but_counted(folder: Folder) -> Non
 
 
 def test_a_source_without_a_readable_picture_is_refused(folder: Folder) -> None:
-    with pytest.raises(UserError, match="none of 7 pictures could be read"):
+    with pytest.raises(InputError, match="none of 7 pictures could be read"):
         FolderSource(str(folder(bad=7))).split(2)

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from adain.demo.server import free_port, is_loopback
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 
 def test_a_port_in_use_names_the_next_free_one() -> None:
@@ -13,7 +13,7 @@ def test_a_port_in_use_names_the_next_free_one() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=rf"port={port} is in use: give another, such as port=(\d+)$") as told:
+        with pytest.raises(InputError, match=rf"port={port} is in use: give another, such as port=(\d+)$") as told:
             free_port("127.0.0.1", port)
         other = int(str(told.value).rpartition("=")[2])
         assert free_port("127.0.0.1", other) == other > port
@@ -27,7 +27,7 @@ def test_any_free_port() -> None:
     ("host", "port", "reason"), [("192.0.2.1", 0, "no address of this machine"), ("127.0.0.1", 70000, "no port")]
 )
 def test_mistakes(host: str, port: int, reason: str) -> None:
-    with pytest.raises(UserError, match=reason):
+    with pytest.raises(InputError, match=reason):
         free_port(host, port)
 
 

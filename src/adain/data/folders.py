@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from adain.data.formats import picture_endings
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 _SYSTEM = frozenset(
     {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler",
@@ -47,7 +47,7 @@ def walk(
         The folder, which begins with ``root``, and its files' names in order. Folders come in order, too.
 
     Raises:
-        UserError: If ``root`` cannot be read.
+        InputError: If ``root`` cannot be read.
     """
     seen: set[str] = set()
     waiting = [str(root)]
@@ -61,7 +61,9 @@ def walk(
                 entries = sorted(scanned, key=lambda entry: entry.name)
         except OSError as error:
             if not seen:
-                raise UserError(f"the folder {root} cannot be read ({error.strerror}): check its permissions") from None
+                raise InputError(
+                    f"the folder {root} cannot be read ({error.strerror}): check its permissions"
+                ) from None
             parent, name = os.path.split(folder)
             yield parent, [name]
             continue

@@ -11,7 +11,7 @@ from PIL import Image
 
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.sources import CHECK_SIDE, MAX_SUBSTITUTES, IndexedSource, Place, Sample
-from adain.runtime.errors import InputError, UserError
+from adain.runtime.errors import InputError
 from adain.runtime.extras import install_command
 
 
@@ -61,13 +61,13 @@ class HubSource:
         try:
             import datasets
         except ImportError:
-            raise UserError(f"data=hub needs the extra `hub`: {install_command('hub')}") from None
+            raise InputError(f"streaming needs the package `datasets`: {install_command('hub')}") from None
         given = {k: self.given[k] for k in ("path", "split", "name", "data_files", "revision")}
         try:
             rows: Any = datasets.load_dataset(**given, streaming=True)
             columns = rows.column_names or list(rows.features or {})
             if columns and self.column not in columns:
-                raise UserError(
+                raise InputError(
                     f"the data set {self.path} has no column {self.column!r}: choose one of {', '.join(columns)}"
                 )
             return rows.cast_column(self.column, datasets.Image(decode=False))
@@ -75,9 +75,9 @@ class HubSource:
             raise
         except Exception as error:  # datasets raises many unrelated exception types
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(
+            raise InputError(
                 f"the data set {self.path} (split {self.given['split']}) cannot be opened: {reason}; check its name "
-                "and the network, or use data=folders"
+                "and the network"
             ) from None
 
     def open(self, seed: int, place: Place, at_least: int) -> Iterator[Sample]:
@@ -106,9 +106,9 @@ class HubSource:
                 except PictureError as error:
                     skipped.append(f"{name}: {error}")
                     if len(skipped) >= MAX_SUBSTITUTES:
-                        raise UserError(
+                        raise InputError(
                             f"{len(skipped)} consecutive rows of {self.path} held no usable picture; the last was "
-                            f"{skipped[-1]}: check data column {self.column!r}"
+                            f"{skipped[-1]}: check the column {self.column!r}"
                         ) from None
                     continue
                 usable = True
@@ -117,9 +117,9 @@ class HubSource:
                     yield Sample(name, picture, lines)
                     lines = ()
             if not usable:
-                raise UserError(
+                raise InputError(
                     f"the data set {self.path} has fewer than {lanes} usable rows after the {self.skip} held-out ones: "
-                    "lower data.num_workers or data.val_pairs"
+                    "lower num_workers or val_pairs"
                 )
 
     def _each(self, rows: Any) -> Iterator[dict[str, Any]]:
@@ -129,8 +129,8 @@ class HubSource:
                 yield {self.column: batch[self.column][0]}
         except Exception as error:  # as in `_rows`: a broken file, a lost connection, ...
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(
-                f"reading the data set {self.path} failed: {reason}; check data column {self.column!r} and the "
+            raise InputError(
+                f"reading the data set {self.path} failed: {reason}; check the column {self.column!r} and the "
                 "network, then resume"
             ) from None
 
@@ -158,11 +158,11 @@ class HubSource:
             if len(pictures) == held_out or len(skipped) == MAX_SUBSTITUTES:
                 break
         if not taken:
-            raise UserError(f"the data set {self.path} (split {self.given['split']}) has no rows")
+            raise InputError(f"the data set {self.path} (split {self.given['split']}) has no rows")
         if not pictures:
-            raise UserError(
+            raise InputError(
                 f"none of the first {taken} rows of {self.path} holds a usable picture; the last was {skipped[-1]}: check "
-                f"data column {self.column!r}"
+                f"the column {self.column!r}"
             )
         held = _Rows(self, pictures)
         held.skipped = tuple(skipped)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_rgb, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.signals import STOPPING
 
 _CONTENT, _STYLE, _CROP = 0, 1, 2  # one random stream for each, so that they share no random numbers
@@ -123,7 +123,7 @@ class HeldOutPairs(Dataset[dict[str, Any]]):
         try:
             picture = resize_short_side(to_rgb(source.read(name, self.size)), self.size)
         except PictureError as error:
-            raise UserError(
+            raise InputError(
                 f"the held-out picture {name} cannot be read ({error}): remove it from the folder"
             ) from None
         x, y = (picture.width - self.size) // 2, (picture.height - self.size) // 2
@@ -171,7 +171,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         seed: Seed of the order, the pairing, the crops and the flips.
 
     Raises:
-        UserError: If ``crop`` is larger than ``resize``, or ``crop`` or ``val_size`` is below 16.
+        InputError: If ``crop`` is larger than ``resize``, or ``crop`` or ``val_size`` is below 16.
     """
 
     def __init__(
@@ -189,9 +189,9 @@ class StyleTransferDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if crop > resize:
-            raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
+            raise InputError(f"crop={crop} is larger than resize={resize}: a crop must fit the short side")
         if min(crop, val_size) < 16:
-            raise UserError(f"data.crop={crop} and data.val_size={val_size} must be at least 16 pixels")
+            raise InputError(f"crop={crop} and val_size={val_size} must be at least 16 pixels")
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip), val_size, val_pairs
         self.content, self.style = content, style
@@ -266,11 +266,11 @@ class StyleTransferDataModule(pl.LightningDataModule):
         """Continue both streams at the checkpoint's position.
 
         Raises:
-            UserError: If the checkpoint has another seed.
+            InputError: If the checkpoint has another seed.
         """
         if state_dict["seed"] != self.seed:
-            raise UserError(
+            raise InputError(
                 f"the checkpoint was trained with seed={state_dict['seed']}, but seed={self.seed} is given: resume with "
-                "the same seed, or start a new run from its decoder with model.init=PATH"
+                "the same seed, or load its decoder alone into a new run"
             )
         self._resumed_at = (state_dict["pairs"], state_dict["step"])

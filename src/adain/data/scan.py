@@ -19,7 +19,7 @@ from PIL import Image
 from adain.data.picture import PictureError, read_picture
 from adain.data.scan_cache import ScanCache, ScanResult, conditions
 from adain.data.sources import CHECK_SIDE
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 _CHUNK = 16  # pictures sent to a process at once
 _COMMIT_SECONDS = 1.0
@@ -154,7 +154,7 @@ def _processes_work() -> None:
         try:
             pool.submit(int).result()
         except BrokenProcessPool:  # the machine is at fault: without this check every picture would be blamed
-            raise UserError("the scan's processes end at once: check the messages above and the free memory") from None
+            raise InputError("the scan's processes end at once: check the messages above and the free memory") from None
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

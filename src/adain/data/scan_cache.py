@@ -16,7 +16,7 @@ from typing import NamedTuple
 from PIL import __version__ as pillow
 
 from adain.data.formats import pillow_formats
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 # Columns are those of version 0.1, except for its "grey", and its "look", which is no longer filled. Rows are read and
 # written by position. A path that is not UTF-8 is kept as bytes.
@@ -62,7 +62,7 @@ class ScanCache:
         path: The file; created if missing.
 
     Raises:
-        UserError: If it can be neither opened nor created.
+        InputError: If it can be neither opened nor created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,9 +72,7 @@ class ScanCache:
             self._base = sqlite3.connect(path, timeout=60)
             self._base.execute(_TABLE)
         except (OSError, sqlite3.Error) as error:
-            raise UserError(
-                f"the manifest {path} cannot be opened ({error}): remove it, or give another with data.manifest=PATH"
-            ) from None
+            raise InputError(f"the manifest {path} cannot be opened ({error}): remove it, or give another") from None
 
     def known(self, paths: Sequence[str], under: str) -> dict[str, ScanResult]:
         """Return the results that still hold, by path: those of unchanged files under the same conditions."""

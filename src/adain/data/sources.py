@@ -20,7 +20,7 @@ from PIL import Image
 from adain.data.folders import walk
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.scan_cache import bad_pictures, conditions, unchanged
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 
 MAX_SUBSTITUTES = 100
 """After this many consecutive unreadable pictures the run stops with an error: it is not bad luck."""
@@ -135,7 +135,7 @@ class IndexedSource(ABC):
             except PictureError as error:
                 skipped.append(f"{name}: {error}")
                 index = int(substitutes.integers(len(self)))
-        raise UserError(
+        raise InputError(
             f"{MAX_SUBSTITUTES} pictures in a row could not be read; the last was {skipped[-1]}: check the folder"
         )
 
@@ -153,7 +153,7 @@ class IndexedSource(ABC):
         so that its length, and with it the order of the others, does not depend on them.
 
         Raises:
-            UserError: If no picture can be read.
+            InputError: If no picture can be read.
         """
         if len(self) == 1:
             return self, self
@@ -169,7 +169,7 @@ class IndexedSource(ABC):
             if len(chosen) == count or len(skipped) == MAX_SUBSTITUTES:
                 break
         if not chosen:
-            raise UserError(
+            raise InputError(
                 f"none of {len(skipped)} pictures could be read; the last was {skipped[-1]}: check the folder"
             )
         kept = set(chosen)
@@ -192,7 +192,7 @@ class FolderSource(IndexedSource):
         names, bad: Used by ``subset``.
 
     Raises:
-        UserError: If a root is missing, unreadable, or holds no picture files.
+        InputError: If a root is missing, unreadable, or holds no picture files.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class FolderSource(IndexedSource):
             return super().split(held_out)
         path = Path(self.held_out).expanduser()
         if not path.is_file():
-            raise UserError(f"data.held_out={path} does not exist: give a text file with one picture name a line")
+            raise InputError(f"held_out={path} does not exist: give a text file with one picture name a line")
         listed = {
             Path(line.strip()).parts
             for line in path.read_text("utf-8", errors="surrogateescape").splitlines()
@@ -235,8 +235,8 @@ class FolderSource(IndexedSource):
         lengths = {len(parts) for parts in listed}
         chosen = [name for name in self.names if any(Path(name).parts[-n:] in listed for n in lengths)]
         if not chosen or len(chosen) == len(self):
-            raise UserError(
-                f"data.held_out={path} names {len(chosen)} of the {len(self)} pictures below {', '.join(self.roots)}: "
+            raise InputError(
+                f"held_out={path} names {len(chosen)} of the {len(self)} pictures below {', '.join(self.roots)}: "
                 "it must name at least one and not all"
             )
         kept = set(chosen)
@@ -245,19 +245,19 @@ class FolderSource(IndexedSource):
 
 def _list_pictures(roots: Sequence[str]) -> list[str]:
     if not roots:
-        raise UserError("no picture folder is given: set data.content and data.style to a folder or a list of folders")
+        raise InputError("no picture folder is given: give one, or a list of them")
     names: list[str] = []
     for root in map(os.path.expanduser, roots):
         if os.path.isfile(root):
             names.append(root)
             continue
         if not os.path.isdir(root):
-            raise UserError(f"the picture folder {root} does not exist: check the path")
+            raise InputError(f"the picture folder {root} does not exist: check the path")
         before = len(names)
         for folder, files in walk(root):
             names += [os.path.join(folder, file) for file in files]
         if len(names) == before:
-            raise UserError(
+            raise InputError(
                 f"the picture folder {root} holds no picture: give a folder of .jpg, .png or other pictures"
             )
     return names

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from urllib.parse import urlsplit
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError
 from adain.runtime.signals import ENDING, SignalHandlers
 
 _TRIED = 200  # ports above one that is taken
@@ -23,26 +23,26 @@ def free_port(host: str, port: int) -> int:
     """Return the port, if it can be listened on; any free one for 0.
 
     Raises:
-        UserError: If the port is taken, with the next that is free, or if the host is not of this machine.
+        InputError: If the port is taken, with the next that is free, or if the host is not of this machine.
     """
     if not 0 <= port <= 65535:
-        raise UserError(f"port={port} is no port: give 1 to 65535, or 0 for any that is free")
+        raise InputError(f"port={port} is no port: give 1 to 65535, or 0 for any that is free")
     try:
         return _bound(host, port)
     except socket.gaierror:
-        raise UserError(f"host={host} is unknown: give 127.0.0.1, or an address of this machine") from None
+        raise InputError(f"host={host} is unknown: give 127.0.0.1, or an address of this machine") from None
     except PermissionError:
-        raise UserError(f"port={port} is not for ordinary users: give one of 1024 or more, such as port=7860") from None
+        raise InputError(f"port={port} is not for ordinary users: give one of 1024 or more, such as port=7860") from None
     except OSError as error:
         if error.errno is not None and os.strerror(error.errno) == os.strerror(99):  # EADDRNOTAVAIL
-            raise UserError(f"host={host} is no address of this machine: give 127.0.0.1, or one that is") from None
+            raise InputError(f"host={host} is no address of this machine: give 127.0.0.1, or one that is") from None
     for other in range(port + 1, min(port + _TRIED, 65536)):
         try:
             _bound(host, other)
         except OSError:
             continue
-        raise UserError(f"port={port} is in use: give another, such as port={other}")
-    raise UserError(f"port={port} is in use, and so are those after it: give port=0 for any that is free")
+        raise InputError(f"port={port} is in use: give another, such as port={other}")
+    raise InputError(f"port={port} is in use, and so are those after it: give port=0 for any that is free")
 
 
 def _bound(host: str, port: int) -> int:
@@ -66,23 +66,23 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket on a port that ``free_port`` found.
 
     Raises:
-        UserError: If another program took it meanwhile.
+        InputError: If another program took it meanwhile.
     """
     try:
         return _socket(host, port)
     except OSError as error:
-        raise UserError(f"port={port} could not be opened ({error}): give another") from None
+        raise InputError(f"port={port} could not be opened ({error}): give another") from None
 
 
 def check_url(url: str | None) -> None:
     """Refuse what is no address of a page.
 
     Raises:
-        UserError: If it does not start with http:// or https:// and a name.
+        InputError: If it does not start with http:// or https:// and a name.
     """
     parts = urlsplit(url or "http://localhost")
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise UserError(f"url={url} is no address of a page: give one such as https://paint.example.org")
+        raise InputError(f"url={url} is no address of a page: give one such as https://paint.example.org")
 
 
 def is_loopback(host: str) -> bool:
