@@ -144,6 +144,35 @@ def test_a_sweep_is_a_group_of_one_run_a_job(server: WandbServer, tmp_path: Path
     assert [job.exits for job in jobs] == [[0], [0]]
 
 
+@pytest.mark.slow
+def test_an_offline_sweep_is_uploaded_as_one_sweep(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    wandb.teardown()
+    environment.setenv("WANDB_MODE", "offline")
+    code, out, err = run_here("sweep", tmp_path, *TINY, "model.style_weight=1,5")
+    assert code == 0, err
+    folder = (tmp_path / "logs" / "sweeps" / "latest").resolve()
+    kept = [next(folder.glob(f"{job}/wandb/offline-run-*")).name.rpartition("-")[2] for job in "01"]
+    assert "2 jobs were kept offline; as one sweep of W&B: make report" in out
+    environment.delenv("WANDB_MODE")
+    with WandbServer() as server:
+        connect(server, environment)
+        for _ in range(2):  # the second finds all of it there
+            code, out, err = run_here("report", tmp_path, "sweep=latest", "sync=true")
+            assert code == 0, out + err
+            assert re.search(r"^W&B sweep +sweep$", out, re.MULTILINE)
+        wandb.teardown()
+    assert server.unknown == []
+    assert sorted(server.runs) == sorted(kept)
+    jobs = [server.runs[name] for name in kept]
+    assert [job.given("sweep") for job in jobs] == ["sweep", "sweep"]
+    assert [job.given("groupName") for job in jobs] == [f"grid/{folder.name}"] * 2
+    assert [job.given("project") for job in jobs] == ["adain", "adain"]
+    assert [job.config["model"]["style_weight"] for job in jobs] == [1, 5]
+    assert [steps(job, "train/loss") for job in jobs] == [[0, 1]] * 2
+    assert "model.style_weight" in server.sweep
+    assert server.operations.count("UpsertSweep") == 1
+
+
 @pytest.mark.slow  # 25 s: the client tries again and again
 def test_a_server_that_goes_down_costs_no_run(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     with WandbServer() as server:

@@ -172,6 +172,8 @@ class WandbServer:
 
     def _UpsertSweep(self, given: Json) -> Json:
         self.sweep = given["config"]
+        for run in json.loads(given["priorRunsFilters"])["$or"] if given.get("priorRunsFilters") else []:
+            self.runs[run["name"]].upserts.append({"sweep": "sweep"})
         sweep = {"name": "sweep", "project": {"id": "p", "name": "adain", "entity": _ENTITY}}
         return {"upsertSweep": {"sweep": sweep, "configValidationWarnings": []}}
 

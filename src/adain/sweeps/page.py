@@ -17,6 +17,7 @@ from adain.sweeps.ranking import Ranking
 from adain.sweeps.results import STATUSES, Job, Sweep
 from adain.sweeps.space import short_value
 from adain.sweeps.table import columns, figure
+from adain.sweeps.wandb_sync import Upload
 from adain.sweeps.winner import best_jobs, describe, title, train_command, use_command
 from adain.training.wandb_run import sync_command
 
@@ -37,8 +38,8 @@ def write_page(sweep: Sweep, ranking: Ranking) -> str:
         Path(__file__).with_name("page.html.jinja"),
         sweep=sweep, facts=_facts(sweep), notes=(ranking.reason, *ranking.warnings), heads=heads,
         best=best_jobs(sweep, ranking), best_title=title(sweep, ranking), describe=describe, use_command=use_command,
-        train_command=train_command, offline=_sync, rows=list(zip(ranking.settings, rows, strict=True)),
-        table_text=_table_text(ranking, rows), plotly=get_plotlyjs(),
+        train_command=train_command, offline=_sync, upload=Upload.of(sweep), plotly=get_plotlyjs(),
+        rows=list(zip(ranking.settings, rows, strict=True)), table_text=_table_text(ranking, rows),
         plots=[(title, text, _html(drawn)) for title, text, drawn in plots if drawn is not None],
         pictures=_pictures(jobs[:_MOST_COLUMNS]), pictures_text=_pictures_text(len(jobs)), side=_SIDE,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from adain.runtime.files import point_latest
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import Sweep, read_sweep
 from adain.sweeps.table import show, write_csv
+from adain.sweeps.wandb_sync import Upload
 from adain.sweeps.winner import print_best, write_best
 
 
@@ -39,6 +40,8 @@ def report_sweep(folder: Path) -> Sweep:
             f"{folder} cannot be written to ({error.strerror or error}): free space there, or copy it"
         ) from None
     print_best(sweep, ranking)
+    if upload := Upload.of(sweep):
+        print(f"{'W&B':<14}{upload.jobs} jobs were kept offline; as one sweep of W&B: {upload.command}")
     return sweep
 
 

@@ -39,8 +39,7 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
         )
     if not isinstance(config.monitor.metric, str):
         raise UserError("wandb_sweep: a sweep of W&B has one metric: give one, as in monitor.metric=val/content")
-    sampler = str(config.hydra.sweeper.get("sampler", {}).get("_target_", "grid")).rpartition(".")[2]
-    method = _METHODS.get(sampler, "grid")
+    method = search_method(config.hydra.sweeper)
     if method == "grid" and any(not axis.values for axis in axes):
         raise UserError("wandb_sweep: a grid needs listed values: give choice(...) or range(...), or sampler=tpe")
     kept = [o for o in fixed if not re.match(r"\+?(sweep=|hydra[./])", o)]
@@ -60,6 +59,11 @@ def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[A
             f"wandb_sweep={path} cannot be written ({error.strerror}): give a file in a folder that is there"
         ) from None
     return f"{path} is written; next: wandb sweep {path}, then wandb agent with the name that it prints (both in .venv/bin)"
+
+
+def search_method(sweeper: DictConfig) -> str:
+    """Return W&B's word for how a sweeper searches: ``grid``, ``random``, or ``bayes``."""
+    return _METHODS.get(str(OmegaConf.select(sweeper, "sampler._target_")).rpartition(".")[2], "grid")
 
 
 def interpreter() -> str:
