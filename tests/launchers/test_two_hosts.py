@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,43 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.hosts import ADDRESSES, two_hosts, vanish
 from tests.helpers.settings import QUICK
 
 pytestmark = pytest.mark.slow
 
-ADDRESSES = ("10.93.7.1", "10.93.7.2")
 DISTRIBUTED = [
     "strategy=ddp", "trainer.devices=1", "trainer.num_nodes=2", "trainer.strategy.timeout.minutes=0.5",
     "hydra.run.dir=logs/two-hosts",
 ]  # fmt: skip
 
 
-def ip(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["ip", *words], capture_output=True, text=True)
-
-
 @pytest.fixture
 def hosts() -> Iterator[list[str]]:
-    """The names of two hosts."""
-    if shutil.which("ip") is None:
-        pytest.skip("there is no ip command (apt-get install iproute2)")
-    names = [f"adain{os.getpid()}{letter}" for letter in "ab"]
-    cables = [f"ad{os.getpid() % 100000}{letter}" for letter in "ab"]
-    try:
-        for name in names:
-            if (made := ip("netns", "add", name)).returncode:
-                pytest.skip(f"network namespaces cannot be made here: {made.stderr.strip()}")
-        if (made := ip("link", "add", cables[0], "type", "veth", "peer", "name", cables[1])).returncode:
-            pytest.skip(f"virtual cables cannot be made here: {made.stderr.strip()}")
-        for name, cable, address in zip(names, cables, ADDRESSES, strict=True):
-            ip("link", "set", cable, "netns", name, "name", "cable")
-            ip("-n", name, "address", "add", f"{address}/24", "dev", "cable")
-            ip("-n", name, "link", "set", "cable", "up")
-            ip("-n", name, "link", "set", "lo", "up")
+    with two_hosts() as names:
         yield names
-    finally:
-        for name in names:
-            ip("netns", "del", name)
 
 
 def torchrun(host: str, rank: int, cwd: Path, *overrides: str) -> subprocess.Popen[str]:
@@ -82,11 +59,7 @@ def test_a_host_that_vanishes_leaves_a_checkpoint_and_an_exit_code(hosts: list[s
         assert json.loads((run / "summary.json").read_text())["world_size"] == 2
         assert not (homes[1] / "logs" / "two-hosts" / "summary.json").exists()  # only rank 0 writes
 
-        ip("-n", hosts[1], "link", "set", "cable", "down")
-        os.killpg(processes[1].pid, signal.SIGKILL)
-        inside = ip("netns", "pids", hosts[1]).stdout.split()
-        for pid in inside:
-            os.kill(int(pid), signal.SIGKILL)
+        vanish(hosts[1])
         out, _ = processes[0].communicate(timeout=150)  # the timeout of 30 s, and torchrun's own
     finally:
         for process in processes:

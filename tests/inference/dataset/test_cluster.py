@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,19 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.hosts import ADDRESSES, inside, two_hosts, vanish
 from tests.helpers.pictures import draw
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a head is started on Linux only")]
 
-CONTENTS, COPIES = 40, 4  # 160 pictures: more than two blocks of jobs
+CONTENTS, COPIES = 80, 4  # 320 pictures: five blocks of jobs
 BOUND = 400  # seconds that each step may take on a machine that does much else; alone it is a tenth of that
 
 BUSY = "this machine is too busy for Ray, which gives itself 30 seconds to start"
@@ -57,18 +59,27 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def head(environment: dict[str, str]) -> Iterator[str]:
-    """The address of a head with one core: the hardest case, as the networks and saving must share it."""
+    """The address of a head on this machine."""
     with socket.socket() as one, socket.socket() as two, socket.socket() as three:
         for each in (one, two, three):
             each.bind(("127.0.0.1", 0))
         port, client, agent = (each.getsockname()[1] for each in (one, two, three))
+    ports = (f"--port={port}", f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}")
+    with node(environment, "--head", *ports, "--node-ip-address=127.0.0.1"):
+        yield f"127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def node(environment: dict[str, str], *options: str, host: str | None = None) -> Iterator[None]:
+    """A node with one core: the hardest case, as the networks and saving must share it."""
     folder = Path(tempfile.mkdtemp(prefix="ray"))  # pytest's is too long for the sockets in it
     log = folder / "log"
     start = [
-        sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=1",
-        f"--port={port}", f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}",
-        "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}",
+        *on(host), sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *options,
+        "--disable-usage-stats", f"--object-store-memory={200 * 2**20}",
     ]  # fmt: skip
+    if "--head" in options:
+        start += ["--include-dashboard=false", f"--temp-dir={folder}"]
     with log.open("w") as file:
         process = subprocess.Popen(start, env=environment, stdout=file, stderr=subprocess.STDOUT)
     try:
@@ -79,7 +90,7 @@ def head(environment: dict[str, str]) -> Iterator[str]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.5)
-        yield f"127.0.0.1:{port}"
+        yield
     finally:
         process.terminate()  # not `ray stop`, which ends every Ray of this machine
         try:
@@ -87,6 +98,11 @@ def head(environment: dict[str, str]) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def on(host: str | None) -> list[str]:
+    """What a command begins with to run on a host."""
+    return [] if host is None else ["ip", "netns", "exec", host]
 
 
 def words(folders: Path, out: str, *more: str) -> list[str]:
@@ -162,3 +178,62 @@ def test_a_cluster_that_wants_a_token_is_one_sentence(folders: Path, environment
     assert done.returncode == 1
     assert "put RAY_AUTH_MODE=token before the command" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def two_nodes(environment: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """The address of a cluster of two hosts, and their names. A host that is gone is found in seconds, not in a minute."""
+    quick = {f"RAY_health_check_{name}_ms": "1000" for name in ("period", "timeout")}
+    with two_hosts() as hosts:
+        address = f"{ADDRESSES[0]}:6379"
+        head = node(
+            {**environment, **quick}, "--head", "--port=6379", f"--node-ip-address={ADDRESSES[0]}", host=hosts[0]
+        )
+        joined = node(environment, f"--address={address}", f"--node-ip-address={ADDRESSES[1]}", host=hosts[1])
+        with head, joined:
+            yield address, hosts
+
+
+def painting(host: str) -> list[int]:
+    """The actors of a host that hold the networks and have a block in hand: Ray puts the method into their titles."""
+    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in inside(host)}
+    return [pid for pid, title in titles.items() if b"_Paint" in title and b".submit" in title]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_two_nodes_make_the_same_also_when_one_is_lost(
+    lost: bool, folders: Path, environment: dict[str, str], two_nodes: tuple[str, list[str]], local: Path
+) -> None:
+    """The first node waits until the second has a block in hand. Where the second is lost, it is lost with that block."""
+    address, hosts = two_nodes
+    out, end = folders / f"two nodes, {lost}", time.monotonic() + BOUND
+    command = [*on(hosts[0]), *words(folders, out.name, "engine=ray", f"ray.address={address}")]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+
+        def wait(what: Callable[[], object]) -> None:
+            while not what():
+                assert running.poll() is None, running.communicate()
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+        try:
+            wait(lambda: painting(hosts[0]))
+            (first,) = painting(hosts[0])
+            os.kill(first, signal.SIGSTOP)
+            wait(lambda: painting(hosts[1]))
+            if lost:
+                for pid in inside(hosts[1]):
+                    os.kill(pid, signal.SIGSTOP)
+            os.kill(first, signal.SIGCONT)
+            wait(lambda: list(out.rglob("*.png")))
+            assert len(rows(out)) < CONTENTS * COPIES
+            if lost:
+                vanish(hosts[1])
+            outputs = running.communicate(timeout=BOUND)
+        finally:
+            running.kill()
+    assert_made_but_for_the_broken(subprocess.CompletedProcess(command, running.returncode, *outputs))
+    assert f"made          {CONTENTS * COPIES} pictures" in outputs[0]
+    same(local, out)
