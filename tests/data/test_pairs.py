@@ -194,6 +194,27 @@ def test_style_is_never_flipped() -> None:
     assert crop[0, 0].tolist() == list(range(16))
 
 
+def test_styles_are_seen_at_several_sizes_and_contents_at_one() -> None:
+    """The step between two neighbors of a horizontal gradient tells the size that it was resized to."""
+    framing, ramp = Framing(64, 16, 0.0, style_zoom=4.0), gradient(250, 250)
+
+    def side(crop: torch.Tensor) -> float:
+        return 249 * 15 / float(crop[0, 0, -1].int() - crop[0, 0, 0].int())
+
+    random = np.random.default_rng(0)
+    styles = np.array([side(framing.of_style(ramp, random)) for _ in range(200)])
+    assert 55 < styles.min() < 75
+    assert 220 < styles.max() < 290
+    assert 0.4 < (styles < 128).mean() < 0.6  # evenly on a logarithmic scale
+    assert {round(side(framing(ramp, random, flip=False)) / 10) for _ in range(20)} <= {6, 7}
+
+
+def test_without_zoom_styles_are_framed_as_contents() -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (37, 53, 3), dtype=np.uint8))
+    style = Framing(24, 16, 0.5).of_style(noise, np.random.default_rng(3))
+    assert torch.equal(style, Framing(24, 16, 0.0)(noise, np.random.default_rng(3), flip=True))
+
+
 def test_flip_is_a_share() -> None:
     random = np.random.default_rng(0)
     mirrored = [int(Framing(16, 16, 0.25)(gradient(16, 16), random, flip=True)[0, 0, 0]) == 15 for _ in range(400)]

@@ -305,6 +305,18 @@ def test_held_out_file_by_whole_path(folder: Folder, tmp_path: Path) -> None:
     assert held.names == [f"{root}/good_01.png"]
 
 
+def test_of_several_held_out_files_the_first_validates_and_none_is_trained_on(folder: Folder, tmp_path: Path) -> None:
+    choose, report = tmp_path / "choose.txt", tmp_path / "report.txt"
+    choose.write_text("good_03.png\n")
+    report.write_text("good_00.png\ngood_02.png\n")
+    train, held = FolderSource(str(folder(good=4)), held_out=[str(choose), str(report)]).split(1)
+    assert names(held) == ["good_03.png"]
+    assert names(train) == ["good_01.png"]
+    report.write_text("good_00.png\ngood_01.png\ngood_02.png\n")
+    with pytest.raises(InputError, match="names all 4 pictures"):
+        FolderSource(str(folder(good=4)), held_out=[str(choose), str(report)]).split(1)
+
+
 def test_missing_held_out_file(folder: Folder, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"held_out=.* does not exist") as caught:
         FolderSource(str(folder(good=2)), held_out=str(tmp_path / "none.txt")).split(1)

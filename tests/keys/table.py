@@ -129,6 +129,9 @@ TABLE: dict[str, Section] = {
         "callbacks.best.enable_version_counter": Key(True, see.names, given=("callbacks.best.dirpath=there",)),
         "callbacks.grid.pairs": Key(1, see.sizes, given=("data.val_pairs=2",)),
     }),
+    "callbacks/average": Section("train", (*ADAIN, *TWO_STEPS, "callbacks=average"), {
+        "callbacks.average.decay": Key(0.1, see.weights()),
+    }),
     "encoder/vgg19_normalized": Section("train", (*ADAIN, NO_WEIGHTS), {
         "encoder.name": Key("vgg19_torchvision", see.error),
         "encoder.weights": Key("INPUTS/mask.png", see.error),
@@ -141,6 +144,7 @@ TABLE: dict[str, Section] = {
         "data.batch_size": Key(2, see.summary("batch"), shared="all"),
         "data.resize": Key(24, see.train_loss),
         "data.crop": Key(18, see.train_loss),
+        "data.style_zoom": Key(1.4, see.train_loss),
         "data.flip": Key(1.0, see.train_loss, given=("data.flip=0.0",)),
         "data.val_size": Key(24, see.widths, shared="all"),
         "data.val_pairs": Key(2, see.held_out, shared="all"),

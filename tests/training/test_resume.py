@@ -86,6 +86,29 @@ def test_killed_and_resumed_is_as_if_never_cut(
     assert_as_if_never_cut(train(tmp_path, "ckpt=last"), uncut)
 
 
+def test_averaged_weights_are_validated_kept_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("uncut", "begun", "cut"):
+        (tmp_path / name).mkdir()
+    settings = [*SMALL, "callbacks=average", "callbacks.average.decay=0.5", "data.num_workers=0"]
+    uncut = train(tmp_path / "uncut", *settings)
+    assert uncut.code == 0, uncut.err
+    kept = uncut.checkpoint()
+    assert any(not torch.equal(kept["state_dict"][name], now) for name, now in kept["current_model_state"].items())
+
+    best = uncut.folder / "checkpoints" / "best.ckpt"
+    begun = train(tmp_path / "begun", *settings, f"model.init={best}", "trainer.max_steps=1")
+    assert begun.summary["history"][0]["val/loss"] == pytest.approx(uncut.summary["best"]["val/loss"], rel=1e-6)
+
+    stopping.stop_at(monkeypatch, "batch", 5)
+    cut = train(tmp_path / "cut", *settings, stopping.TARGET)
+    assert cut.code == 143, cut.err
+    stopping.go_on(monkeypatch)
+    resumed = train(tmp_path / "cut", "ckpt=last")
+    assert_as_if_never_cut(resumed, uncut)
+    for name, weights in kept["current_model_state"].items():
+        assert torch.equal(resumed.checkpoint()["current_model_state"][name], weights)
+
+
 def best_score(run: Run) -> float:
     """What a resumed run's validations are held against."""
     state = next(state for key, state in run.checkpoint()["callbacks"].items() if key.startswith("ModelCheckpoint"))

@@ -20,7 +20,7 @@ def sample(**pairs: Unpack[Pairs]) -> StyleTransferDataModule:
 def folders(
     content: Paths,
     style: Paths,
-    held_out: str | None,
+    held_out: Paths | None,
     max_pixels: Count,
     min_side: Count,
     manifest: str | None,

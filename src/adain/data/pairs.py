@@ -44,11 +44,26 @@ class Framing(NamedTuple):
         crop: Side of the random square crop, in pixels.
         flip: Probability of flipping a content picture left to right. Styles are not flipped: brush strokes and
             lettering have a direction.
+        style_zoom: A style's short side is drawn between ``resize`` and this many times as much, evenly on a logarithmic
+            scale, so that one brush is seen at several sizes.
     """
 
     resize: int
     crop: int
     flip: float
+    style_zoom: float = 1.0
+
+    @property
+    def style_side(self) -> int:
+        """Return the longest short side that a style is resized to."""
+        return round(self.resize * self.style_zoom)
+
+    def of_style(self, picture: Image.Image, random: np.random.Generator) -> Tensor:
+        """Return a random crop of a style of any size, ``3 x crop x crop``, uint8."""
+        framing = self
+        if self.style_zoom > 1:  # else no random number is used: pairs stay those of a run without it
+            framing = self._replace(resize=round(self.resize * self.style_zoom ** random.random()))
+        return framing(picture, random, flip=False)
 
     def __call__(self, picture: Image.Image, random: np.random.Generator, flip: bool) -> Tensor:
         """Return a random crop of a picture of any size, ``3 x crop x crop``, uint8."""
@@ -75,14 +90,13 @@ class PairStream(IterableDataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         info = get_worker_info()
         place = self.place if info is None else self.place._replace(worker=info.id, workers=info.num_workers)
-        short = self.framing.resize
-        contents = self.content.open(_seed(self.seed, _CONTENT), place, short)
-        styles = self.style.open(_seed(self.seed, _STYLE), place, short)
+        contents = self.content.open(_seed(self.seed, _CONTENT), place, self.framing.resize)
+        styles = self.style.open(_seed(self.seed, _STYLE), place, self.framing.style_side)
         for number, content, style in zip(place.numbers(), contents, styles, strict=False):
             random = np.random.default_rng([self.seed, _CROP, number])
             yield {
                 "content": self.framing(content.picture, random, flip=True),
-                "style": self.framing(style.picture, random, flip=False),
+                "style": self.framing.of_style(style.picture, random),
                 "content_name": content.name,
                 "style_name": style.name,
                 "skipped": [*content.skipped, *style.skipped],
@@ -169,9 +183,10 @@ class StyleTransferDataModule(pl.LightningDataModule):
         val_pairs: Number of validation pairs, and the most pictures of each source that are held out.
         num_workers: Loader processes per rank; 0 loads in the training process.
         seed: Seed of the order, the pairing, the crops and the flips.
+        style_zoom: See ``Framing``; at least 1.
 
     Raises:
-        InputError: If ``crop`` is larger than ``resize``, or ``crop`` or ``val_size`` is below 16.
+        InputError: If ``crop`` is larger than ``resize``, ``crop`` or ``val_size`` is below 16, or ``style_zoom`` below 1.
     """
 
     def __init__(
@@ -186,14 +201,17 @@ class StyleTransferDataModule(pl.LightningDataModule):
         val_pairs: int,
         num_workers: int,
         seed: int,
+        style_zoom: float = 1.0,
     ) -> None:
         super().__init__()
         if crop > resize:
             raise InputError(f"crop={crop} is larger than resize={resize}: a crop must fit the short side")
         if min(crop, val_size) < 16:
             raise InputError(f"crop={crop} and val_size={val_size} must be at least 16 pixels")
+        if not 1 <= style_zoom < float("inf"):
+            raise InputError(f"style_zoom={style_zoom} is not allowed: give at least 1, which leaves styles at resize")
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip), val_size, val_pairs
+        self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip, style_zoom), val_size, val_pairs
         self.content, self.style = content, style
         self._resumed_at = (0, 0)  # pairs of all ranks, optimizer steps
         self._ready = False

@@ -185,8 +185,8 @@ class FolderSource(IndexedSource):
         roots: One folder or several, searched recursively, or single picture files.
         max_pixels: Larger pictures are skipped and counted.
         min_side: Pictures with a shorter side below this are skipped and counted.
-        held_out: A text file that names held-out pictures, one per line (a file name or the end of a path). They are
-            used for validation only.
+        held_out: A text file that names held-out pictures, one per line (a file name or the end of a path), or several
+            such files. Those of the first are used for validation; no training sees those of any.
         manifest: The file in which ``make doctor`` keeps its results (see ``scan_cache``). Pictures it lists as bad are
             skipped without decoding: the same pictures, for the same reasons, as without it.
         names, bad: Used by ``subset``.
@@ -200,13 +200,14 @@ class FolderSource(IndexedSource):
         roots: str | Sequence[str],
         max_pixels: int = MAX_PIXELS,
         min_side: int = 16,
-        held_out: str | None = None,
+        held_out: str | Sequence[str] | None = None,
         manifest: str | None = None,
         names: Sequence[str] | None = None,
         bad: dict[str, tuple[int, int, str]] | None = None,
     ) -> None:
         self.roots = [roots] if isinstance(roots, str) else list(roots)
-        self.max_pixels, self.min_side, self.held_out = max_pixels, min_side, held_out
+        self.max_pixels, self.min_side = max_pixels, min_side
+        self.held_out = [held_out] if isinstance(held_out, str) else list(held_out or ())
         super().__init__(_list_pictures(self.roots) if names is None else names)
         self.bad = bad_pictures(manifest, self.names, conditions(max_pixels, min_side)) if bad is None else bad
 
@@ -221,10 +222,20 @@ class FolderSource(IndexedSource):
         return FolderSource(self.roots, self.max_pixels, self.min_side, names=names, bad=self.bad)
 
     def split(self, held_out: int) -> tuple[IndexedSource, IndexedSource]:
-        """See ``Source``. Uses the ``held_out`` file if one is given."""
-        if self.held_out is None:
+        """See ``Source``. Uses the ``held_out`` files if there are any."""
+        if not self.held_out:
             return super().split(held_out)
-        path = Path(self.held_out).expanduser()
+        chosen, *others = (self._listed(Path(file).expanduser()) for file in self.held_out)
+        kept = set(chosen).union(*others)
+        if len(kept) == len(self):
+            raise InputError(
+                f"held_out={','.join(self.held_out)} names all {len(self)} pictures below {', '.join(self.roots)}: leave "
+                "some to train on"
+            )
+        return self.subset([name for name in self.names if name not in kept]), self.subset(chosen)
+
+    def _listed(self, path: Path) -> list[str]:
+        """Return the pictures that a file names."""
         if not path.is_file():
             raise InputError(f"held_out={path} does not exist: give a text file with one picture name a line")
         listed = {
@@ -239,8 +250,7 @@ class FolderSource(IndexedSource):
                 f"held_out={path} names {len(chosen)} of the {len(self)} pictures below {', '.join(self.roots)}: "
                 "it must name at least one and not all"
             )
-        kept = set(chosen)
-        return self.subset([name for name in self.names if name not in kept]), self.subset(chosen)
+        return chosen
 
 
 def _list_pictures(roots: Sequence[str]) -> list[str]:

@@ -32,7 +32,9 @@ def free_port(host: str, port: int) -> int:
     except socket.gaierror:
         raise InputError(f"host={host} is unknown: give 127.0.0.1, or an address of this machine") from None
     except PermissionError:
-        raise InputError(f"port={port} is not for ordinary users: give one of 1024 or more, such as port=7860") from None
+        raise InputError(
+            f"port={port} is not for ordinary users: give one of 1024 or more, such as port=7860"
+        ) from None
     except OSError as error:
         if error.errno is not None and os.strerror(error.errno) == os.strerror(99):  # EADDRNOTAVAIL
             raise InputError(f"host={host} is no address of this machine: give 127.0.0.1, or one that is") from None

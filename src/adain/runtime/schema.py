@@ -113,6 +113,7 @@ class Pairs(TypedDict):
     val_pairs: Count
     num_workers: Whole
     seed: int
+    style_zoom: Annotated[float, Ge(1)]
 
 
 _RUN: dict[str, Any] = {"run.name": str | None, "run.group": str | None, "run.tags": list[str]}

@@ -90,9 +90,10 @@ def check_files(config: DictConfig) -> None:
     for key, what in _FILES.items():
         if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # the same name is a plain key of another command
             continue
-        file = OmegaConf.select(config, key)
-        if file is not None and not Path(str(file)).expanduser().is_file():
-            raise UserError(f"{key}={file} is not an existing file: give the path of {what}, or leave it out")
+        given = OmegaConf.select(config, key)
+        for file in given if OmegaConf.is_list(given) else [] if given is None else [given]:
+            if not Path(str(file)).expanduser().is_file():
+                raise UserError(f"{key}={file} is not an existing file: give the path of {what}, or leave it out")
     for key in ("model.init", "encoder.weights", "compare_with"):
         file = OmegaConf.select(config, key)
         if (
