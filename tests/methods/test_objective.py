@@ -64,8 +64,9 @@ def style_distance(encoder: Encoder, output: Tensor, style: Tensor, layers: tupl
 
 
 def step(method: TrainedMethod, content: Tensor, style: Tensor) -> dict[str, Any]:
-    """A training step, as Lightning asks for it."""
-    return method.training_step({"content": content, "style": style}, 0)  # type: ignore[typeddict-item]
+    """A training step, as Lightning asks for it: its loss, what is logged of it, and the pictures that it is of."""
+    loss = method.training_step({"content": content, "style": style}, 0)  # type: ignore[typeddict-item]
+    return {"loss": loss, "output": method.losses(content, style)[1], **method.last_losses()}
 
 
 def compare(found: dict[str, Any], wanted: dict[str, tuple[float, float]]) -> None:

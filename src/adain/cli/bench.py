@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -10,6 +13,10 @@ from adain.cli.app import run
 from adain.cli.plain import as_fields, plain_values
 from adain.cli.preflight.benchmark import check_benchmark
 from adain.runtime.extras import install_command
+from adain.runtime.quoting import quote
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 
 def bench(config: DictConfig) -> None:
@@ -25,7 +32,7 @@ def bench(config: DictConfig) -> None:
     quieten()
     folder = Path(HydraConfig.get().runtime.output_dir)
     benchmark = Benchmark(**as_fields(Benchmark, config, model=config.model.name))
-    results = benchmark.measure(folder, Console(stderr=True).print)
+    results = benchmark.measure(folder, Console(stderr=True).print, _train)
     files = save(folder, results)
     console = Console(width=None if Console().is_terminal else 110)
     show(results, console)
@@ -35,6 +42,20 @@ def bench(config: DictConfig) -> None:
     if config.wandb:
         log_to_wandb(folder, results, plain_values(config))
     console.print(f"saved: {folder}/ {', '.join(files)}", highlight=False, soft_wrap=True)
+
+
+def _train(overrides: Sequence[str], folder: Path, callbacks: Sequence[pl.Callback]) -> None:
+    """Run ``make train``, silent, in a folder."""
+    from adain.cli.preflight.nested import composed
+    from adain.cli.train import train
+
+    folder.mkdir(parents=True)
+    with (
+        composed("train", [*overrides, f"logs={quote(str(folder.parent))}"], folder) as config,
+        (folder / "train.log").open("w") as log,
+        contextlib.redirect_stdout(log),
+    ):
+        train(config, callbacks)
 
 
 def main() -> None:

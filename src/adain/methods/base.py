@@ -45,6 +45,7 @@ class TrainedMethod(pl.LightningModule):
     def __init__(self, optimizer: OptimizerFactory | None = None) -> None:
         super().__init__()
         self.optimizer = optimizer or adam
+        self._last_step: tuple[Tensor, dict[str, Tensor]] | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -85,31 +86,51 @@ class TrainedMethod(pl.LightningModule):
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
-    def _step(self, batch: Batch, stage: str) -> dict[str, Tensor]:
-        terms, output = self.losses(batch["content"], batch["style"])
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch; see ``losses``. What it is made of is logged after the step, where it is due."""
+        terms, _ = self.losses(batch["content"], batch["style"])
         loss = weighted_total(terms, self.weights)
-        shown = {f"{stage}/{name.replace('/', '_')}": term.detach() for name, term in terms.items()}
-        styles = [term.detach() for name, term in terms.items() if name.startswith("style/")]
-        shown[f"{stage}/style"] = torch.stack(styles).sum()
-        shown[f"{stage}/loss"] = loss.detach()
-        training = stage == "train"
-        if training and self._trainer is not None and self._trainer.world_size > 1:  # one message for all terms
-            means = self._trainer.strategy.reduce(torch.stack(list(shown.values())), reduce_op="mean")
-            shown = dict(zip(shown, means.unbind(), strict=True))
-        self.log_dict(shown, on_step=training, on_epoch=not training, sync_dist=not training, batch_size=len(output))
-        return {"loss": loss, "output": output.detach(), **shown}
+        self._last_step = loss.detach(), {name: term.detach() for name, term in terms.items()}
+        return loss
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One step on a batch; see ``losses``."""
-        return self._step(batch, "train")
+    def last_losses(self) -> dict[str, Tensor]:
+        """Return this process's losses of the last training step as they are logged; empty before the first.
+
+        They are still on the device: reading one waits for the step.
+        """
+        return {} if self._last_step is None else named_losses("train", *self._last_step)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log the step's losses if Lightning writes this step, or if a validation follows: it shows the newest ones.
+
+        Lightning's ``log`` costs as much as a small step, so it is called no oftener than its values are read.
+        """
+        trainer = self.trainer
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        connector, every = trainer._logger_connector, trainer.val_check_batch
+        validates = isinstance(every, int) and trainer.global_step * trainer.accumulate_grad_batches % every == 0
+        if not (connector.should_update_logs or validates):
+            return
+        shown = self.last_losses()
+        if trainer.world_size > 1:  # one message for all terms
+            means = trainer.strategy.reduce(torch.stack(list(shown.values())), reduce_op="mean")
+            shown = dict(zip(shown, means.unbind(), strict=True))
+        self.log_dict(shown, on_step=True, on_epoch=False, batch_size=len(batch["content"]))
+
+    def _measure(self, batch: Batch, stage: str) -> dict[str, Tensor]:
+        terms, output = self.losses(batch["content"], batch["style"])
+        shown = named_losses(stage, weighted_total(terms, self.weights), terms)
+        self.log_dict(shown, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(output))
+        return {"output": output, **shown}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the same losses on held-out pairs, and the pictures for whoever shows them."""
-        return self._step(batch, "val")
+        return self._measure(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """As ``validation_step``."""
-        return self._step(batch, "test")
+        return self._measure(batch, "test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the configured optimizer over all parameters, and its schedule."""
@@ -132,6 +153,13 @@ class TrainedMethod(pl.LightningModule):
             raise InputError(
                 f"the checkpoint is of {method}, but {self.method} is to load it: give one of {self.method}"
             )
+
+
+def named_losses(stage: str, loss: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the losses of a step under the names that they are logged by: each term, the style's sum, and the loss."""
+    shown = {f"{stage}/{name.replace('/', '_')}": term for name, term in terms.items()}
+    shown[f"{stage}/style"] = torch.stack([term for name, term in terms.items() if name.startswith("style/")]).sum()
+    return {**shown, f"{stage}/loss": loss}
 
 
 def check_words(**given: tuple[str, Any]) -> None:

@@ -49,7 +49,7 @@ PAIR_METRICS: tuple[MetricName, ...] = tuple(name for name in get_args(MetricNam
 """Metrics that give one value per pair."""
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """The metrics of which more is better. Their classes say so too, but reading those imports torch."""
-BenchKind = Literal["all", "train", "stages", "stylize", "load", "video"]
+BenchKind = Literal["all", "train", "stages", "stylize", "load", "loop", "video"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
 """``auto`` is ours (see ``precision``); the rest are Lightning's settings that keep the weights in float32."""
 Arithmetic = Literal["32-true", "bf16-mixed"]

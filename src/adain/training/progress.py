@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 
+from adain.methods.base import TrainedMethod
 from adain.runtime.progress import Bar
+
+REFRESH_SECONDS = 0.2
+"""The least time between two looks at the losses: each makes the processor wait for the GPU."""
 
 
 @rank_zero_only
@@ -39,9 +44,19 @@ class StepBar(TQDMProgressBar):
         """Begin the bar: of a resumed run Lightning starts no epoch, and so no bar."""
         super().on_train_start(trainer)
         self._begin(trainer)
+        self._refresh_at = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: object) -> None:
         """Keep it as it is: the epoch is the run."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar and read the losses, where the last look is long enough ago."""
+        now = time.monotonic()
+        if now >= self._refresh_at or batch_idx + 1 == self.total_train_batches:
+            self._refresh_at = now + REFRESH_SECONDS
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def _begin(self, trainer: pl.Trainer) -> None:
         """Name the bar, and let a resumed run's estimate begin at its first step."""
@@ -53,8 +68,8 @@ class StepBar(TQDMProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Return the two losses, short."""
-        found = trainer.callback_metrics
+        """Return the two losses of the last step on this process, short."""
+        found = pl_module.last_losses() if isinstance(pl_module, TrainedMethod) else {}
         return {
             name: f"{found[f'train/{name}'].item():.2f}" for name in ("content", "style") if f"train/{name}" in found
         }

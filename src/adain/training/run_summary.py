@@ -135,7 +135,9 @@ class RunSummary(pl.Callback):
         if (
             self.status != "failed" or trainer.world_size == 1
         ):  # asking would call the other ranks, of which one may be gone
-            found = trainer.callback_metrics
+            found = dict(trainer.callback_metrics)
+            if trainer.world_size == 1:  # a run that fails between two log intervals shows its last step
+                found |= cast(TrainedMethod, trainer.lightning_module).last_losses()
             self._train = {k: float(v) for k, v in found.items() if k.startswith(("train/", "data/"))}
         speed = find_callback(trainer.callbacks, Throughput)  # type: ignore[attr-defined]
         method = cast(TrainedMethod, trainer.lightning_module)

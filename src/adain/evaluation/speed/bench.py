@@ -14,6 +14,7 @@ from adain.data.sources import FolderSource
 from adain.evaluation.speed import machine
 from adain.evaluation.speed.candidates import Row, measure
 from adain.evaluation.speed.loading import measure_loading, measure_waiting
+from adain.evaluation.speed.loop import Training, measure_loop
 from adain.evaluation.speed.memory import how, peak_memory
 from adain.evaluation.speed.profiling import profile_step
 from adain.evaluation.speed.report import save
@@ -51,12 +52,13 @@ class Benchmark:
     crop: int
     workers: int
 
-    def measure(self, folder: Path, say: Callable[[str], object]) -> dict[str, Any]:
+    def measure(self, folder: Path, say: Callable[[str], object], train: Training) -> dict[str, Any]:
         """Measure all parts.
 
         Args:
             folder: Rows are kept there while the work goes on.
             say: Called with what begins.
+            train: Runs ``make train``, for the loop.
 
         Returns:
             ``machine``, ``rates``, ``notes`` and ``rows``; ``memory`` and ``operators`` where they were asked for.
@@ -79,6 +81,9 @@ class Benchmark:
 
             say("a video, decoded, stylized and encoded")
             rows += measure_video(list(self.stylize_sizes), precisions, self.repeats, self.least_seconds, device)
+        if "loop" in parts:
+            say("the training loop beside a bare one")
+            rows += measure_loop(train, 60 * self.repeats, folder / "training", device)
         if "load" in parts:
             rows += self._load(device, say)
         if self.profile:

@@ -26,6 +26,7 @@ _TITLES = {
     "stylize": "stylizing",
     "method": "stylizing",
     "load": "loading",
+    "loop": "the training loop",
     "video": "a video, times of a frame",
 }
 
