@@ -8,12 +8,16 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
 from adain.runtime.errors import UserError
+from hydra_plugins.adain_launchers import pool
 from hydra_plugins.adain_launchers.pool import device_names, run_pool
 from tests.helpers.runners import run_here
 from tests.helpers.settings import QUICK
@@ -44,8 +48,61 @@ def starts(folder: Path, count: int, processes: list[BaseProcess]) -> list[Calla
     return [partial(start, number) for number in range(count)]
 
 
+class Job:
+    """A process as the pool sees it, which ends when the test says so."""
+
+    name = "a job"
+
+    def __init__(self) -> None:
+        self.sentinel, self._alive = os.pipe()
+        self.exitcode: int | None = None
+
+    def end(self, code: int) -> None:
+        self.exitcode = code
+        os.close(self._alive)
+
+    def join(self) -> None:
+        assert self.exitcode is not None
+        os.close(self.sentinel)
+
+    def terminate(self) -> None:
+        if self.exitcode is None:
+            self.end(-signal.SIGTERM)
+
+
 @pytest.mark.parametrize("devices", [["0"], ["0", "1", "GPU-abc"]])
-def test_no_two_jobs_share_a_device_and_the_dead_give_theirs_back(
+@pytest.mark.parametrize("code", [0, 1, -signal.SIGKILL])
+def test_no_two_live_jobs_share_a_device_however_they_end(
+    code: int, devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_for_one(jobs: list[int]) -> list[Any]:
+        ended = wait(jobs, timeout=0)
+        assert ended, "the pool would wait for ever"
+        return ended
+
+    monkeypatch.setattr(pool, "wait", wait_for_one)
+    live: dict[str, Job] = {}
+    used: list[str] = []
+    random = Random(0)
+
+    def start(device: str) -> Job:
+        assert device not in live
+        live[device] = job = Job()
+        used.append(device)
+        if len(live) == len(devices) and len(used) < 12:
+            live.pop(random.choice(list(live))).end(code)
+        elif len(used) == 12:
+            while live:
+                live.popitem()[1].end(code)
+        return job
+
+    run_pool([start] * 12, devices)  # type: ignore[list-item]
+    assert used[: len(devices)] == devices  # as many at a time as there are devices
+    assert all(used.count(device) > 1 for device in devices)
+
+
+@pytest.mark.parametrize("devices", [["0"], ["0", "1", "GPU-abc"]])
+def test_the_dead_give_their_devices_back(
     devices: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     processes: list[BaseProcess] = []
