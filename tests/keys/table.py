@@ -269,6 +269,7 @@ TABLE: dict[str, Section] = {
         "quality": Key(20, see.pictures, given=("format=jpg",)),
         "overwrite": Key(False, see.pictures, given=("out=there/result.png",)),
         "tile": Key(64, see.shapes_seen, given=("content=INPUTS/wide.png",)),
+        "stroke": Key(12.0, see.pictures),
         "side": Key(20, see.sizes),
         "max_pixels": Key(32 * 24 - 1, see.error),
         "temporal": Key(0.0, see.video, given=VIDEO),

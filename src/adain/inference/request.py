@@ -33,6 +33,7 @@ class StylizeRequest:
     quality: int
     overwrite: bool
     tile: str | int | bool | None
+    stroke: float | None
     side: int | None
     max_pixels: int
     temporal: float
@@ -98,6 +99,8 @@ def check_model(request: StylizeRequest) -> None:
         raise UserError(f"preserve_color=coral changes the style picture, which model={name} has not: give luminance")
     if str(request.tile).lower() not in ("auto", "none"):
         raise UserError(f"tile={request.tile} is for model=adain: model={name} takes each picture whole, leave it out")
+    if request.stroke is not None:
+        raise UserError(f"stroke={request.stroke} is for model=adain: leave it out with model={name}")
     if request.precision != "32-true":
         raise UserError(
             f"precision={request.precision} is for model=adain: model={name} works in float32, leave it out"

@@ -166,6 +166,7 @@ class ResultMaker:
                 preserve_color=self.request.color,
                 extrapolate=self.request.extrapolate,
                 tile=self.request.tile_side,
+                **self._stroke,
             )
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
@@ -217,8 +218,9 @@ class ResultMaker:
             styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,), stylizer: Any = self.stylizer
         ) -> Image.Image:
             made: Image.Image = stylizer.stylize(
-                small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.request.color, extrapolate=True
-            )
+                small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.request.color, extrapolate=True,
+                **self._stroke,
+            )  # fmt: skip
             bar.update()
             return made
 
@@ -240,6 +242,11 @@ class ResultMaker:
                     small, named, columns, lambda index, by: stylized([encoded[index]], alpha, stylizer=by)
                 )
             return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
+
+    @property
+    def _stroke(self) -> dict[str, Any]:
+        """Return the argument that only AdaIN's stylizer takes."""
+        return {} if self.request.stroke is None else {"stroke": self.request.stroke}
 
     def _reduced(self, content: Image.Image) -> Image.Image:
         from adain.data.picture import resize_short_side

@@ -13,6 +13,7 @@ from adain.data.image_io import Picture, to_mask, to_pixels, unit
 from adain.functional.color import Colors, colors, coral, keep_chroma
 from adain.functional.statistics import Statistics, content_statistics, regions
 from adain.inference.request import check_request
+from adain.inference.stroke import resized, with_detail, working_size
 from adain.inference.tiling import CELL, HALO, Box, Moments, boxes, cells_of_masks, whole
 from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Trained, load_decoder
@@ -150,6 +151,7 @@ class Stylizer:
         extrapolate: bool = False,
         tile: Tile = "auto",
         smooth: Smooth | None = None,
+        stroke: float | None = None,
     ) -> P: ...
     @overload
     def stylize(
@@ -165,6 +167,7 @@ class Stylizer:
         extrapolate: bool = False,
         tile: Tile = "auto",
         smooth: Smooth | None = None,
+        stroke: float | None = None,
     ) -> list[P]: ...
     @torch.no_grad()
     def stylize(
@@ -180,6 +183,7 @@ class Stylizer:
         extrapolate: bool = False,
         tile: Tile = "auto",
         smooth: Smooth | None = None,
+        stroke: float | None = None,
     ) -> P | list[P]:
         """Return a picture, or several, in one style or several.
 
@@ -201,6 +205,9 @@ class Stylizer:
             smooth: Changes the content's statistics before they are replaced by the style's, as ``video`` does from frame
                 to frame. It is given what ``functional.content_statistics`` makes of the contents, in their order, in one
                 call or in several.
+            stroke: Width of the strokes in proportion to the picture: 1 is that of a picture of 512 pixels, 2 twice as wide.
+                The picture is stylized at ``512 / stroke`` pixels, and its finer detail is carried over. None: strokes have
+                their size in pixels.
 
         Returns:
             Of the content's size, kind, type and range. A transparent Pillow picture keeps its transparency; its EXIF
@@ -225,6 +232,7 @@ class Stylizer:
                     extrapolate=extrapolate,
                     tile=tile,
                     smooth=smooth,
+                    stroke=stroke,
                 )
                 for one in content
             ]
@@ -235,6 +243,14 @@ class Stylizer:
         covers = None
         if masks is not None:
             covers = torch.cat([unit(to_mask(mask, (height, width), i)) for i, mask in enumerate(masks, 1)], dim=1)
+        if stroke is not None:
+            small = resized(pixels, working_size(height, width, stroke))
+            made = self.stylize(
+                small, alpha=alpha, styles=chosen, weights=weights, masks=masks, preserve_color=preserve_color,
+                extrapolate=extrapolate, tile=tile, smooth=smooth,
+            )  # fmt: skip
+            output = with_detail(made, small, pixels)
+            return cast(P, restore(output if covers is None else torch.where(covers.amax(1, True) > 0, output, pixels)))
         encoded = self._encoded(chosen, pixels, preserve_color)
         for one in encoded:
             if len(one.mean) not in (1, len(pixels)):

@@ -149,6 +149,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "quality": Quality,
         "overwrite": bool,
         "tile": str | int,
+        "stroke": Annotated[float, Ge(1 / 16), Le(16)] | None,
         "side": int | None,
         "max_pixels": MaxPixels,
         "temporal": Share,

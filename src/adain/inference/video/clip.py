@@ -71,6 +71,7 @@ def stylize_video(
     preserve_color: PreserveColor = "none",
     extrapolate: bool = False,
     tile: Tile = "auto",
+    stroke: float | None = None,
     temporal: float = 0.8,
     side: int | None = None,
     seconds: float | None = None,
@@ -100,6 +101,7 @@ def stylize_video(
         preserve_color: ``none``, ``coral`` or ``luminance``.
         extrapolate: Lets alpha go beyond 1.
         tile: For large frames.
+        stroke: See ``Stylizer.stylize``.
         temporal: From 0 to 1: how much the content's statistics are averaged over the frames of a scene; see ``Smoother``.
         side: The shorter side is reduced to so many pixels.
         seconds: Stop after so many.
@@ -116,7 +118,7 @@ def stylize_video(
     check_side(side)
     check_video(Path(out).name if isinstance(out, str | Path) else None, temporal, seconds, crf)
     options: dict[str, Any] = {
-        "alpha": alpha, "weights": weights, "masks": masks, "extrapolate": extrapolate, "tile": tile,
+        "alpha": alpha, "weights": weights, "masks": masks, "extrapolate": extrapolate, "tile": tile, "stroke": stroke,
         "preserve_color": "luminance" if preserve_color == "luminance" else "none",
     }  # fmt: skip
     target = Path(out) if isinstance(out, str | Path) else out

@@ -123,6 +123,7 @@ def make_video(
             preserve_color=request.color,
             extrapolate=request.extrapolate,
             tile=request.tile_side,
+            stroke=request.stroke,
             temporal=request.temporal,
             side=request.side,
             seconds=request.seconds,
