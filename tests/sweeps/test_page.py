@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -61,6 +62,29 @@ def test_the_points_are_the_best_losses_and_the_stair_is_the_front(make_sweep: M
     assert figure is not None
     front = next(trace for trace in figure.data if trace.name == "Pareto front")
     assert list(zip(front.x, front.y, strict=True)) == [(1.4, 4.8), (2.4, 0.9)]
+
+
+def test_the_area_that_the_front_beats_is_shaded_up_to_the_corner(make_sweep: Make) -> None:
+    sweep = read_sweep(make_sweep(JOBS, TASK))
+    ranking = rank(sweep)
+    figure = trade_off(sweep, ranking)
+    assert figure is not None
+    assert ranking.hypervolume is not None
+    shaded = next(trace for trace in figure.data if trace.fill == "toself")
+    assert f"{ranking.hypervolume:.4g}" in shaded.name
+    xs, ys = (np.repeat(side, 2) for side in (shaded.x, shaded.y))
+    xs, ys = xs[1:], ys[:-1]  # first across, then up or down
+    area = 0.5 * abs(float((xs * np.roll(ys, -1) - ys * np.roll(xs, -1)).sum()))
+    assert area == pytest.approx(ranking.hypervolume)
+
+
+def test_labels_of_an_axis_do_not_meet(make_sweep: Make) -> None:
+    rates = ["1", "30", "30.1", "31", "60"]
+    jobs = [({"optimizer.lr": rate}, "finished", [(3.0, 9.0), (1.5, 5.0)]) for rate in rates]
+    sweep = read_sweep(make_sweep(jobs, [f"optimizer.lr={','.join(rates)}"]))
+    figure = parallel(sweep, rank(sweep))
+    assert figure is not None
+    assert list(figure.data[0].dimensions[0].ticktext) == ["1", "30", "60"]
 
 
 def test_curves_hold_every_validation_and_the_training_losses(make_sweep: Make) -> None:

@@ -64,7 +64,8 @@ def _sync(job: Job) -> str:
 def _trade_off_text(ranking: Ranking) -> str:
     if ranking.by == "none":
         return "These losses are in different units from job to job: distances mean nothing here."
-    return "Nearer the lower left is better in both. On the dotted stair no other setting is better in both losses."
+    shaded = "" if ranking.hypervolume is None else " The shaded area is what the front beats: its hypervolume."
+    return f"Nearer the lower left is better in both. On the dotted stair no other setting is better in both losses.{shaded}"
 
 
 def _html(drawn: go.Figure) -> str:

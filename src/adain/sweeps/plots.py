@@ -67,13 +67,20 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
 
 
 def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
-    """Return content loss against style loss: a point a setting, the Pareto front as a stair."""
+    """Return content loss against style loss: a point a setting, the Pareto front as a stair, what it beats shaded."""
     shades, figure, (across, up) = colors(sweep), go.Figure(), ranking.axes
     done = [s for s in ranking.settings if s.measured]
     so_far = [j for j in sweep.jobs if j.status != "finished" and math.isfinite(j.best(across))]
     if not done and not so_far:
         return None
     front = sorted((s.mean[across], s.mean[up]) for s in done if s.layer == 1)
+    if front and ranking.corner is not None:
+        (right, top), (xs, ys) = ranking.corner, zip(*front, strict=True)
+        figure.add_scatter(
+            x=[xs[0], *xs, right, right], y=[top, *ys, ys[-1], top], mode="lines",
+            name=f"hypervolume {ranking.hypervolume:.4g}", line={"shape": "hv", "width": 0}, fill="toself",
+            fillcolor="rgba(51,102,204,0.07)", hoverinfo="skip",
+        )  # fmt: skip
     if front:
         figure.add_scatter(
             x=[x for x, _ in front], y=[y for _, y in front], mode="lines", name="Pareto front", hoverinfo="skip",
@@ -91,7 +98,7 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             x=[setting.mean[across]], y=[setting.mean[up]], mode="markers+text",
             text=[_jobs(setting)], textposition=_BESIDE[place % 4],
             textfont={"size": 11}, showlegend=False, cliponaxis=False,
-            marker={"color": shade, "size": 12, "line": {"color": "white", "width": 1}},
+            marker={"color": shade, "size": 12, "line": {"color": _INK if setting.layer == 1 else "white", "width": 1.5}},
             error_x=_error(setting, across, shade), error_y=_error(setting, up, shade),
             hovertext=[_hover_setting(setting, ranking)], hoverinfo="text",
         )  # fmt: skip
@@ -102,15 +109,24 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             hovertext=[_hover(j, ranking) for j in so_far], hoverinfo="text",
             marker={"symbol": "circle-open", "size": 11, "color": [shades[j.number] for j in so_far], "line": {"width": 2}},
         )  # fmt: skip
+    beyond = [ranking.corner] if front and ranking.corner is not None else []
     figure.update_xaxes(
         title=f"{across.removeprefix('val/')} loss (held-out)",
-        **_axis([*(j.best(across) for s in done for j in s.measured), *(j.best(across) for j in so_far)]),
+        **_axis(
+            [
+                *(j.best(across) for s in done for j in s.measured),
+                *(j.best(across) for j in so_far),
+                *(x for x, _ in beyond),
+            ]
+        ),
     )
     figure.update_yaxes(
         title=f"{up.removeprefix('val/')} loss (held-out)",
-        **_axis([*(j.best(up) for s in done for j in s.measured), *(j.best(up) for j in so_far)]),
+        **_axis(
+            [*(j.best(up) for s in done for j in s.measured), *(j.best(up) for j in so_far), *(y for _, y in beyond)]
+        ),
     )
-    figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "orientation": "h"})
+    figure.update_layout(legend={"x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "orientation": "h"})
     return _styled(figure, 520)
 
 
@@ -199,8 +215,7 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
         found = numbers(texts)
         places = positions(found) if found is not None else None
         if found is not None and places is not None:
-            ticks = dict(sorted(zip(places, texts, strict=True)))
-            shown = ticks if len(ticks) <= 12 else dict(list(ticks.items())[:: len(ticks) // 6])
+            shown = _apart(dict(zip(places, texts, strict=True)))
             dimensions.append(
                 {
                     "label": names[key],
@@ -231,4 +246,13 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
         )
     )  # fmt: skip
     figure = _styled(figure, 400)
-    return figure.update_layout(margin={"l": 70, "r": 40, "t": 60, "b": 30})
+    return figure.update_layout(margin={"l": 90, "r": 40, "t": 60, "b": 30})
+
+
+def _apart(ticks: dict[float, str]) -> dict[float, str]:
+    """Return the ticks, in order, without those whose labels would meet."""
+    least, shown = (max(ticks) - min(ticks)) / 16, dict[float, str]()
+    for place in sorted(ticks):
+        if not shown or place - max(shown) >= least:
+            shown[place] = ticks[place]
+    return shown
