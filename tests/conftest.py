@@ -23,6 +23,7 @@ from tests.helpers.tensors import smooth_tensor
 
 pytest_plugins = ["pytester"]  # the hooks below have tests
 SKIPS_IN_CI = {
+    "needs a GPU: make test-gpu": "which CI has not",
     "needs the extra `deepspeed`": "which is built for GPUs",
     "this machine is too busy for Ray": "which gives itself 30 seconds to start",
     "the LPIPS weights are not in the cache": "set-up leaves them to who asks for that metric",

@@ -116,6 +116,7 @@ TABLE: dict[str, Section] = {
         "seed": Key(2, see.first_loss, given=RANDOM),
         "ckpt": Key("INPUTS/trained/last.ckpt", see.steps),
         "logs": Key("records", see.links),
+        "cuda_graph": Key(True, see.said("cuda_graph: steps run without a graph")),
         "draft": Key("a trifle", see.summary("draft")),
         "compare_with": Key("shipped", see.summary("reference")),
         "monitor.metric": Key("val/content", see.best_score, see.best_step, given=PARTING),

@@ -86,10 +86,14 @@ class TrainedMethod(pl.LightningModule):
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
+    def objective(self, content: Tensor, style: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss that is minimized, and the terms that it is made of, without gradients; see ``losses``."""
+        terms, _ = self.losses(content, style)
+        return weighted_total(terms, self.weights), {name: term.detach() for name, term in terms.items()}
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch; see ``losses``. What it is made of is logged after the step, where it is due."""
-        terms, _ = self.losses(batch["content"], batch["style"])
-        loss = weighted_total(terms, self.weights)
+        """Return the loss of a batch. What it is made of is logged after the step, where it is due."""
+        loss, terms = self.objective(batch["content"], batch["style"])
         self._last_step = loss.detach(), {name: term.detach() for name, term in terms.items()}
         return loss
 

@@ -70,10 +70,10 @@ def adam(
             {"params": [p for p in given if p.ndim > 1]},
             {"params": [p for p in given if p.ndim <= 1], "lr": scale * bias_lr},
         ]
-    on_cpu = given[0].device.type == "cpu"
-    optimizer = torch.optim.Adam(  # fused on a CPU: one pass over the weights in place of several
-        groups, lr=scale * lr, betas=(betas[0], betas[1]), fused=True if on_cpu else None
-    )
+    fused = given[0].device.type in ("cpu", "cuda")  # one pass over the weights in place of several
+    optimizer = torch.optim.Adam(groups, lr=scale * lr, betas=(betas[0], betas[1]), fused=True if fused else None)
+    # Lightning refuses to clip gradients that an optimizer might unscale itself: a fused one does only if told that it may.
+    optimizer._step_supports_amp_scaling = False
     return _scheduled(optimizer, schedule, steps, lr_decay, warmup_steps)
 
 

@@ -97,6 +97,7 @@ Metric = Literal[
 ]  # fmt: skip
 Direction = Literal["min", "max"]
 ChosenDecoder = Annotated[str, OrPath(("auto", "latest", "best", *READY_DECODERS))]
+CudaGraph = Literal["auto"]
 PictureFormat = Literal["png", "jpg", "jpeg", "webp", "mp4", "mkv", "mov", "webm"]
 Quality = Annotated[int, Ge(1), Le(100)]
 MaxPixels = Annotated[int, Ge(256)]
@@ -123,6 +124,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "ckpt": Annotated[str, OrPath(("last", "best"))] | None,
         "logs": str,
         "compile": bool,
+        "cuda_graph": CudaGraph | bool,
         "draft": str | None,
         "compare_with": Annotated[str, OrPath(READY_DECODERS)] | None,
         "monitor.metric": Metric,

@@ -29,6 +29,7 @@ from adain.runtime.memory import keep_freed_memory, reset_peak_memory
 from adain.runtime.precision import memory_format
 from adain.training.broadcast_init import BroadcastInit
 from adain.training.callbacks import find_callback
+from adain.training.cuda_graph import use_cuda_graph
 from adain.training.last_checkpoint import FirstStep, LastCheckpoint
 from adain.training.outcome import Compared, compare, print_next, report
 from adain.training.ranks import lost_ranks_named
@@ -70,6 +71,7 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
         if config.ckpt is not None:  # what cannot make a step leaves the run's record as it is
             callbacks.append(FirstStep(partial(_record, config, folder, datamodule)))
         trainer = build_trainer(config, loggers, callbacks)
+        use_cuda_graph(method, trainer, config.cuda_graph, config.compile)
         with lost_ranks_named(trainer, folder):
             _fit(config, folder, trainer, method, datamodule)
             summary, last = find_callback(callbacks, RunSummary), find_callback(callbacks, LastCheckpoint)
