@@ -1,4 +1,4 @@
-"""``make compare`` from end to end at 64 px, in this process: some networks given, two trained."""
+"""``make compare scale=smoke`` from end to end, in this process: some networks given, the others trained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.helpers.networks import saved
 from tests.helpers.pictures import draw_folders
@@ -17,14 +18,8 @@ from tests.helpers.runners import run_here
 pytest.importorskip("matplotlib")
 
 SMALL = [
-    "content=content", "style=style", "out=out", "device=cpu", "sizes=[32]", "repeats=1", "memory=false",
-    "speed.gatys_iterations=6", "losses.size=32", "losses.styles=1", "losses.contents=2", "losses.iterations=[1,2]",
-    "pictures.size=32", "pictures.rows=1", "ablations.size=32", "ablations.styles=2", "ablations.contents=1",
-    "ablations.rows=1", "gatys.iterations=2", "steps.texture_network=1", "steps.ablations=2", "start_pictures=2",
-    "start_patches=500",
+    "scale=smoke", "content=content", "style=style", "out=out", "device=cpu", "speed.gatys_iterations=6",
     *(f"checkpoints.{name}={name}/best.ckpt" for name in ("style_swap", "concat", "bn_decoder", "in_decoder")),
-    "training=[trainer.precision=32-true,data=synthetic,data.crop=32,data.resize=32,data.val_pairs=1,data.val_size=32,"
-    "data.num_workers=0,data.count=8]",
 ]  # fmt: skip
 
 
@@ -83,12 +78,16 @@ def test_the_figure_of_losses(done: SimpleNamespace) -> None:
 
 def test_pictures_page_and_what_was_reduced(done: SimpleNamespace) -> None:
     page = (done.out / "compare.md").read_text()
-    for name in ("losses", "pictures", "ablations", "training"):
+    for name in (
+        "losses", "pictures", "normalization", "ablations", "training", "alpha", "strength", "interpolation", "color", "regions"
+    ):  # fmt: skip
         assert (done.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"({name}.png)" in page
     assert "3 of 6 iterations done" in page
     assert "trained here: 1 steps of batch 1 at 32 px, a network for each style" in page
-    assert "trained here: 2 steps of batch 2 at 32 px, from a least-squares start" in page
+    assert "trained here: 2 steps of batch 2 at 32 px" in page
+    assert "not measured yet" not in page
+    assert "Dumoulin" in page
     assert "given checkpoint" in page
     assert "contents x styles = 2 x 1 (paper: 50 x 10)" in page
     assert {row["method"] for row in _read(done.out / "ablations.csv")} == {
@@ -100,6 +99,34 @@ def test_pictures_page_and_what_was_reduced(done: SimpleNamespace) -> None:
     assert "make stylize" not in done.text  # the trainings' own advice goes to their logs
 
 
+def test_where_the_time_of_adain_goes(done: SimpleNamespace) -> None:
+    rows = {row["stage"]: float(row["share"]) for row in _read(done.out / "split.csv")}
+    assert list(rows) == ["encode content", "encode style", "AdaIN, decode"]
+    assert sum(rows.values()) == pytest.approx(1)  # of one round
+
+
+def test_instance_and_batch_normalization_on_three_versions_of_the_pictures(done: SimpleNamespace) -> None:
+    rows = {row["version"]: row for row in _read(done.out / "normalization.csv")}
+    assert set(rows) == {"original", "contrast", "style"}
+    assert len({row["batch"] for row in rows.values()}) == 3  # each was trained on pictures of its own
+    for norm, kind in (("instance", False), ("batch", True)):
+        state = torch.load(done.out / "trained" / f"{norm}_style" / "checkpoints" / "last.ckpt", weights_only=True)
+        assert any("running_mean" in key for key in state["state_dict"]) == kind
+        assert state["hyper_parameters"]["color_start"] is False
+
+
+def test_what_the_controls_do(done: SimpleNamespace) -> None:
+    """By the published decoder, on pictures so small that only the coarsest of it can be asked for."""
+    alpha = _read(done.out / "alpha.csv")
+    pixels = {row["alpha"]: float(row["pixel_error"]) for row in alpha if row["style"] == "s0.png"}
+    assert pixels["0"] < pixels["1"]
+    assert {row["style_weight"] for row in _read(done.out / "style_weight.csv")} == {"1", "100"}
+    assert {row["weight"] for row in _read(done.out / "interpolation.csv")} == {"0", "1"}
+    assert {row["region"] for row in _read(done.out / "regions.csv")} == {"left", "right"}
+    colors = {row["control"]: float(row["color_to_content"]) for row in _read(done.out / "color.csv")}
+    assert colors["luminance"] < colors["none"]
+
+
 def test_goes_on_where_it_was_cut_off(done: SimpleNamespace, cwd: Path) -> None:
     speed, losses = (done.out / "speed.jsonl").read_text(), (done.out / "losses.jsonl").read_text()
     lines = losses.splitlines(keepends=True)
@@ -109,7 +136,7 @@ def test_goes_on_where_it_was_cut_off(done: SimpleNamespace, cwd: Path) -> None:
     (done.out / "outputs" / "pair_0_adain.png").unlink()
     trained = {path: path.stat().st_mtime_ns for path in done.out.glob("trained/*_*/checkpoints/last.ckpt")}
     trained |= {path: path.stat().st_mtime_ns for path in done.out.glob("trained/baseline/checkpoints/last.ckpt")}
-    assert len(trained) == 2
+    assert len(trained) == 1 + 6 + 2 + 1  # a texture network, those of figure 1, two lambdas, the baseline
     code, text = compare(cwd, *SMALL)
     assert code == 0, text
     assert (done.out / "speed.jsonl").read_text() == speed  # not timed anew
@@ -134,9 +161,13 @@ def test_changed_settings_are_refused_and_nothing_is_lost(done: SimpleNamespace,
     [
         (
             ["training=[data.corp=3]"],
-            "training=[data.corp=3] cannot be used for texture_network: unknown key data.corp",
+            "training=[data.corp=3] cannot be used for texture_network_0: unknown key data.corp",
         ),
         (["parts=[ablations]", "training=[data.crop=3]"], "cannot be used for baseline: data.crop=3 is too small"),
+        (
+            ["parts=[normalization]", "recipes.normalization=[data.crop=3]"],
+            "recipes.normalization=[data.crop=3] cannot be used for instance_original: data.crop=3 is too small",
+        ),
         (["device=cuda:99"], "device=cuda:99 is not there"),
         (["checkpoints.adain=broken.ckpt"], "broken.ckpt"),
         (["out=/proc/x"], "out=/proc/x cannot be written"),

@@ -231,6 +231,16 @@ def made_sizes(kind: str) -> Callable[[Done], Any]:
     return lambda done: {Image.open(path).size for path in done.folder.rglob(f"outputs/{kind}_*")}
 
 
+def picture_sizes(folder: str) -> Callable[[Done], Any]:
+    """Sizes of the pictures in a folder of that name."""
+    return lambda done: {Image.open(path).size for path in done.folder.rglob(f"{folder}/**/*.png")}
+
+
+def count(folder: str) -> Callable[[Done], Any]:
+    """How many they are."""
+    return lambda done: len(list(done.folder.rglob(f"{folder}/**/*.png")))
+
+
 def trained(name: str, *keys: str) -> Callable[[Done], Any]:
     """A part of the checkpoint of a network that was trained within a comparison."""
 

@@ -73,6 +73,9 @@ EVALUATE = (
     "content=INPUTS/others", "style=INPUTS/style", "pairs=2", DECODER, "metrics=[content_loss,style_loss_mean]", "size=32",
     "device=cpu", "bootstrap=100",
 )  # fmt: skip
+SMALL_NETWORK = [
+    "model.width=2", "model.blocks=1", "data.batch_size=2", "data.num_workers=0", "trainer.precision=32-true"
+]  # fmt: skip
 COMPARE = (
     "content=INPUTS/others", "style=INPUTS/style", "device=cpu", "out=out", "memory=false", "repeats=1", "sizes=[32]",
     "losses.size=32", "losses.styles=1", "losses.contents=1", "losses.iterations=[1]", "pictures.size=32", "pictures.rows=1",
@@ -80,13 +83,20 @@ COMPARE = (
     "checkpoints.style_swap=INPUTS/swap/last.ckpt", "checkpoints.texture_network=INPUTS/texture/last.ckpt",
     "checkpoints.baseline=INPUTS/start/last.ckpt", "checkpoints.concat=INPUTS/concat/best.ckpt",
     "checkpoints.bn_decoder=INPUTS/bn_decoder/best.ckpt", "checkpoints.in_decoder=INPUTS/in_decoder/best.ckpt",
+    "normalization.size=32", "normalization.contents=3", "steps.normalization=1", "controls.size=32", "controls.styles=1",
+    "controls.contents=1", "controls.alphas=[1]", "controls.style_weights=[1]", "steps.controls=1",
+    "recipes.controls=['model.init=random']", f"recipes.normalization={SMALL_NETWORK}",
 )  # fmt: skip
-SPEED, LOSSES, PICTURES, ABLATIONS = ((f"parts=[{part}]",) for part in ("speed", "losses", "pictures", "ablations"))
+SPEED, LOSSES, PICTURES, ABLATIONS, NORMALIZATION, CONTROLS = (
+    (f"parts=[{part}]",) for part in ("speed", "losses", "pictures", "ablations", "normalization", "controls")
+)
 LOGGED = (*ABLATIONS, "checkpoints.texture_network=null", "logger=wandb", "run.name=plain", "out=null")
 HERE = [
     "data=synthetic", "data.crop=32", "data.resize=32", "data.val_pairs=1", "data.num_workers=0", "data.batch_size=1",
 ]  # fmt: skip
 
+
+HERE_ONLY = f"training={[*HERE, 'trainer.precision=32-true']}"
 
 TRAINED = (
     "parts=[pictures,ablations]", "checkpoints.style_swap=null", "checkpoints.texture_network=null",
@@ -206,6 +216,8 @@ TABLE: dict[str, Section] = {
         "model.measure": Key("gram", see.first_loss),
         "model.width": Key(3, see.shapes),
         "model.blocks": Key(2, see.shapes),
+        "model.norm": Key("batch", see.first_loss),
+        "model.color_start": Key(False, see.first_loss),
         "model.content_weight": Key(3.0, see.first_loss),
         "model.style_weight": Key(3.0, see.first_loss),
         "model.tv_weight": Key(3.0, see.first_loss),
@@ -382,6 +394,29 @@ TABLE: dict[str, Section] = {
         "ablations.contents": Key(2, see.compared("ablations", "content"), given=ABLATIONS, shared="which"),
         "ablations.rows": Key(2, see.made("ablation"), given=ABLATIONS, shared="which"),
         "out": Key("made", see.folders, given=ABLATIONS, shared="which"),
+        "normalization.size": Key(40, see.picture_sizes("photographs"), given=NORMALIZATION, shared="all"),
+        "normalization.contents": Key(2, see.count("photographs"), given=NORMALIZATION, shared="all"),
+        "steps.normalization": Key(
+            2, see.trained("batch_style", "global_step"), given=NORMALIZATION, shared="all"
+        ),
+        "recipes.normalization": Key(
+            ["model.width=3", *SMALL_NETWORK[1:]],
+            see.trained("batch_style", "hyper_parameters", "width"), given=NORMALIZATION, shared="all",
+        ),
+        "controls.size": Key(40, see.made_sizes("alpha"), given=(*CONTROLS, HERE_ONLY), shared="all"),
+        "controls.styles": Key(2, see.compared("alpha", "style"), given=(*CONTROLS, HERE_ONLY), shared="all"),
+        "controls.contents": Key(2, see.compared("alpha", "content"), given=(*CONTROLS, HERE_ONLY), shared="all"),
+        "controls.alphas": Key([0, 1], see.compared("alpha", "alpha"), given=(*CONTROLS, HERE_ONLY), shared="all"),
+        "controls.style_weights": Key(
+            [1, 2], see.compared("style_weight", "style_weight"), given=(*CONTROLS, HERE_ONLY), shared="all"
+        ),
+        "steps.controls": Key(
+            2, see.trained("style_weight_1", "global_step"), given=(*CONTROLS, HERE_ONLY), shared="all"
+        ),
+        "recipes.controls": Key(
+            ["model.init=random", "model.tv_weight=0.5"], see.trained("style_weight_1", "hyper_parameters", "tv_weight"),
+            given=(*CONTROLS, HERE_ONLY), shared="all",
+        ),
         **{
             f"checkpoints.{name}": Key(f"INPUTS/{file}", see.figures("ablations", name), given=ABLATIONS, shared="how")
             for name, file in {
@@ -392,6 +427,14 @@ TABLE: dict[str, Section] = {
         "steps.ablations": Key(2, see.trained("baseline", "global_step"), given=TRAINED, shared="all"),
         "steps.style_swap": Key(2, see.trained("style_swap", "global_step"), given=TRAINED, shared="all"),
         "steps.texture_network": Key(2, see.trained("texture_network_0", "global_step"), given=TRAINED, shared="all"),
+        **{
+            f"recipes.{kind}": Key(
+                ["model.tv_weight=0.5"], see.trained(name, "hyper_parameters", "tv_weight"), given=TRAINED, shared="all"
+            )
+            for kind, name in {
+                "style_swap": "style_swap", "texture_network": "texture_network_0", "ablations": "baseline"
+            }.items()
+        },
         "start_pictures": Key(
             3, see.trained("style_swap", "hyper_parameters", "start_pictures"), given=TRAINED, shared="all"
         ),

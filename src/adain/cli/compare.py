@@ -29,8 +29,8 @@ def compare(config: DictConfig) -> None:
     check_writable(folder)
     quieten()
     trainings = Trainings(keys, device.type)
-    for name, style in request.missing:
-        trainings.check(name, style, folder / "trained")
+    for training in request.missing:
+        trainings.check(training, folder / "trained")
     check_readable(request.pairs)
     keep_freed_memory()
     compare_systems(request, device, folder, trainings.train, partial(make_loggers, config))

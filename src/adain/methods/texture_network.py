@@ -19,7 +19,16 @@ from adain.methods.interface import require
 from adain.methods.optimizers import OptimizerFactory
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import InputError
-from adain.runtime.schema import Count, EncoderName, MethodName, PictureFile, Side, StyleMeasure, Weight
+from adain.runtime.schema import (
+    Count,
+    EncoderName,
+    GeneratorNorm,
+    MethodName,
+    PictureFile,
+    Side,
+    StyleMeasure,
+    Weight,
+)
 
 STYLE_WEIGHTS: dict[StyleMeasure, float] = {"gram": 3.0, "statistics": 5.0}
 _DEPTH = 2  # halvings in the generator
@@ -31,7 +40,7 @@ class LearnedStyle(NamedTuple):
 
 
 class Generator(nn.Module):
-    """From a picture to a picture: 9x9, two halvings, residual blocks, two doublings, 3x3, all with instance norm.
+    """From a picture to a picture: 9x9, two halvings, residual blocks, two doublings, 3x3, all but the last normalized.
 
     ``begin`` adds a fixed path around the layers: the picture's light and dark, normalized, in the style's colors. The
     layers then learn what else the style changes, not how to paint the content anew.
@@ -39,6 +48,7 @@ class Generator(nn.Module):
     Args:
         width: Channels at full resolution; doubled at each halving. The published one is 32.
         blocks: Residual blocks at quarter resolution. The published number is 5.
+        norm: ``instance``, or ``batch``, for the paper's figure 1.
 
     Source:
         The residual generator of Johnson et al. 2016 with the instance normalization and reflection padding of Ulyanov
@@ -46,19 +56,19 @@ class Generator(nn.Module):
         around them is ours.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5) -> None:
+    def __init__(self, width: int = 32, blocks: int = 5, norm: GeneratorNorm = "instance") -> None:
         super().__init__()
         deep = width * 2**_DEPTH
         self.layers = nn.Sequential(
-            _convolution(3, width, 9),
-            _convolution(width, 2 * width, 3, stride=2),
-            _convolution(2 * width, deep, 3, stride=2),
-            *(Residual(deep) for _ in range(blocks)),
+            _convolution(3, width, 9, norm),
+            _convolution(width, 2 * width, 3, norm, stride=2),
+            _convolution(2 * width, deep, 3, norm, stride=2),
+            *(Residual(deep, norm) for _ in range(blocks)),
             # nearest and a convolution in place of the transposed ones, which leave a checkerboard
             nn.Upsample(scale_factor=2, mode="nearest"),
-            _convolution(deep, 2 * width, 3),
+            _convolution(deep, 2 * width, 3, norm),
             nn.Upsample(scale_factor=2, mode="nearest"),
-            _convolution(2 * width, width, 3),
+            _convolution(2 * width, width, 3, norm),
             nn.ReflectionPad2d(1),
             nn.Conv2d(width, 3, 3),
         )
@@ -95,11 +105,13 @@ class Generator(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with instance normalization, added to their input."""
+    """Two normalized 3x3 convolutions, added to their input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: GeneratorNorm) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_convolution(channels, channels, 3), _convolution(channels, channels, 3)[:-1])
+        self.layers = nn.Sequential(
+            _convolution(channels, channels, 3, norm), _convolution(channels, channels, 3, norm)[:-1]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """``N x C x h x w`` of the same."""
@@ -107,11 +119,11 @@ class Residual(nn.Module):
         return added
 
 
-def _convolution(channels: int, out: int, size: int, stride: int = 1) -> nn.Sequential:
+def _convolution(channels: int, out: int, size: int, norm: GeneratorNorm, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.ReflectionPad2d(size // 2),
         nn.Conv2d(channels, out, size, stride),
-        nn.InstanceNorm2d(out, affine=True),
+        nn.BatchNorm2d(out) if norm == "batch" else nn.InstanceNorm2d(out, affine=True),
         nn.ReLU(inplace=True),
     )
 
@@ -134,6 +146,9 @@ class TextureNetwork(TrainedMethod):
         measure: Style as ``gram`` matrices, the original, or as ``statistics``, AdaIN's.
         width: The generator's channels at full resolution.
         blocks: Its residual blocks.
+        norm: ``instance``, or ``batch``, which its training batch must be large enough for.
+        color_start: Whether it starts at the content's light and dark in the style's colors, which it keeps as a fixed
+            path around its layers. That path normalizes each picture's light, so figure 1 is drawn without it.
         content_weight, style_weight, tv_weight: Of the three terms. ``style_weight`` None takes
             ``STYLE_WEIGHTS``.
         optimizer: See ``TrainedMethod``.
@@ -153,6 +168,8 @@ class TextureNetwork(TrainedMethod):
         measure: StyleMeasure = "gram",
         width: Count = 32,
         blocks: Count = 5,
+        norm: GeneratorNorm = "instance",
+        color_start: bool = True,
         content_weight: Weight = 1.0,
         style_weight: Weight | None = None,
         tv_weight: Weight = 0.0,
@@ -160,12 +177,12 @@ class TextureNetwork(TrainedMethod):
     ) -> None:
         super().__init__(optimizer)
         self.save_hyperparameters(ignore=["optimizer"], logger=False)  # loggers get the whole configuration
-        check_words(measure=(measure, StyleMeasure))
+        check_words(measure=(measure, StyleMeasure), norm=(norm, GeneratorNorm))
         if min(width, blocks) < 1:
             raise InputError(f"width={width} and blocks={blocks} make no generator: give at least 1 of each")
-        self.style, self.style_size, self.measure = style, style_size, measure
+        self.style, self.style_size, self.measure, self.color_start = style, style_size, measure, color_start
         self.encoder = Encoder.load(encoder, encoder_weights)
-        self.generator = Generator(width, blocks)
+        self.generator = Generator(width, blocks, norm)
         weight = STYLE_WEIGHTS[measure] if style_weight is None else style_weight
         self.weights = {"content": content_weight, "style": weight, "tv": tv_weight}
         for name in STYLE_LAYERS:  # in the checkpoint, so that going on with a run does not need the style's file
@@ -213,7 +230,8 @@ class TextureNetwork(TrainedMethod):
             picture = to_unit(to_tensor(read_picture(path, self.style_size, min_side=16)))[None].to(self.device)
         except PictureError as error:
             raise InputError(f"style={path} cannot be used ({error}): give a picture") from None
-        self.generator.begin(picture)
+        if self.color_start:
+            self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.extract_features(picture).items():
                 stats = self._style_of(features)

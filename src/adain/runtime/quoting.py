@@ -22,8 +22,9 @@ FILE_KEYS = frozenset({
     "weights.lpips_alexnet", "weights.lpips_vgg16", "weights.inception_fid",
     *(f"checkpoints.{name}" for name in (
         "adain", "style_swap", "texture_network", "baseline", "concat", "bn_decoder", "in_decoder")),
+    *(f"recipes.{name}" for name in ("style_swap", "texture_network", "normalization", "ablations", "controls")),
 })  # fmt: skip
-"""The keys of all commands whose values are file names."""
+"""The keys of all commands whose values are file names, or overrides that may hold some."""
 
 
 def quote(value: str) -> str:

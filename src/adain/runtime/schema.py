@@ -36,6 +36,7 @@ READY_DECODERS = ("shipped", "reference")
 """Decoders that need no training; each name always means the same weights."""
 Transfer = Literal["adain", "concat"]
 Norm = Literal["none", "batch", "instance"]
+GeneratorNorm = Literal["instance", "batch"]
 StyleMeasure = Literal["gram", "statistics"]
 PixelOptimizer = Literal["lbfgs", "adam"]
 LpipsNetwork = Literal["alexnet", "vgg16"]
@@ -251,12 +252,21 @@ KEYS: dict[str, dict[str, Any]] = {
         "ablations.styles": Count,
         "ablations.contents": Count,
         "ablations.rows": Count,
+        "normalization.size": Annotated[int, Ge(32)],
+        "normalization.contents": Count,
+        "controls.size": Annotated[int, Ge(32)],
+        "controls.styles": Count,
+        "controls.contents": Count,
+        "controls.alphas": list[Share],
+        "controls.style_weights": list[Positive],
         **{f"checkpoints.{name}": str | None for name in (
             "adain", "style_swap", "baseline", "concat", "bn_decoder", "in_decoder")},
         "checkpoints.texture_network": Paths | None,
         "steps.style_swap": Count,
         "steps.texture_network": Count,
-        "steps.ablations": Count,
+        **{f"steps.{name}": Count for name in ("ablations", "normalization", "controls")},
+        **{f"recipes.{name}": list[str] for name in (
+            "style_swap", "texture_network", "ablations", "normalization", "controls")},
         "start_pictures": Count,
         "start_patches": Patches,
         "training": list[str],

@@ -44,21 +44,23 @@ def read_curves(folder: Path, name: str) -> Curves:
     Raises:
         UserError: If it has no ``summary.json``, or no validation in it yet.
     """
-    summary = read_summary(folder)
-    if "history" not in summary:
+    if "history" not in read_summary(folder):
         raise UserError(f"{folder} holds no summary.json of a run: give a run's folder, as in run=logs/latest")
+    curves = all_curves(folder, name)
+    if not any(curves.held_out.values()):
+        raise UserError(f"{folder} has no validation yet: wait for its first, or give another run's folder")
+    return curves
+
+
+def all_curves(folder: Path, name: str) -> Curves:
+    """Return a run's losses as ``read_curves`` does; empty ones where it has none yet."""
+    summary = read_summary(folder)
     held_out = {
-        loss: [(row["step"], row[f"val/{loss}"]) for row in summary["history"] if f"val/{loss}" in row]
+        loss: [(row["step"], row[f"val/{loss}"]) for row in summary.get("history") or () if f"val/{loss}" in row]
         for loss in _LOSSES
     }
-    if not any(held_out.values()):
-        raise UserError(f"{folder} has no validation yet: wait for its first, or give another run's folder")
-    return training_curves(folder, name)._replace(held_out=held_out, reference=summary.get("reference") or {})
-
-
-def training_curves(folder: Path, name: str) -> Curves:
-    """Return a run's training losses alone; empty ones where no CSV file was logged."""
-    return Curves(name, {}, {loss: training_curve(folder, f"train/{loss}") for loss in _LOSSES}, {})
+    training = {loss: training_curve(folder, f"train/{loss}") for loss in _LOSSES}
+    return Curves(name, held_out, training, summary.get("reference") or {})
 
 
 def training_curve(folder: Path, metric: str, most: int = 400) -> list[tuple[float, float]]:

@@ -27,7 +27,8 @@ def shown(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
 def test_rows_go_through_contents_and_styles_side_by_side(folders: Path) -> None:
     small = [
         f"content={folders / 'content'}", f"style={folders / 'style'}", "losses.contents=2", "losses.styles=1",
-        "pictures.rows=2", "ablations.contents=1", "ablations.styles=2", "ablations.rows=4",
+        "pictures.rows=2", "ablations.contents=1", "ablations.styles=2", "ablations.rows=4", "controls.contents=2",
+        "controls.styles=1", "normalization.contents=9",
     ]  # fmt: skip
     request = read_request(plain_values(compose_config("compare", small)))
     assert shown(request.loss_pairs) == [("c0", "s0"), ("c1", "s0")]
@@ -35,14 +36,16 @@ def test_rows_go_through_contents_and_styles_side_by_side(folders: Path) -> None
     assert shown(request.ablation_pairs) == [("c0", "s0"), ("c0", "s1")]
     assert shown(request.ablation_rows) == [("c0", "s0"), ("c1", "s1"), ("c2", "s0"), ("c0", "s1")]
     assert [path.name for path in request.styles_of_networks] == ["s0.png"]
+    assert shown(request.control_pairs) == [("c0", "s0"), ("c1", "s0")]
+    assert [path.name for path in request.photographs] == ["c0.png", "c1.png", "c2.png"]  # at most nine
     for pair in request.pairs:
         assert (pair.content_path.parent.name, pair.style_path.parent.name) == ("content", "style")
 
 
-def test_settings_are_those_that_version_0_1_wrote(folders: Path) -> None:
-    """Its comparisons go on, in the same folder: the options of a system stood there without its name."""
+def test_settings_hold_all_that_results_depend_on(folders: Path) -> None:
+    """Where one of them is another, there is another folder. Which parts are made is none of them."""
     given = [f"content={folders / 'content'}", f"style={folders / 'style'}"]
-    small = ["losses.contents=1", "losses.styles=1", "ablations.contents=1", "ablations.styles=1"]
+    small = ["losses.styles=1", "ablations.contents=1", "ablations.styles=1", "controls.styles=1"]
     settings = read_request(plain_values(compose_config("compare", [*given, *small]))).settings
     assert settings["gatys"] == {
         "measure": "gram", "optimizer": "lbfgs", "iterations": 60, "initial": "content", "scales": 1,
@@ -51,5 +54,6 @@ def test_settings_are_those_that_version_0_1_wrote(folders: Path) -> None:
     assert settings["style_swap"] == {"patch_size": None, "stride": None}
     assert set(settings) == {
         "sizes", "repeats", "memory", "speed", "losses", "pictures", "ablations", "gatys", "style_swap", "steps",
-        "start_pictures", "start_patches", "training", "seed", "pictures_of", "checkpoints",
+        "start_pictures", "start_patches", "training", "seed", "pictures_of", "checkpoints", "normalization", "controls",
+        "recipes", "photographs",
     }  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
 from adain.data.picture import read_picture
-from adain.evaluation.paper.request import read_request
+from adain.evaluation.paper.request import Training, read_request
 from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.paper.work import Work
 from tests.helpers.pictures import draw_folders
@@ -30,8 +30,8 @@ class Painted:
         return style
 
 
-def not_trained(name: str, style: Path | None, folder: Path) -> tuple[Path, str]:
-    raise AssertionError(f"{name} is given")
+def not_trained(training: Training, folder: Path) -> tuple[Path, str]:
+    raise AssertionError(f"{training.label} is given")
 
 
 def test_a_texture_network_is_asked_for_its_own_style_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_a_texture_network_is_asked_for_its_own_style_alone(tmp_path: Path, monk
         levels[name] = round(sum(square.resize((1, 1)).getpixel((0, 0))) / 3)  # type: ignore[arg-type]
     words = [
         f"content={root / 'content'}", f"style={root / 'style'}", "losses.size=32", "losses.styles=2", "losses.contents=2",
-        "pictures.size=32", "pictures.rows=3", "ablations.styles=2", "ablations.contents=2",
+        "pictures.size=32", "pictures.rows=3", "parts=[losses,pictures]",
         f"checkpoints.texture_network=[{root / 's1.ckpt'},{root / 's0.ckpt'}]",
     ]  # fmt: skip
     config = compose_config("compare", words)

@@ -1,4 +1,4 @@
-"""The figures as PNG files."""
+"""The figures of losses and of pictures, as PNG files."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
     handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(subtitle, fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Image.Image | None]], title: str) -> None:
@@ -93,7 +93,7 @@ def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Im
         len(columns),
         figsize=(side * len(columns), side * len(rows) + 0.75),
         squeeze=False,
-        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0),
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0, compress=True),
     )
     for row, line in enumerate(rows):
         for column, picture in enumerate(line):
@@ -106,7 +106,7 @@ def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Im
             if row == 0:
                 axis.set_title(columns[column], fontsize=9)
     figure.suptitle(title, fontsize=10)
-    _save(figure, path, dpi=150)
+    save(figure, path, dpi=150)
 
 
 def _limits(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
@@ -126,7 +126,8 @@ def _leading(value: float) -> int:
     return round(value / 10 ** np.floor(np.log10(value))) if value > 0 else 0
 
 
-def _save(figure: Any, path: Path, dpi: int = 130) -> None:
+def save(figure: Any, path: Path, dpi: int = 130) -> None:
+    """Write a figure whole, and let go of it."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=dpi)
     plt.close(figure)

@@ -47,3 +47,10 @@ NAMES: dict[str, str] = {
 
 STYLES: dict[MethodName, str] = {"gatys": "any", "style_swap": "any", "texture_network": "1", "adain": "any"}
 """How many styles one network serves."""
+
+DUMOULIN = (
+    "The paper names a fifth system, Dumoulin et al. 2017: one texture network for 32 fixed styles, each a scale and a shift "
+    "of its instance normalization. It has no row here: to stylize, it computes what the network of Ulyanov et al. computes, "
+    "so its time is that row's; and its losses need a training on 32 styles that the other systems do not need."
+)
+"""Why the fifth system has no row."""

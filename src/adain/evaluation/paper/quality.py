@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adain.data.picture import to_picture
 from adain.evaluation.pairs import Pair
-from adain.evaluation.paper.store import ComparisonStore, Part
+from adain.evaluation.paper.store import ComparisonStore, Table
 from adain.evaluation.run import Frame, Gallery
 from adain.evaluation.store import Row
 from adain.methods.gatys import Gatys
@@ -85,13 +85,13 @@ def measure_pixels(
 
 
 def measure_losses(
-    judge: Judge, name: str, method: Method[Any], pairs: Sequence[Pair], part: Part, store: ComparisonStore
+    judge: Judge, name: str, method: Method[Any], pairs: Sequence[Pair], table: Table, store: ComparisonStore
 ) -> None:
     """Any system's losses over every pair that the store has not."""
-    left = [p for p in pairs if not store.has(part, method=name, content=p.content, style=p.style)]
+    left = [p for p in pairs if not store.has(table, method=name, content=p.content, style=p.style)]
     for pair in Bar(left, desc=f"losses of {name}", unit="pair", disable=not left, leave=False):
         output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
-        store.append(part, [_row(name, pair, judge(output, pair))])
+        store.append(table, [_row(name, pair, judge(output, pair))])
 
 
 def make_pictures(

@@ -2,319 +2,269 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import Image
 
-from adain.evaluation.pairs import Pair
+from adain.evaluation.paper.control_figures import draw_interpolation, draw_normalization, draw_strength
+from adain.evaluation.paper.control_tables import (
+    color_table,
+    interpolation_table,
+    normalization_table,
+    regions_table,
+    strength_tables,
+)
+from adain.evaluation.paper.controls import COLORINGS, corners, shown_neighbors, shown_pairs
 from adain.evaluation.paper.figures import COLORS, draw_losses, draw_pictures
-from adain.evaluation.paper.published import NAMES, SOURCE, STYLES
-from adain.evaluation.paper.quality import FIGURES, Judge
-from adain.evaluation.paper.store import ComparisonStore, Part
+from adain.evaluation.paper.normalization import last_losses, style_losses
+from adain.evaluation.paper.published import NAMES, SOURCE
+from adain.evaluation.paper.quality import Judge
+from adain.evaluation.paper.request import ABLATIONS, VERSIONS, Request
+from adain.evaluation.paper.store import ComparisonStore, Table
+from adain.evaluation.paper.tables import (
+    MISSING,
+    ablations_table,
+    losses_table,
+    losses_title,
+    speed_table,
+    split_table,
+)
 from adain.evaluation.results import write_csv
 from adain.evaluation.store import Row
 from adain.runtime.files import write_whole
-from adain.training.curves import Curves, draw_curves
+from adain.training.curves import all_curves, draw_curves
 
-_MISSING = "not measured yet"
-_ORDER = ("gatys", "style_swap", "texture_network", "adain")
-_HEAD = "how come by | content loss, to the content's features | the same, to the AdaIN target | style loss | pairs |"
+COLUMNS = ("adain", "texture_network", "style_swap", "gatys")
 
 
-class Grid(NamedTuple):
-    """A figure of pictures.
+class Line(NamedTuple):
+    """A row of a figure of pictures.
 
     Attributes:
-        part: Whose section it stands in.
-        prefix: Of the output files.
-        names: Systems, a column each.
-        pairs: A row each.
-        judge: Shows contents and styles as they were used.
+        inputs: Contents and styles, as they are.
+        outputs: Names in the store.
     """
 
-    part: Part
-    prefix: str
-    names: Sequence[str]
-    pairs: Sequence[Pair]
-    judge: Judge
+    inputs: Sequence[Path]
+    outputs: Sequence[str]
 
 
-def write_report(
-    store: ComparisonStore,
-    settings: Mapping[str, Any],
-    systems: Mapping[str, str],
-    grids: Sequence[Grid],
-    curves: Sequence[Curves],
-) -> list[Path]:
-    """Writes ``compare.md`` and all tables and figures that there are rows for.
+@dataclass
+class Page:
+    """The page as it is written.
 
-    Args:
+    Attributes:
         store: The comparison's.
         settings: What it is of.
+        request: What is compared on what.
         systems: How each network was come by, in words.
-        grids: The figures of pictures.
-        curves: Training losses of the ablations trained here.
-
-    Returns:
-        The CSV and PNG files, in the order of the page.
+        judge: Gives the judge of pictures of one size.
+        files: The CSV and PNG files so far.
     """
-    machine, folder = settings["machine"], store.folder
-    where = machine["device"] if machine["device"] != "cpu" else f"{machine['cpu']}, {machine['threads']} threads"
-    lines = [
-        "# AdaIN beside the other systems", "",
-        f"Machine: {where}; torch {machine['torch']}, Python {machine['python']}. All rows of this page are of this machine "
-        f"unless they say \"{SOURCE}\". Lower is better in every table.", "",
-        *_speed(store.rows("speed"), settings),
-    ]  # fmt: skip
-    files = _csv(store, "speed")
 
-    rows = store.rows("losses")
-    lines += ["## Losses", ""]
-    if rows:
-        if store.due(folder / "losses.png", rows):
-            draw_losses(folder / "losses.png", rows, NAMES, _losses_title(rows, settings))
-        lines += ["![Losses](losses.png)", "", *_losses(rows, settings, systems)]
-        files += [*_csv(store, "losses"), folder / "losses.png"]
-    else:
-        lines += [f"{_MISSING}: `make compare parts=losses`", ""]
+    store: ComparisonStore
+    settings: Mapping[str, Any]
+    request: Request
+    systems: Mapping[str, str]
+    judge: Callable[[int], Judge]
+    files: list[Path] = field(default_factory=list)
 
-    titles = {"pictures": "Pictures", "ablations": "Ablations"}
-    for grid in grids:
-        lines += [f"## {titles[grid.part]}", ""]
-        if (drawn := _grid(store, grid, settings)) is not None:
-            lines += [f"![{titles[grid.part]}]({drawn.name})", ""]
-            files.append(drawn)
-        else:
-            lines += [f"{_MISSING}: `make compare parts={grid.part}`", ""]
-        if grid.part == "pictures":
-            lines += [_how(grid.names, systems), ""]
-    rows = store.rows("ablations")
-    if rows:
-        lines += _ablations(rows, settings, systems)
-        files += _csv(store, "ablations")
-    found = [curve for curve in curves if any(curve.training.values())]
-    if found:
-        if store.due(folder / "training.png", found):
-            draw_curves(folder / "training.png", found, {NAMES[name]: color for name, color in COLORS.items()})
-        lines += ["![Training losses](training.png)", ""]
-        files.append(folder / "training.png")
-    write_whole(folder / "compare.md", "\n".join(lines))
-    return files
+    def write(self) -> list[Path]:
+        """Write ``compare.md`` and all tables and figures that there are results for.
 
+        Returns:
+            The CSV and PNG files, in the order of the page.
+        """
+        machine = self.settings["machine"]
+        where = machine["device"] if machine["device"] != "cpu" else f"{machine['cpu']}, {machine['threads']} threads"
+        lines = [
+            "# AdaIN beside the other systems", "",
+            f"Machine: {where}; torch {machine['torch']}, Python {machine['python']}. All rows of this page are of this "
+            f"machine unless they say \"{SOURCE}\". Lower is better in every table. Figures are numbered as in the paper.", "",
+        ]  # fmt: skip
+        for title, part, section in (
+            ("Table 1: speed", "speed", self._speed),
+            ("Figure 3: losses", "losses", self._losses),
+            ("Figure 4: pictures", "pictures", self._pictures),
+            ("Figure 1: instance and batch normalization", "normalization", self._normalization),
+            ("Figures 5 and 6: ablations", "ablations", self._ablations),
+            ("Figure 7: strength", "controls", self._strength),
+            ("Figure 8: interpolation", "controls", self._interpolation),
+            ("Figure 9: color", "controls", self._color),
+            ("Figure 10: regions", "controls", self._regions),
+        ):
+            lines += [f"## {title}", "", *(section() or [f"{MISSING}: `make compare parts={part}`", ""])]
+        write_whole(self.store.folder / "compare.md", "\n".join(lines))
+        return self.files
 
-# --- speed --------------------------------------------------------------------------------------------------------------
+    # --- sections, empty where there is nothing yet -------------------------------------------------------------------
 
+    def _speed(self) -> list[str]:
+        if not (rows := self._table("speed")):
+            return []
+        return [*speed_table(rows, self.settings), *split_table(self._table("split"))]
 
-def _speed(rows: Sequence[Row], settings: Mapping[str, Any]) -> list[str]:
-    sizes = sorted({row["size"] for row in rows})
-    lines = ["## Speed", ""]
-    if not rows:
-        return [*lines, f"{_MISSING}: `make compare parts=speed`", ""]
-    lines += [
-        "Seconds for one picture: median [quartiles] with the style encoded before, and in parentheses with its encoding. "
-        f"\"x AdaIN\": how many times AdaIN's seconds, round by round. \"{SOURCE}\": mean of 100 pictures, in the same form.",
-        "",
-    ]  # fmt: skip
-    for size in sizes:
-        here = {row["method"]: row for row in rows if row["size"] == size}
-        one = next(iter(here.values()))
-        lines += [
-            f"| {size} px, {one['rounds']} rounds in turns | s (with style) | x AdaIN (with style) | peak MiB | {SOURCE}: s | "
-            "the same: x AdaIN | styles |",
-            "|---|---|---|---|---|---|---|",
+    def _losses(self) -> list[str]:
+        if not (rows := self._table("losses")):
+            return []
+        title = losses_title(rows, self.settings)
+        image = self._figure("losses", "Losses", (rows,), lambda path: draw_losses(path, rows, NAMES, title))
+        return [*image, *losses_table(rows, self.settings, self.systems)]
+
+    def _pictures(self) -> list[str]:
+        names = self._made(COLUMNS, "pair_0_{}")
+        lines = [
+            Line((pair.content_path, pair.style_path), [f"pair_{row}_{name}" for name in names])
+            for row, pair in enumerate(self.request.picture_pairs)
         ]
-        for name in _ORDER:
-            if (row := here.get(name)) is None:
-                continue
-            called = NAMES[name]
-            if row["gatys_iterations"]:
-                called += (
-                    f": {row['gatys_done']} of {row['gatys_iterations']} iterations done, the others extrapolated"
-                    if row["gatys_done"] < row["gatys_iterations"]
-                    else f": {row['gatys_iterations']} iterations"
-                )
-            peak = f"{row['peak_mib']:,.0f}" if row["peak_mib"] is not None else "not measured"
-            lines.append(
-                f"| {called} | {_both(row, '_s')} | {_both(row, '_times_adain')} | {peak} | {_paper(row, '_paper_s')} | "
-                f"{_paper(row, '_paper_times_adain')} | {STYLES[name]} |"  # type: ignore[index]
+        columns = ["content", "style", *(_column(name, self.settings) for name in names)]
+        how = " ".join(f"{NAMES[name]}: {self.systems[name]}." for name in names if name in self.systems)
+        image = self._grid("pictures", "Pictures", "pictures", columns, lines)
+        return [*image, how, ""] if image else []
+
+    def _normalization(self) -> list[str]:
+        losses = style_losses(self.store.folder / "trained")
+        if not losses:
+            return []
+        examples = {
+            version: picture
+            for version in VERSIONS
+            if (picture := _opened(self.store.folder / "photographs" / version / "00000.png")) is not None
+        }
+        image = self._figure(
+            "normalization", "Style loss by step", (losses,), lambda path: draw_normalization(path, losses, examples)
+        )
+        if rows := last_losses(losses):
+            self._csv("normalization", rows)
+        return [*image, *normalization_table(rows)]
+
+    def _ablations(self) -> list[str]:
+        names = self._made(ABLATIONS, "ablation_0_{}")
+        lines = [
+            Line((pair.style_path, pair.content_path), [f"ablation_{row}_{name}" for name in names])
+            for row, pair in enumerate(self.request.ablation_rows)
+        ]
+        columns = ["style", "content", *(NAMES[name] for name in names)]
+        page = self._grid("ablations", "Ablations", "ablations", columns, lines)
+        if rows := self._table("ablations"):
+            page += ablations_table(rows, self.settings, self.systems)
+        curves = [all_curves(self.store.folder / "trained" / name, NAMES[name]) for name in ABLATIONS]
+        curves = [curve for curve in curves if any(curve.training.values())]
+        if curves:
+            colors = {NAMES[name]: color for name, color in COLORS.items()}
+            page += self._figure(
+                "training", "Training curves", (curves,), lambda path: draw_curves(path, curves, colors)
             )
-        lines.append("")
-    return [
-        *lines,
-        "Networks of the published architecture with weights as they are made: values do not change the time. Style swap: "
-        "patches of 3 x 3 at every position of relu3_1. Texture network: 32 channels, 5 blocks. The paper's table does not say "
-        "how many iterations its Gatys row took. Peak memory: above what the process held before, weights included; of Gatys "
-        f"over the {settings['speed']['gatys_done']} iterations done (L-BFGS adds two pictures an iteration, up to 20).",
-        "",
-    ]  # fmt: skip
+        return page
+
+    def _strength(self) -> list[str]:
+        if not (alpha := self._table("alpha")):
+            return []
+        weights = self._table("style_weight")
+        alphas = self.settings["controls"]["alphas"]
+        lines = [
+            Line((pair.content_path, pair.style_path), [f"alpha_{row}_{alpha:g}" for alpha in alphas])
+            for row, pair in enumerate(shown_pairs(self.request.control_pairs))
+        ]
+        columns = ["content", "style", *(f"alpha {alpha:g}" for alpha in alphas)]
+        return [
+            *self._grid("alpha", "Strength", "controls", columns, lines),
+            *self._figure("strength", "Losses", (alpha, weights), lambda path: draw_strength(path, alpha, weights)),
+            *strength_tables(alpha, weights, self.systems),
+        ]
+
+    def _interpolation(self) -> list[str]:
+        if not (rows := self._table("interpolation")):
+            return []
+        places = range(len(self.settings["controls"]["alphas"]))
+        made = [[_opened(self.store.output(f"mix_{i}_{j}")) for j in places] for i in places]
+        mixes = [[picture for picture in line if picture is not None] for line in made]
+        frame = self.judge(self.settings["controls"]["size"])
+        styles = [frame.shown(pair.style_path) for pair in corners(self.request.control_pairs)]
+        image = self._figure(
+            "interpolation", "Between styles", (rows,), lambda path: draw_interpolation(path, mixes, styles, rows)
+        )
+        return [*image, *interpolation_table(rows)]
+
+    def _color(self) -> list[str]:
+        if not (rows := self._table("color")):
+            return []
+        lines = [
+            Line((pair.content_path, pair.style_path), [f"color_{row}_{control}" for control in COLORINGS])
+            for row, pair in enumerate(shown_pairs(self.request.control_pairs))
+        ]
+        columns = ["content", "style", "the style's colors", "coral", "luminance"]
+        return [*self._grid("color", "Color control", "controls", columns, lines), *color_table(rows)]
+
+    def _regions(self) -> list[str]:
+        if not (rows := self._table("regions")):
+            return []
+        lines = [
+            Line((first.content_path, first.style_path, second.style_path), [f"regions_{row}"])
+            for row, (first, second) in enumerate(shown_neighbors(self.request.control_pairs))
+        ]
+        columns = ["content", "style of the left half", "of the right half", "output"]
+        return [*self._grid("regions", "Regions", "controls", columns, lines), *regions_table(rows)]
+
+    # --- their parts --------------------------------------------------------------------------------------------------
+
+    def _table(self, name: Table) -> list[Row]:
+        """Return a table's rows, written as CSV."""
+        rows = self.store.rows(name)
+        if rows:
+            self._csv(name, rows)
+        return rows
+
+    def _csv(self, name: str, rows: Sequence[Row]) -> None:
+        path = self.store.folder / f"{name}.csv"
+        write_csv(path, rows)
+        self.files.append(path)
+
+    def _figure(self, name: str, title: str, shown: tuple[object, ...], draw: Callable[[Path], None]) -> list[str]:
+        """Draw a figure if it shows something else than before, and return the lines that show it."""
+        path = self.store.folder / f"{name}.png"
+        if self.store.due(path, *shown):
+            draw(path)
+        self.files.append(path)
+        return [f"![{title}]({path.name})", ""]
+
+    def _grid(self, name: str, title: str, section: str, columns: Sequence[str], lines: Sequence[Line]) -> list[str]:
+        """Draw a figure of pictures, empty places and all; none if there is no output yet."""
+        files = [self.store.output(output) for line in lines for output in line.outputs]
+        if not any(file.exists() for file in files):
+            return []
+        size = self.settings[section]["size"]
+
+        def draw(path: Path) -> None:
+            frame = self.judge(size)
+            rows = [
+                [*map(frame.shown, line.inputs), *(_opened(self.store.output(output)) for output in line.outputs)]
+                for line in lines
+            ]
+            draw_pictures(path, columns, rows, f"{size} x {size} px")
+
+        stamps = [(file, file.stat().st_mtime_ns if file.exists() else None) for file in files]
+        return self._figure(name, title, (stamps,), draw)
+
+    def _made(self, names: Sequence[str], pattern: str) -> list[str]:
+        """Return the systems that have made their first picture."""
+        return [name for name in names if self.store.output(pattern.format(name)).exists()]
 
 
-def _both(row: Row, suffix: str) -> str:
-    def cell(column: str) -> str:
-        key = f"{column}{suffix}"
-        if row[key] is None:
-            return "N/A"
-        if row[f"{key}_q1"] == row[f"{key}_q3"]:
-            return _number(row[key])
-        return f"{_number(row[key])} [{_number(row[f'{key}_q1'])}-{_number(row[f'{key}_q3'])}]"
-
-    return f"{cell('without')} ({cell('with')})"
-
-
-def _paper(row: Row, suffix: str) -> str:
-    without, including = row[f"without{suffix}"], row[f"with{suffix}"]
-    if without is None:
-        return "not in its table"
-    return f"{_number(without)} ({_number(including) if including is not None else 'N/A'})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-# --- losses -------------------------------------------------------------------------------------------------------------
-
-
-def _means(rows: Sequence[Row]) -> dict[str, str]:
-    """Mean and standard deviation over pairs."""
-    found = {}
-    for name in FIGURES:
-        values = [row[name] for row in rows]
-        spread = f" ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else ""
-        found[name] = f"{np.mean(values):.3g}{spread}"
-    return found
-
-
-def _losses_title(rows: Sequence[Row], settings: Mapping[str, Any]) -> str:
-    contents, styles = (len({row[key] for row in rows}) for key in ("content", "style"))
-    return (
-        f"Mean over contents x styles = {contents} x {styles} (paper: 50 x 10), {settings['losses']['size']} px; "
-        f"Gatys et al. on the {_MEASURES[settings['losses']['measure']]}, from the content"
-    )
-
-
-_MEASURES = {"statistics": "statistics loss", "gram": "Gram loss"}
-
-
-def _losses(rows: Sequence[Row], settings: Mapping[str, Any], systems: Mapping[str, str]) -> list[str]:
-    lines = [
-        f"{_losses_title(rows, settings)}. Mean ± standard deviation over pairs.",
-        "",
-        f"| system | {_HEAD}",
-        "|---|---|---|---|---|---|",
-    ]
-    groups: dict[tuple[str, int | None], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row["method"], row["iteration"]), []).append(row)
-    order = {name: place for place, name in enumerate(("gatys", "texture_network", "adain", "style_swap"))}
-    for (name, iteration), own in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1] or 0)):
-        called, how = NAMES[name], systems.get(name, "")
-        if name == "gatys":
-            count = f"{iteration} iteration{'s' if iteration != 1 else ''}"
-            called = "the content as it is" if iteration == 0 else f"{called}, {count}"
-            how = "" if iteration == 0 else f"L-BFGS on the {_MEASURES[settings['losses']['measure']]}"
-        means = _means(own)
-        lines.append(f"| {called} | {how} | {' | '.join(means[key] for key in FIGURES)} | {len(own)} |")
-    lines.append("")
-    if (words := between(rows)) is not None:
-        lines += [words, ""]
-    return lines
-
-
-def between(rows: Sequence[Row]) -> str | None:
-    """Which iterations of Gatys' method AdaIN's style loss lies between; None without both."""
-    own = [row["style_loss_mean"] for row in rows if row["method"] == "adain"]
-    steps = sorted({row["iteration"] for row in rows if row["method"] == "gatys"})
-    if not own or not steps:
+def _opened(path: Path) -> Image.Image | None:
+    """Return a picture, or None where it is not made yet."""
+    if not path.exists():
         return None
-    value = float(np.mean(own))
-    means = {
-        step: float(np.mean([r["style_loss_mean"] for r in rows if r["method"] == "gatys" and r["iteration"] == step]))
-        for step in steps
-    }
-    after = next((step for step in steps if means[step] <= value), None)
-    paper = "The paper: between 50 and 100."
-    if after is None:
-        reached = f"what Gatys et al. reach in {steps[-1]} iterations ({means[steps[-1]]:.3g})"
-        return f"AdaIN's style loss ({value:.3g}) is lower than {reached}. {paper}"
-    if after == steps[0]:
-        return f"AdaIN's style loss ({value:.3g}) is not below that of the content as it is. {paper}"
-    before = steps[steps.index(after) - 1]
-    return (
-        f"AdaIN's style loss ({value:.3g}) is reached by Gatys et al. between {before} and {after} iterations "
-        f"({means[before]:.3g} and {means[after]:.3g}). {paper}"
-    )
-
-
-# --- pictures -----------------------------------------------------------------------------------------------------------
-
-
-def _grid(store: ComparisonStore, grid: Grid, settings: Mapping[str, Any]) -> Path | None:
-    names = [name for name in grid.names if any(_file(store, grid, i, name).exists() for i in range(len(grid.pairs)))]
-    if not names:
-        return None
-    path = store.folder / f"{grid.part}.png"
-    files = [_file(store, grid, i, name) for i in range(len(grid.pairs)) for name in names]
-    if not store.due(path, [(file, file.stat().st_mtime_ns if file.exists() else None) for file in files]):
-        return path
-    rows: list[list[Image.Image | None]] = []
-    for index, pair in enumerate(grid.pairs):
-        line: list[Image.Image | None] = [grid.judge.shown(pair.content_path), grid.judge.shown(pair.style_path)]
-        for name in names:
-            file = _file(store, grid, index, name)
-            line.append(_opened(file) if file.exists() else None)
-        rows.append(line)
-    columns = ["content", "style", *(_columns(name, settings) for name in names)]
-    size = settings[grid.part]["size"]
-    draw_pictures(path, columns, rows, f"each row one content in one style, {size} x {size} px")
-    return path
-
-
-def _file(store: ComparisonStore, grid: Grid, row: int, name: str) -> Path:
-    return store.output(f"{grid.prefix}_{row}_{name}")
-
-
-def _opened(path: Path) -> Image.Image:
     with Image.open(path) as picture:
         return picture.convert("RGB")
 
 
-def _columns(name: str, settings: Mapping[str, Any]) -> str:
+def _column(name: str, settings: Mapping[str, Any]) -> str:
     if name == "gatys":
         return f"Gatys et al.\n{settings['gatys']['iterations']} iterations"
     return {"style_swap": "style swap\n(Chen & Schmidt)", "texture_network": "texture network\n(Ulyanov et al.)"}.get(
         name, NAMES[name]
     )
-
-
-def _how(names: Sequence[str], systems: Mapping[str, str]) -> str:
-    return " ".join(f"{NAMES[name]}: {systems[name]}." for name in names if name in systems)
-
-
-def _ablations(rows: Sequence[Row], settings: Mapping[str, Any], systems: Mapping[str, str]) -> list[str]:
-    contents, styles = (len({row[key] for row in rows}) for key in ("content", "style"))
-    lines = [
-        f"Mean ± standard deviation over contents x styles = {contents} x {styles} at {settings['ablations']['size']} px. The "
-        "content loss of all is to the AdaIN target, as in training; the other is to the content's own features.", "",
-        f"| network | {_HEAD}",
-        "|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name in dict.fromkeys(row["method"] for row in rows):
-        own = [row for row in rows if row["method"] == name]
-        means = _means(own)
-        lines.append(
-            f"| {NAMES[name]} | {systems.get(name, '')} | {' | '.join(means[k] for k in FIGURES)} | {len(own)} |"
-        )
-    return [*lines, ""]
-
-
-def _csv(store: ComparisonStore, part: Part) -> list[Path]:
-    rows = store.rows(part)
-    if not rows:
-        return []
-    path = store.folder / f"{part}.csv"
-    write_csv(path, rows)
-    return [path]

@@ -5,17 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from adain.runtime.errors import InputError
+from adain.runtime.quoting import quote
 from adain.runtime.run_folder import checkpoint_of
+from adain.runtime.schema import GeneratorNorm
 
 if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
 
-PARTS = ("speed", "losses", "pictures", "ablations")
+PARTS = ("speed", "losses", "pictures", "normalization", "ablations", "controls")
 ABLATIONS = ("baseline", "concat", "bn_decoder", "in_decoder")
+Version = Literal["original", "contrast", "style"]
+"""Of the training pictures of figure 1: as they are, contrast-normalized, style-normalized."""
+VERSIONS: tuple[Version, ...] = ("original", "contrast", "style")
+NORMS: tuple[GeneratorNorm, ...] = ("instance", "batch")
 _NO_SETTINGS = ("parts", "device", "out", "logs", "run", "logger", "content", "style", "checkpoints")
+
+
+class Training(NamedTuple):
+    """A network that is trained for the comparison.
+
+    Attributes:
+        kind: A key of ``steps`` and ``recipes``.
+        label: Its folder, and its bar's name.
+        experiment: The recipe of ``make train``.
+        overrides: What makes it this network: overrides of ``make train``.
+    """
+
+    kind: str
+    label: str
+    experiment: str
+    overrides: tuple[str, ...] = ()
 
 
 def checkpoint_file(name: str, given: str) -> Path:
@@ -42,6 +64,9 @@ class Request:
         picture_pairs: Rows of the qualitative figure; all their styles have a texture network.
         ablation_pairs: Pairs of the table of ablations.
         ablation_rows: Rows of its figure.
+        control_pairs: Pairs of the figures of runtime controls.
+        photographs: Training pictures of figure 1.
+        styles: All styles there are.
         settings: All that results depend on, but for the machine.
     """
 
@@ -50,13 +75,18 @@ class Request:
     picture_pairs: list[Pair]
     ablation_pairs: list[Pair]
     ablation_rows: list[Pair]
+    control_pairs: list[Pair]
+    photographs: list[Path]
+    styles: list[Path]
     settings: dict[str, Any] = field(default_factory=dict)
     _networks: dict[Path, Path] = field(default_factory=dict)
 
     @property
     def pairs(self) -> list[Pair]:
         """All pairs, as often as they are used."""
-        return [*self.loss_pairs, *self.picture_pairs, *self.ablation_pairs, *self.ablation_rows]
+        return [
+            *self.loss_pairs, *self.picture_pairs, *self.ablation_pairs, *self.ablation_rows, *self.control_pairs
+        ]  # fmt: skip
 
     @property
     def styles_of_networks(self) -> list[Path]:
@@ -64,15 +94,66 @@ class Request:
         return list(dict.fromkeys(pair.style_path for pair in (*self.loss_pairs, *self.picture_pairs)))
 
     @property
-    def missing(self) -> list[tuple[str, Path | None]]:
-        """Systems that must be trained here, with the style of a texture network; the first style stands for all."""
+    def missing(self) -> list[Training]:
+        """Return what must be trained here; one network stands for those that differ in a value alone."""
         parts = set(self.keys["parts"])
-        needed: list[tuple[str, Path | None]] = []
+        needed: list[Training] = []
         if parts & {"losses", "pictures"}:
-            needed = [("style_swap", None), *(("texture_network", style) for style in self.styles_of_networks[:1])]
+            if self.checkpoint("style_swap") is None:
+                needed.append(self.training("style_swap"))
+            if self.checkpoint("texture_network", style := self.styles_of_networks[0]) is None:
+                needed.append(self.training("texture_network", style))
+        if "normalization" in parts:
+            needed.append(self.normalization_training(NORMS[0], VERSIONS[0]))
         if "ablations" in parts:
-            needed += [(name, None) for name in ABLATIONS]
-        return [(name, style) for name, style in needed if self.checkpoint(name, style) is None]
+            needed += [self.training(name) for name in ABLATIONS if self.checkpoint(name) is None]
+        if "controls" in parts:
+            needed += [self.style_weight_training(weight) for weight in self.keys["controls"]["style_weights"][:1]]
+        return needed
+
+    def training(self, name: str, style: Path | None = None) -> Training:
+        """Return how a system or an ablation is trained.
+
+        Args:
+            name: Of the system or ablation.
+            style: The texture network's.
+        """
+        if style is None:
+            kind = "ablations" if name in ABLATIONS else name
+            return Training(kind, name, "quickstart" if name == "baseline" else name, self._start())
+        losses = self.keys["losses"]
+        given = (
+            f"model.style={quote(str(style))}",
+            f"model.measure={losses['measure']}",
+            f"model.style_size={losses['size']}",
+        )
+        return Training(name, f"{name}_{self.styles_of_networks.index(style)}", name, given)
+
+    def normalization_training(self, norm: GeneratorNorm, version: Version, pictures: Path | None = None) -> Training:
+        """Return how a texture network of figure 1 is trained.
+
+        Args:
+            norm: In the generator.
+            version: Of the training pictures.
+            pictures: Their folder; None where they are not made yet.
+        """
+        style, size = self.styles[0], self.keys["normalization"]["size"]
+        given: tuple[str, ...] = (
+            f"model.style={quote(str(style))}", f"model.norm={norm}", "model.color_start=false", f"model.style_size={size}",
+            f"data.resize={size}", f"data.crop={size}", f"data.val_size={size}", "data.val_pairs=1",
+        )  # fmt: skip
+        if pictures is not None:
+            given += ("data=folders", f"data.content={quote(str(pictures))}", f"data.style={quote(str(style))}")
+        return Training("normalization", f"{norm}_{version}", "texture_network", given)
+
+    def style_weight_training(self, weight: float) -> Training:
+        """Return how the decoder of one lambda is trained."""
+        given = (*self._start(), f"model.style_weight={weight}")
+        return Training("controls", f"style_weight_{weight:g}", "quickstart", given)
+
+    def _start(self) -> tuple[str, ...]:
+        keys = self.keys
+        return f"model.start_pictures={keys['start_pictures']}", f"model.start_patches={keys['start_patches']}"
 
     def checkpoint(self, name: str, style: Path | None = None) -> str | Path | None:
         """Return the file given for a system, ``reference``, or None where one is to be trained."""
@@ -99,18 +180,28 @@ def read_request(keys: Mapping[str, Any]) -> Request:
     Raises:
         InputError: If there are too few pictures, or a checkpoint cannot be read or is of another system or style.
     """
+    from adain.data.sample import sample_source
     from adain.evaluation.pairs import Pair, cross, find_both_sides
+    from adain.evaluation.store import digest
 
-    losses, pictures, ablations = (keys[section] for section in ("losses", "pictures", "ablations"))
+    losses, pictures, ablations, controls = (keys[name] for name in ("losses", "pictures", "ablations", "controls"))
     contents, styles = find_both_sides(keys["content"], keys["style"])
-    for key, found in (("contents", contents), ("styles", styles)):
-        for section in ("losses", "ablations"):
-            if keys[section][key] > len(found):
-                where = "held-out sample pictures" if keys["content"] is None else "pictures in the folder"
+    where = "held-out sample pictures" if keys["content"] is None else "pictures in the folder"
+    for section, parts in (
+        ("losses", {"losses", "pictures"}),
+        ("ablations", {"ablations"}),
+        ("controls", {"controls"}),
+    ):
+        for key, found in (("contents", contents), ("styles", styles)):
+            if parts & set(keys["parts"]) and keys[section][key] > len(found):
                 raise InputError(
                     f"{section}.{key}={keys[section][key]} is too many: there are {len(found)} {where}; give fewer, or "
                     "folders with more as content=FOLDER style=FOLDER"
                 )
+    # held out or not: figure 1 measures nothing on pictures that it does not train on
+    photographs = (
+        contents if keys["content"] is not None else [(name, Path(name)) for name in sample_source("content").names]
+    )
 
     def rows(count: int, styles: Sequence[tuple[str, Path]]) -> list[Pair]:
         """The i-th content in the i-th style, beginning anew where one kind is used up."""
@@ -125,6 +216,9 @@ def read_request(keys: Mapping[str, Any]) -> Request:
         rows(pictures["rows"], styles[: losses["styles"]]),
         cross(contents[: ablations["contents"]], styles[: ablations["styles"]], "all"),
         rows(ablations["rows"], styles),
+        cross(contents[: controls["contents"]], styles[: controls["styles"]], "all"),
+        [path for _, path in photographs[: keys["normalization"]["contents"]]],
+        [path for _, path in styles],
     )
     _match_systems(keys["checkpoints"])
     _match_networks(request)
@@ -134,6 +228,7 @@ def read_request(keys: Mapping[str, Any]) -> Request:
     request.settings["pictures_of"] = [
         [str(p.content_path.resolve()), str(p.style_path.resolve())] for p in dict.fromkeys(request.pairs)
     ]
+    request.settings["photographs"] = digest([str(path.resolve()) for path in request.photographs])
     request.settings["checkpoints"] = {name: _identity(name, given) for name, given in keys["checkpoints"].items()}
     return request
 

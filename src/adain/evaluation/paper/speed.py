@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
@@ -13,8 +13,9 @@ from adain.evaluation.speed.candidates import build
 from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
 from adain.evaluation.speed.memory import peak_memory
 from adain.evaluation.speed.methods import ENCODE, KEPT
-from adain.evaluation.speed.stages import Setting
+from adain.evaluation.speed.stages import Setting, pictures
 from adain.evaluation.store import Row
+from adain.methods.adain import AdaINMethod
 from adain.runtime.progress import Bar
 from adain.runtime.schema import MethodName
 
@@ -71,6 +72,46 @@ def measure_speed(
             row["peak_mib"] = max(peak_memory(setting, device).values(), default=None)
         rows.append(row)
     return rows
+
+
+SPLIT = ("encode content", "encode style", "AdaIN, decode")
+"""Where AdaIN's time goes: the paper says about a third to each."""
+
+
+def measure_split(size: int, repeats: int, device: torch.device) -> list[Row]:
+    """Time the three parts of stylizing one picture with a new style by AdaIN.
+
+    Args:
+        size: Side of the content and of the style, in pixels.
+        repeats: Rounds that count, after one of warm-up.
+        device: Where.
+
+    Returns:
+        A row for each of ``SPLIT``: median and quartiles of its seconds, and the median of its share of a round.
+    """
+    setting = Setting("ours", "method", size, 1)
+    content, style = pictures(setting, device)
+    network = AdaINMethod().to(device).eval().requires_grad_(False).network  # values do not change the time
+    kept: dict[str, Any] = {}
+
+    def encode_content() -> None:
+        kept["features"] = network.encode(content)
+
+    def encode_style() -> None:
+        kept["style"] = network.encode_style(style)
+
+    def decode() -> None:
+        network.render(kept["features"], content.shape[-2:], [kept["style"]])
+
+    with torch.inference_mode():
+        stages = list(zip(SPLIT, (encode_content, encode_style, decode), strict=True))
+        times = interleave({"adain": stages}, repeats, device)["adain"]
+    rounds = [sum(parts) for parts in zip(*times.values(), strict=True)]
+    return [
+        {"size": size, "stage": stage, "rounds": repeats, **_cells("seconds", Spread.of(seconds))}
+        | {"share": ratio(seconds, rounds).median}
+        for stage, seconds in times.items()
+    ]
 
 
 def _shown(stages: Stages, update: Callable[[], object], device: torch.device) -> Stages:

@@ -12,8 +12,8 @@ from PIL import Image
 from adain.evaluation.store import Row, Store
 from adain.runtime.files import replacing, write_whole
 
-Part = Literal["speed", "losses", "pictures", "ablations"]
-"""Of the comparison, in the order of the paper."""
+Table = Literal["speed", "split", "losses", "ablations", "alpha", "style_weight", "interpolation", "color", "regions"]
+"""A file of rows."""
 
 
 class ComparisonStore(Store):
@@ -30,20 +30,20 @@ class ComparisonStore(Store):
         super().__init__(folder)
         self._drawn: dict[Path, tuple[object, ...]] = {}
 
-    def rows(self, part: Part) -> list[Row]:
-        """Return every whole row of a part, in the order of their making."""
-        return self.read_rows(part)
+    def rows(self, table: Table) -> list[Row]:
+        """Return every whole row of a table, in the order of their making."""
+        return self.read_rows(table)
 
-    def append(self, part: Part, rows: Sequence[Row]) -> None:
+    def append(self, table: Table, rows: Sequence[Row]) -> None:
         """Keep rows that belong together: all of them, or none if this breaks off."""
-        path = self.folder / f"{part}.jsonl"
+        path = self.folder / f"{table}.jsonl"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         whole = text[: text.rfind("\n") + 1]
         write_whole(path, whole + "".join(json.dumps(row) + "\n" for row in rows))
 
-    def has(self, part: Part, **values: Any) -> bool:
+    def has(self, table: Table, **values: Any) -> bool:
         """Return whether there is a row with these values."""
-        return any(all(row.get(key) == value for key, value in values.items()) for row in self.rows(part))
+        return any(all(row.get(key) == value for key, value in values.items()) for row in self.rows(table))
 
     def due(self, figure: Path, *shown: object) -> bool:
         """Return whether a figure is to be drawn: it shows something else than this process drew last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,11 +14,19 @@ from pytorch_lightning.loggers import Logger
 
 from adain.evaluation.log import log_comparison
 from adain.evaluation.pairs import Pair
-from adain.evaluation.paper.published import NAMES
+from adain.evaluation.paper.controls import (
+    make_control_pictures,
+    measure_alpha,
+    measure_color,
+    measure_interpolation,
+    measure_regions,
+    measure_style_weight,
+)
+from adain.evaluation.paper.normalization import prepare
 from adain.evaluation.paper.quality import Judge, make_pictures, measure_losses, measure_pixels
-from adain.evaluation.paper.report import Grid, write_report
-from adain.evaluation.paper.request import ABLATIONS, Request
-from adain.evaluation.paper.speed import measure_speed
+from adain.evaluation.paper.report import Page
+from adain.evaluation.paper.request import ABLATIONS, NORMS, VERSIONS, Request, Training, Version
+from adain.evaluation.paper.speed import measure_speed, measure_split
 from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.speed.machine import describe
 from adain.evaluation.store import alone
@@ -25,20 +34,17 @@ from adain.methods import load
 from adain.nn.encoder import Encoder
 from adain.nn.weights import read_state
 from adain.runtime.files import write_whole
-from adain.training.curves import training_curves
-
-COLUMNS = ("adain", "texture_network", "style_swap", "gatys")
+from adain.runtime.schema import GeneratorNorm
 
 
 class Trainer(Protocol):
     """Trains a system that no checkpoint is given for."""
 
-    def __call__(self, name: str, style: Path | None, folder: Path) -> tuple[Path, str]:
+    def __call__(self, training: Training, folder: Path) -> tuple[Path, str]:
         """Train it into a folder, or continue there, or take what is finished.
 
         Args:
-            name: Of the system.
-            style: The texture network's style.
+            training: Which, and how.
             folder: Of this network.
 
         Returns:
@@ -56,7 +62,7 @@ def compare_systems(
     request: Request, device: torch.device, folder: Path, train: Trainer,
     make_loggers: Callable[[Path], Sequence[Logger]],
 ) -> None:  # fmt: skip
-    """Measure what is not there yet, cheap parts first, and write the report after each of them.
+    """Measure what is not there yet, cheap parts first, and write the report after each of them, and when interrupted.
 
     Args:
         request: What is compared on what.
@@ -74,11 +80,13 @@ def compare_systems(
         work = Work(request, device, store, settings, train)
         print(f"comparison: {folder}")
         try:
-            for part, step in work.steps():
+            for part, steps in itertools.groupby(work.steps(), key=lambda step: step[0]):
                 if part in request.keys["parts"]:
-                    step()
+                    for _, step in steps:
+                        step()
                     work.report()
         except (KeyboardInterrupt, SystemExit):
+            work.report()
             print(f"stopped: what is finished is kept in {folder}, and the same command goes on")
             raise
         files = work.report()
@@ -109,21 +117,28 @@ class Work:
         """Yield parts and their steps, cheap ones first, so that an interrupted comparison has something to show."""
         for size in sorted(self.keys["sizes"]):
             yield "speed", partial(self.speed, size)
+        yield "controls", self.controls
         for name in ("adain", "gatys", "style_swap", "texture_network"):
             yield "pictures", partial(self.pictures, name)
             yield "losses", partial(self.losses, name)
+        for version in VERSIONS:
+            for norm in NORMS:
+                yield "normalization", partial(self.normalization, norm, version)
         for name in ABLATIONS:
             yield "ablations", partial(self.ablation, name)
+        for weight in self.keys["controls"]["style_weights"]:
+            yield "controls", partial(self.style_weight, weight)
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def speed(self, size: int) -> None:
         """Measure the speed of all systems at one size."""
-        if self.store.has("speed", size=size):
-            return
-        iterations = (self.keys["speed"]["gatys_done"], self.keys["speed"]["gatys_iterations"])
-        rows = measure_speed(size, self.keys["repeats"], iterations, self.keys["memory"], self.device)
-        self.store.append("speed", rows)
+        if not self.store.has("speed", size=size):
+            iterations = (self.keys["speed"]["gatys_done"], self.keys["speed"]["gatys_iterations"])
+            rows = measure_speed(size, self.keys["repeats"], iterations, self.keys["memory"], self.device)
+            self.store.append("speed", rows)
+        if not self.store.has("split", size=size):
+            self.store.append("split", measure_split(size, self.keys["repeats"], self.device))
 
     def losses(self, name: str) -> None:
         """Measure one system's losses for the figure of losses."""
@@ -148,6 +163,35 @@ class Work:
         rows = list(enumerate(self.request.ablation_rows))
         make_pictures(judge, "ablation", name, method, rows, self.store)
         measure_losses(judge, name, method, self.request.ablation_pairs, "ablations", self.store)
+
+    def normalization(self, norm: GeneratorNorm, version: Version) -> None:
+        """Train one texture network of figure 1, on the pictures of one version."""
+        request, keys = self.request, self.keys["normalization"]
+        pictures = self.store.folder / "photographs"
+        if len(list(pictures.glob("*/*.png"))) < len(VERSIONS) * len(request.photographs):
+            other = request.styles[1 % len(request.styles)]  # another style than the one that is learned
+            prepare(request.photographs, other, keys["size"], self._load("adain"), pictures, self.device)
+        training = request.normalization_training(norm, version, pictures / version)
+        self.train(training, self.store.folder / "trained" / training.label)
+
+    def controls(self) -> None:
+        """Measure AdaIN's runtime controls and make their pictures."""
+        keys, pairs = self.keys["controls"], self.request.control_pairs
+        judge, method, alphas = self.judge(keys["size"]), self._load("adain"), keys["alphas"]
+        make_control_pictures(judge, method, alphas, pairs, self.store)
+        measure_alpha(judge, method, alphas, pairs, self.store)
+        measure_interpolation(judge, method, alphas, pairs, self.store)
+        measure_color(judge, method, pairs, self.store)
+        measure_regions(judge, method, pairs, self.store)
+
+    def style_weight(self, weight: float) -> None:
+        """Measure a decoder that is trained with another lambda."""
+        training = self.request.style_weight_training(weight)
+        checkpoint, words = self.train(training, self.store.folder / "trained" / training.label)
+        self._systems[training.label] = f"trained here: {words}"
+        method: Any = load.load_method("adain", checkpoint, self.device)
+        judge = self.judge(self.keys["controls"]["size"])
+        measure_style_weight(judge, method, weight, self.request.control_pairs, self.store)
 
     # --- systems ------------------------------------------------------------------------------------------------------
 
@@ -180,8 +224,8 @@ class Work:
         elif checkpoint is not None:
             words = f"given checkpoint, {read_state(Path(checkpoint)).get('global_step', '?')} steps"
         else:
-            label = name if style is None else f"{name}_{self.request.styles_of_networks.index(style)}"
-            checkpoint, words = self.train(name, style, self.store.folder / "trained" / label)
+            training = self.request.training(name, style)
+            checkpoint, words = self.train(training, self.store.folder / "trained" / training.label)
             words = f"trained here: {words}" + (", a network for each style" if style else "")
         self._systems[name] = words
         return load.load_method(system, checkpoint, self.device, **options)
@@ -194,10 +238,4 @@ class Work:
         known = json.loads(path.read_text()) if path.exists() else {}
         self._systems = known | self._systems
         write_whole(path, json.dumps(self._systems, indent=2) + "\n")
-        pictures, ablations = (self.judge(self.keys[part]["size"]) for part in ("pictures", "ablations"))
-        grids = [
-            Grid("pictures", "pair", COLUMNS, self.request.picture_pairs, pictures),
-            Grid("ablations", "ablation", ABLATIONS, self.request.ablation_rows, ablations),
-        ]
-        curves = [training_curves(self.store.folder / "trained" / name, NAMES[name]) for name in ABLATIONS]
-        return write_report(self.store, self.settings, self._systems, grids, curves)
+        return Page(self.store, self.settings, self.request, self._systems, self.judge).write()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adain.evaluation.paper.report import _speed, between
+from adain.evaluation.paper.tables import between, speed_table
 
 
 def _loss(method: str, iteration: int | None, style: float) -> dict[str, object]:
@@ -26,7 +26,7 @@ def test_the_speed_table_shows_both_columns_beside_the_paper() -> None:
         "with_times_adain": 500.0, "with_times_adain_q1": 490.0, "with_times_adain_q3": 510.0,
         "without_paper_s": 14.17, "with_paper_s": 14.19, "without_paper_times_adain": 787.2, "with_paper_times_adain": 525.6,
     }  # fmt: skip
-    text = "\n".join(_speed([row], {"speed": {"gatys_done": 3}}))
+    text = "\n".join(speed_table([row], {"speed": {"gatys_done": 3}}))
     assert "3 of 500 iterations done, the others extrapolated" in text
     assert "400 [390-410] (401 [391-411])" in text
     assert "800 [790-810] (500 [490-510])" in text

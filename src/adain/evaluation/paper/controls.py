@@ -1,0 +1,262 @@
+"""The paper's runtime controls, figures 7 to 10, with numbers: strength, interpolation, color, regions.
+
+Every function measures what the store has not, and keeps each output's row at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from adain.data.picture import to_picture
+from adain.evaluation.pairs import Pair
+from adain.evaluation.paper.quality import Judge
+from adain.evaluation.paper.store import ComparisonStore
+from adain.evaluation.store import Row
+from adain.functional.color import colors, coral, keep_chroma
+from adain.functional.losses import style_loss
+from adain.functional.statistics import Statistics, channel_statistics, regions
+from adain.methods.adain import AdaINMethod
+from adain.metrics.structure import color_distance
+from adain.nn.encoder import STYLE_LAYERS
+from adain.runtime.progress import Bar
+
+Color = Literal["none", "coral", "luminance"]
+COLORINGS: tuple[Color, ...] = ("none", "coral", "luminance")
+ROWS = 3
+"""Of a figure of pictures."""
+SIDES = ("left", "right")
+"""Halves of a picture, each with a style of its own."""
+
+
+def measure_alpha(
+    judge: Judge, method: AdaINMethod, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
+) -> None:
+    """Figure 7: the losses at each alpha, and how far the pixels are from the content's.
+
+    Args:
+        judge: Of the figure's size.
+        method: The decoder.
+        alphas: From 0, the reconstruction, to 1.
+        pairs: Contents and styles.
+        store: Keeps the rows, in ``alpha``.
+    """
+    jobs = [(pair, alpha) for pair in pairs for alpha in alphas]
+    jobs = [job for job in jobs if not store.has("alpha", **_named(job[0]), alpha=job[1])]
+    for pair, alpha in Bar(jobs, desc="strength", unit="picture", disable=not jobs, leave=False):
+        content = judge.picture(pair.content_path)
+        output = method.stylize(content, judge.picture(pair.style_path), alpha)
+        error = (output - content).square().mean().item()
+        store.append("alpha", [_named(pair) | {"alpha": alpha, **judge(output, pair), "pixel_error": error}])
+
+
+def measure_style_weight(
+    judge: Judge, method: AdaINMethod, weight: float, pairs: Sequence[Pair], store: ComparisonStore
+) -> None:
+    """Beside figure 7: the losses of a decoder that was trained with another lambda, at alpha 1.
+
+    Args:
+        judge: As for alpha.
+        method: The decoder.
+        weight: Its lambda.
+        pairs: As for alpha.
+        store: Keeps the rows, in ``style_weight``.
+    """
+    for pair in pairs:
+        if not store.has("style_weight", **_named(pair), style_weight=weight):
+            output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
+            store.append("style_weight", [_named(pair) | {"style_weight": weight, **judge(output, pair)}])
+
+
+def measure_interpolation(
+    judge: Judge, method: AdaINMethod, weights: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
+) -> None:
+    """Figure 8: the style loss to each of two styles as one gives way to the other, for all neighbors among the styles.
+
+    Args:
+        judge: Of the figure's size.
+        method: The decoder.
+        weights: Of the second style, from 0 to 1; the first has the rest.
+        pairs: Of all contents with all styles.
+        store: Keeps the rows, in ``interpolation``.
+    """
+    for first, second in _neighbors(pairs):
+        one, other = (judge.picture(pair.style_path) for pair in (first, second))
+        styles = [method.network.encode_style(picture) for picture in (one, other)]
+        content = judge.picture(first.content_path)
+        for weight in weights:
+            names = {"content": first.content, "style": first.style, "second_style": second.style, "weight": weight}
+            if store.has("interpolation", **names):
+                continue
+            with torch.inference_mode():
+                output = method.network(content, styles, weights=[1 - weight, weight])
+            losses = {key: judge(output, pair) for key, pair in (("style", first), ("second_style", second))}
+            store.append(
+                "interpolation",
+                [names | {f"{key}_loss": found["style_loss_mean"] for key, found in losses.items()}],
+            )
+
+
+def measure_color(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], store: ComparisonStore) -> None:
+    """Figure 9: losses, and the distance of colors to content and style, without and with color control.
+
+    Args:
+        judge: Of the figure's size.
+        method: The decoder.
+        pairs: Contents and styles.
+        store: Keeps the rows, in ``color``.
+    """
+    jobs = [(pair, control) for pair in pairs for control in COLORINGS]
+    jobs = [job for job in jobs if not store.has("color", **_named(job[0]), control=job[1])]
+    for pair, control in Bar(jobs, desc="color", unit="picture", disable=not jobs, leave=False):
+        content, style = judge.picture(pair.content_path), judge.picture(pair.style_path)
+        output = colored(method, content, style, control)
+        distances = {
+            "color_to_content": color_distance(output, content).item(),
+            "color_to_style": color_distance(output, style).item(),
+        }
+        store.append("color", [_named(pair) | {"control": control, **judge(output, pair), **distances}])
+
+
+def colored(method: AdaINMethod, content: Tensor, style: Tensor, control: Color) -> Tensor:
+    """Return an output whose colors are the style's, or the content's in one of two ways.
+
+    Args:
+        method: The decoder.
+        content: ``1 x 3 x H x W``, RGB in [0, 1].
+        style: The same.
+        control: ``coral`` gives the style the content's colors first, ``luminance`` takes each pixel's from the content.
+    """
+    if control == "coral":
+        style = coral(style, colors(content)).clamp(0, 1)
+    output = method.stylize(content, style)
+    return keep_chroma(output, content) if control == "luminance" else output
+
+
+def measure_regions(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], store: ComparisonStore) -> None:
+    """Figure 10: the style loss of each half to both styles, where each half is given one of them.
+
+    Args:
+        judge: Of the figure's size.
+        method: The decoder.
+        pairs: Of all contents with all styles; neighbors among the styles share a picture.
+        store: Keeps the rows, in ``regions``.
+    """
+    for first, second in _neighbors(pairs):
+        names = {"content": first.content, "style": first.style, "second_style": second.style}
+        if store.has("regions", **names):
+            continue
+        content = judge.picture(first.content_path)
+        styles = [judge.gallery(pair.style_path)[1].statistics for pair in (first, second)]
+        output = in_halves(method, judge, first, second)
+        rows: list[Row] = []
+        for side, (own, other) in zip(SIDES, (styles, styles[::-1]), strict=True):
+            found, before = (_region_statistics(judge, picture, side) for picture in (output, content))
+            losses = {"own_loss": (found, own), "other_loss": (found, other), "content_own_loss": (before, own)}
+            rows.append(names | {"region": side} | {key: _style_loss(*pair) for key, pair in losses.items()})
+        store.append("regions", rows)
+
+
+@torch.inference_mode()
+def in_halves(method: AdaINMethod, judge: Judge, first: Pair, second: Pair) -> Tensor:
+    """Return the first pair's content, its left half in the first pair's style and its right half in the second's."""
+    content = judge.picture(first.content_path)
+    styles = [method.network.encode_style(judge.picture(pair.style_path)) for pair in (first, second)]
+    height, width = (-(-side // 8) for side in content.shape[-2:])
+    masks = torch.cat([_half(side, (height, width), content) for side in SIDES], 1)
+    output: Tensor = method.network(content, styles, shares=regions(masks))
+    return output
+
+
+def _half(side: str, shape: Sequence[int], like: Tensor) -> Tensor:
+    """Return a mask ``1 x 1 x H x W`` of one half."""
+    left = (torch.arange(shape[1]) < shape[1] / 2).expand(1, 1, *shape)
+    return (left if side == "left" else ~left).to(like)
+
+
+@torch.no_grad()
+def _region_statistics(judge: Judge, picture: Tensor, side: str) -> dict[str, Statistics]:
+    features = judge.encoder.iter_features(picture)
+    return {
+        name: channel_statistics(f, region=_half(side, f.shape[-2:], f)) for name, f in features if name in STYLE_LAYERS
+    }
+
+
+def _style_loss(output: dict[str, Statistics], style: dict[str, Statistics]) -> float:
+    return sum(style_loss(output[name], style[name], "mean").item() for name in STYLE_LAYERS)
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------------
+
+
+def make_control_pictures(
+    judge: Judge, method: AdaINMethod, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
+) -> None:
+    """Write the outputs that figures 7 to 10 show.
+
+    Args:
+        judge: Of the figures' size.
+        method: The decoder.
+        alphas: Of figure 7; in figure 8 the steps between styles.
+        pairs: Of all contents with all styles; see ``shown_pairs`` and ``corners``.
+        store: Keeps them in ``outputs``.
+    """
+    made: dict[str, Callable[[], Tensor]] = {}
+    for row, pair in enumerate(shown_pairs(pairs)):
+        content, style = judge.picture(pair.content_path), judge.picture(pair.style_path)
+        for alpha in alphas:
+            made[f"alpha_{row}_{alpha:g}"] = partial(method.stylize, content, style, alpha)
+        for control in COLORINGS:
+            made[f"color_{row}_{control}"] = partial(colored, method, content, style, control)
+    for row, (first, second) in enumerate(shown_neighbors(pairs)):
+        made[f"regions_{row}"] = partial(in_halves, method, judge, first, second)
+    four = corners(pairs)
+    content, styles = judge.picture(four[0].content_path), [judge.picture(pair.style_path) for pair in four]
+    encoded = [method.network.encode_style(style) for style in styles]
+    for i, down in enumerate(alphas):
+        for j, right in enumerate(alphas):
+            weights = [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
+            made[f"mix_{i}_{j}"] = partial(method.network, content, encoded, weights=weights)
+    left = {name: make for name, make in made.items() if not store.output(name).exists()}
+    for name, make in Bar(left.items(), desc="pictures of controls", unit="picture", disable=not left, leave=False):
+        with torch.inference_mode():
+            store.keep(name, to_picture(make()[0]))
+
+
+def shown_pairs(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the rows of figures 7 and 9: content i in style i."""
+    return [_place(pairs, i, i) for i in range(min(ROWS, len(pairs)))]
+
+
+def shown_neighbors(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair]]:
+    """Return the rows of figure 10: content i in styles i and i + 1; none where there is one style alone."""
+    several = len({pair.style for pair in pairs}) > 1
+    return [(_place(pairs, i, i), _place(pairs, i, i + 1)) for i in range(min(ROWS, len(pairs)) if several else 0)]
+
+
+def _place(pairs: Sequence[Pair], content: int, style: int) -> Pair:
+    """Return the pair of content and style by their numbers, counted anew where one kind is used up."""
+    contents, styles = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+    chosen = contents[content % len(contents)], styles[style % len(styles)]
+    return next(pair for pair in pairs if (pair.content, pair.style) == chosen)
+
+
+def corners(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the first content in four styles, one a corner of figure 8; styles come again where there are fewer."""
+    return [_place(pairs, 0, i) for i in range(4)]
+
+
+def _neighbors(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair]]:
+    """Return each content with every two neighboring styles."""
+    contents = dict.fromkeys(pair.content for pair in pairs)
+    own = [[pair for pair in pairs if pair.content == content] for content in contents]
+    return [both for line in own for both in itertools.pairwise(line)]
+
+
+def _named(pair: Pair) -> Row:
+    return {"content": pair.content, "style": pair.style}
