@@ -10,6 +10,9 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
+# Triton reads this when it is first imported: its kernels are then interpreted, on a CPU too. make test-gpu compiles them.
+os.environ["TRITON_INTERPRET"] = "0" if os.environ.get("ADAIN_TEST_GPU") else "1"
+
 import pytest
 import torch
 from omegaconf import OmegaConf

@@ -1,7 +1,7 @@
 """The convolutions, pooling and statistics that all networks use, each by the fastest way for its device.
 
 On a CPU these are ours: by rows (``winograd``), with hand-written derivatives (``derivatives``). Other devices,
-compilers and exporters get torch's own operations.
+compilers and exporters get torch's own operations, and a GPU our statistics (``between``). ``chain`` strings them together.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
+from adain.kernels.between import channel_moments, takes_kernels
 from adain.kernels.derivatives import (
     ChannelMoments,
     DoubledConvolution,
@@ -125,6 +126,8 @@ def mean_std(features: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors of ``N x C x 1 x 1``, float32.
     """
+    if takes_kernels(features) and features.stride(1) == 1:  # channels first, the strides of a kernel's reads are slow
+        return channel_moments(features, eps)
     if _on_plain_cpu(features):
         mean, std = ChannelMoments.apply(features, eps)
         return mean, std

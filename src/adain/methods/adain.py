@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.functional.losses import content_loss, identity_loss, style_loss, total_variation
-from adain.functional.statistics import Statistics, adain, channel_statistics
+from adain.functional.statistics import Statistics, adain
 from adain.methods.base import CropSampler, TrainedMethod, check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.methods.least_squares import fit_again
 from adain.methods.optimizers import OptimizerFactory
 from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import WIDTHS, Decoder, load_decoder
-from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
+from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.runtime.errors import InputError
 from adain.runtime.schema import (
     Count,
@@ -194,11 +194,10 @@ class AdaINMethod(TrainedMethod):
             target = adain(content_features, style_stats[BOTTLENECK])
             decoded = side_by_side(content_features, style_features) if self.concat else target
         output = self.decoder(decoded)
-        output_features = self.encoder.extract_features(output)
-        terms = {"content": content_loss(output_features[BOTTLENECK], target)}
+        output_features, output_stats = self.encoder.extract_statistics(output)
+        terms = {"content": content_loss(output_features, target)}
         for name, stats in style_stats.items():
-            output_stats = channel_statistics(output_features[name])
-            terms[f"style/{name}"] = style_loss(output_stats, stats, self.style_reduction)
+            terms[f"style/{name}"] = style_loss(output_stats[name], stats, self.style_reduction)
         if self.weights["tv"]:
             terms["tv"] = total_variation(output)
         if self.weights["identity"]:
@@ -213,14 +212,12 @@ class AdaINMethod(TrainedMethod):
         A GPU takes both in one call. A CPU's caches hold the feature maps of one better than of two.
         """
         content, style = self.encoder.padded(content), self.encoder.padded(style)
-        joint = content.is_cuda
-        style_stats, features = {}, content
-        for name, features in self.encoder.iter_features(torch.cat([content, style]) if joint else style):
-            if name in STYLE_LAYERS:
-                style_stats[name] = channel_statistics(features[len(content) :] if joint else features)
-        if joint:
-            return features[: len(content)], style_stats, features[len(content) :]
-        return self.encoder(content), style_stats, features
+        if not content.is_cuda:
+            features, stats = self.encoder.extract_statistics(style)
+            return self.encoder(content), stats, features
+        features, both = self.encoder.extract_statistics(torch.cat([content, style]))
+        stats = {name: Statistics(*(part[len(content) :] for part in parts)) for name, parts in both.items()}
+        return features[: len(content)], stats, features[len(content) :]
 
 
 def side_by_side(content: Tensor, style: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from adain.runtime.schema import Count, EncoderName, InverseInit, InverseWidths,
 LAYER = "relu3_1"
 """Where patches are swapped and the inverse network begins."""
 
+_MEASURED = STYLE_LAYERS[: STYLE_LAYERS.index(LAYER) + 1]  # those that are computed on the way
+
 
 class StylePatches(NamedTuple):
     """A style as its features at relu3_1, ``N x 256 x h x w``: its patches overlap there."""
@@ -110,10 +112,7 @@ class StyleSwap(TrainedMethod):
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
     def _features(self, picture: Tensor) -> Tensor:
-        for name, features in self.encoder.iter_features(self.encoder.padded(picture)):
-            if name == LAYER:
-                return features
-        raise AssertionError(LAYER)
+        return self.encoder.extract_features(self.encoder.padded(picture), [LAYER])[LAYER]
 
     def _swap(self, content: Tensor, style: Tensor) -> Tensor:
         smallest = min(*content.shape[-2:], *style.shape[-2:])
@@ -163,11 +162,8 @@ class StyleSwap(TrainedMethod):
         """
         with torch.no_grad():
             style_stats, style_features = {}, style
-            for name, style_features in self.encoder.iter_features(self.encoder.padded(style)):
-                if name in STYLE_LAYERS:
-                    style_stats[name] = channel_statistics(style_features)
-                if name == LAYER:
-                    break
+            for name, style_features in self.encoder.iter_features(self.encoder.padded(style), _MEASURED):
+                style_stats[name] = channel_statistics(style_features)
             content_features = self._features(content)
             swapped = self._swap(content_features, style_features)
             # held-out pictures are judged by the swap alone; training inverts real activations too
@@ -175,13 +171,11 @@ class StyleSwap(TrainedMethod):
         output = self.decoder(target)
         pictures = output[-len(content) :]
         terms: dict[str, Tensor] = {}
-        for name, features in self.encoder.iter_features(output):
-            if name in style_stats:
-                output_stats = channel_statistics(features[-len(content) :].detach())
-                terms[f"style/{name}"] = style_loss(output_stats, style_stats[name], "mean")
+        for name, features in self.encoder.iter_features(output, _MEASURED):
+            output_stats = channel_statistics(features[-len(content) :].detach())
+            terms[f"style/{name}"] = style_loss(output_stats, style_stats[name], "mean")
             if name == LAYER:
                 terms["content"] = content_loss(features, target)
-                break
         terms["tv"] = total_variation(output)
         return terms, pictures
 

@@ -253,14 +253,13 @@ class TextureNetwork(TrainedMethod):
             content_features = self.encoder(content)
         output = self.generator(content)
         terms: dict[str, Tensor] = {}
-        for name, features in self.encoder.iter_features(output):
-            if name in STYLE_LAYERS:
-                output_stats, style_stats = self._style_of(features), self.get_buffer(f"style_{name}")
-                terms[f"style/{name}"] = (
-                    style_loss(output_stats, Statistics(style_stats[:1], style_stats[1:]), "mean")
-                    if isinstance(output_stats, Statistics)
-                    else gram_loss(output_stats, style_stats)
-                )
+        for name, features in self.encoder.iter_features(output, STYLE_LAYERS):
+            output_stats, style_stats = self._style_of(features), self.get_buffer(f"style_{name}")
+            terms[f"style/{name}"] = (
+                style_loss(output_stats, Statistics(style_stats[:1], style_stats[1:]), "mean")
+                if isinstance(output_stats, Statistics)
+                else gram_loss(output_stats, style_stats)
+            )
             if name == BOTTLENECK:
                 terms["content"] = content_loss(features, content_features)
         if self.weights["tv"]:

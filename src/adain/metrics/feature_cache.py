@@ -95,7 +95,7 @@ def observe(encoder: Encoder, picture: Tensor) -> Features:
     """
     statistics, grams = {}, {}
     structure = deepest = picture
-    for name, features in encoder.iter_features(picture):
+    for name, features in encoder.iter_features(picture, (*STYLE_LAYERS, STRUCTURE_LAYER)):
         if name in STYLE_LAYERS:
             statistics[name], grams[name] = channel_statistics(features), gram(features)
         if name == STRUCTURE_LAYER:

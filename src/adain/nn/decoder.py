@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.kernels.layers import doubled_conv2d, padded_conv2d
+from adain.kernels.chain import Link, convolve_chain
 from adain.nn.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError
@@ -66,7 +65,7 @@ class Decoder(nn.Module):
 
     Attributes:
         fused: Whether to compute each up-sampling together with the next convolution (``kernels.layers.doubled_conv2d``):
-            equal up to rounding. None fuses on a CPU, where it is faster.
+            equal up to rounding. None does so on a CPU, where it is faster, and uses ``kernels.between`` on a GPU.
 
     Source:
         Huang & Belongie 2017, section 6.1 and the authors' code; the ablations in section 7.1.
@@ -113,16 +112,7 @@ class Decoder(nn.Module):
 
     def apply_layer(self, layer: Layer, x: Tensor) -> Tensor:
         """Run one layer of the plan: pad, convolve, apply ReLU, and up-sample if the layer does."""
-        x = self._convolved(layer, x)
-        return F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsample else x
-
-    def _convolved(self, layer: Layer, x: Tensor, doubled: bool = False) -> Tensor:
-        """Run a layer without its up-sampling; ``doubled`` first does the previous layer's up-sampling."""
-        convolution, normalize = self.convolution(layer), self.normalization(layer)
-        convolve = doubled_conv2d if doubled else padded_conv2d
-        rectify = layer.target != "picture" and normalize is None
-        x = convolve(x, convolution.weight, convolution.bias, rectify=rectify)
-        return x if normalize is None else F.relu_(normalize(x))  # the last layer has no normalization
+        return self._run([layer], x)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return pictures, decoded from features.
@@ -133,13 +123,22 @@ class Decoder(nn.Module):
         Returns:
             ``N x 3 x 8h x 8w``, not clamped: up to 7 pixels larger than the encoded picture. From relu3_1, 4h x 4w.
         """
-        fused, doubled = features.device.type == "cpu" if self.fused is None else self.fused, False
-        for layer in self.plan:
-            if fused:
-                features, doubled = self._convolved(layer, features, doubled), layer.upsample
-            else:
-                features = self.apply_layer(layer, features)
-        return features
+        return self._run(self.plan, features)
+
+    def _run(self, plan: Sequence[Layer], x: Tensor) -> Tensor:
+        links = [
+            Link(
+                self.convolution(layer).weight,
+                self.convolution(layer).bias,
+                rectify=layer.target != "picture",
+                normalize=self.normalization(layer),
+                resize="double" if layer.upsample else "keep",
+            )
+            for layer in plan
+        ]
+        for output in convolve_chain(x, links, folded=self.fused):
+            x = x if output.resized is None else output.resized
+        return x
 
 
 def _block(target: str) -> int:

@@ -10,13 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adain.kernels.layers import max_pool, padded_conv2d
+from adain.functional.statistics import EPS, Statistics
+from adain.kernels.chain import Link, Output, convolve_chain
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError
 from adain.runtime.schema import EncoderName, current_name
 
 CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1")
 """The nine 3x3 convolutions. There is a 2x2 max-pooling between blocks."""
+
+LAYERS = (
+    "relu1_1", "relu1_2", "pool1", "relu2_1", "relu2_2", "pool2",
+    "relu3_1", "relu3_2", "relu3_3", "relu3_4", "pool3", "relu4_1",
+)  # fmt: skip
+"""All layers in network order."""
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers of the style loss (Huang & Belongie 2017, section 5)."""
@@ -110,15 +117,47 @@ class Encoder(nn.Module):
 
     def extract_features(self, picture: Tensor, names: Sequence[str] = STYLE_LAYERS) -> dict[str, Tensor]:
         """Return features at the named layers (``relu1_1`` to ``relu4_1``, ``pool1`` to ``pool3``), in network order."""
-        return {name: features for name, features in self.iter_features(picture) if name in names}
+        return dict(self.iter_features(picture, names))
 
-    def iter_features(self, picture: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield every layer's name and features in network order, so that the caller decides what to keep."""
+    def iter_features(self, picture: Tensor, names: Sequence[str] = LAYERS) -> Iterator[tuple[str, Tensor]]:
+        """Yield names and features in network order, up to the last layer that is named; by default all of them."""
+        for relu, output in self._run(picture, names, ()):
+            if relu in names:
+                assert output.features is not None
+                yield relu, output.features
+            if (pool := _pool_after(relu)) in names:
+                assert output.resized is not None
+                yield pool, output.resized
+
+    def extract_statistics(self, picture: Tensor) -> tuple[Tensor, dict[str, Statistics]]:
+        """Return the features at relu4_1 and the channel statistics at the style layers. No other map is kept."""
+        features, statistics = picture, {}
+        for relu, output in self._run(picture, [BOTTLENECK], STYLE_LAYERS):
+            if output.moments is not None:
+                statistics[relu] = Statistics(*output.moments)
+            if output.features is not None:
+                features = output.features
+        return features, statistics
+
+    def _run(self, picture: Tensor, names: Sequence[str], measured: Sequence[str]) -> Iterator[tuple[str, Output]]:
+        """Run the convolutions up to the last named layer; of those ``measured``, compute statistics as well."""
+        relus = [f"relu{name}" for name in CONVOLUTIONS]
+        last = max((index for index, relu in enumerate(relus) if {relu, _pool_after(relu)} & {*names}), default=-1)
+        links = [
+            Link(
+                getattr(self, f"weight{name}"),
+                getattr(self, f"bias{name}"),
+                resize="pool" if _pool_after(relu) in (names if index == last else LAYERS) else "keep",
+                features=relu in names,
+                eps=EPS if relu in measured else None,
+            )
+            for index, (name, relu) in enumerate(zip(CONVOLUTIONS, relus, strict=True))
+            if index <= last
+        ]
         x = picture - self.shift if self.padding == "constant" else picture
-        for name in CONVOLUTIONS:
-            if name.endswith("_1") and name != "1_1":
-                x = max_pool(x, self.ceil_mode)
-                yield f"pool{int(name[0]) - 1}", x
-            weight, bias = getattr(self, f"weight{name}"), getattr(self, f"bias{name}")
-            x = padded_conv2d(x, weight, bias, self.padding, rectify=True)
-            yield f"relu{name}", x
+        return zip(relus, convolve_chain(x, links, self.padding, self.ceil_mode), strict=False)
+
+
+def _pool_after(relu: str) -> str:
+    """Return the name of the pooling after a layer, or an empty one."""
+    return {"relu1_2": "pool1", "relu2_2": "pool2", "relu3_4": "pool3"}.get(relu, "")

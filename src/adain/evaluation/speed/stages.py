@@ -9,10 +9,10 @@ from torch import Tensor
 
 from adain.evaluation.speed.clock import Stages
 from adain.functional.losses import content_loss, style_loss, weighted_total
-from adain.functional.statistics import adain, channel_statistics
+from adain.functional.statistics import adain
 from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
-from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
+from adain.nn.encoder import BOTTLENECK
 from adain.runtime.compiling import compiled
 from adain.runtime.precision import memory_format
 from adain.runtime.schema import MethodName
@@ -121,11 +121,7 @@ class OurStep:
     def encode_style(self) -> None:
         """Statistics of the styles at all taps; no feature map is kept."""
         with _autocast(self.setting, self.device), torch.no_grad():
-            self.kept["wanted"] = {
-                name: channel_statistics(features)
-                for name, features in self.method.encoder.iter_features(self.style)
-                if name in STYLE_LAYERS
-            }
+            self.kept["wanted"] = self.method.encoder.extract_statistics(self.style)[1]
 
     def adain(self) -> None:
         """The target."""
@@ -140,10 +136,10 @@ class OurStep:
     def encode_output(self) -> None:
         """The losses."""
         with _autocast(self.setting, self.device):
-            features = self.method.encoder.extract_features(self.kept.pop("output"))
-            terms = {"content": content_loss(features[BOTTLENECK], self.kept.pop("target"))}
+            features, stats = self.method.encoder.extract_statistics(self.kept.pop("output"))
+            terms = {"content": content_loss(features, self.kept.pop("target"))}
             for name, statistics in self.kept.pop("wanted").items():
-                terms[f"style/{name}"] = style_loss(channel_statistics(features[name]), statistics, "mean")
+                terms[f"style/{name}"] = style_loss(stats[name], statistics, "mean")
             self.kept["loss"] = weighted_total(terms, self.method.weights)
 
     def backward(self) -> None:
