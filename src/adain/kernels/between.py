@@ -24,25 +24,22 @@ Resize = Literal["keep", "pool", "double"]
 _TILE = 4096  # numbers per program
 _DEVICES = {"cuda"}  # ROCm's GPUs have this name too
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+_INSTALLED = importlib.util.find_spec("triton") is not None
 _works: bool | None = None
 
 
 def takes_kernels(x: Tensor) -> bool:
     """Return whether the operators of this module will run on such tensors. Exporters get torch's own operations."""
-    return (
-        x.device.type in _DEVICES
-        and x.dtype in _DTYPES
-        and not torch.compiler.is_exporting()
-        and _triton_works(x.device)
-    )
+    if x.device.type not in _DEVICES or x.dtype not in _DTYPES or torch.compiler.is_exporting():
+        return False
+    return _INSTALLED if torch.compiler.is_compiling() else _triton_works(x.device)  # a compiler cannot try them out
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _triton_works(device: torch.device) -> bool:
     """Return whether Triton can compile and run a kernel here. It is tried once: it needs a C compiler, for example."""
     global _works
     if _works is None:
-        _works = importlib.util.find_spec("triton") is not None
+        _works = _INSTALLED
         if _works:
             try:
                 between(torch.zeros((1, 1, 2, 2), device=device), None, rectify=True)
