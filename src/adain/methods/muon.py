@@ -11,7 +11,7 @@ slower than float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 import torch
@@ -22,14 +22,15 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315  # quintic with the steepest slope at 0: Jo
 _ITERATIONS = 5
 
 
-def orthogonalize(matrix: Tensor) -> Tensor:
-    """Return the semi-orthogonal matrix nearest to a matrix, approximately.
+def orthogonalize(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Return the semi-orthogonal matrices nearest to some matrices, approximately.
 
     Five quintic Newton-Schulz iterations ``X <- a X + b (X X') X + c (X X')^2 X`` from ``X = M / |M|``. All of them are
     polynomials in ``G = X X'`` times X, so for a wide matrix the iterations work on the small G and X is multiplied once.
+    The G of one size go through them together: few large products in place of many small ones.
 
     Args:
-        matrix: ``m x n``, float32.
+        matrices: ``m x n``, float32, each of any size.
 
     Returns:
         ``m x n``, singular values about 1 (0.7 to 1.2).
@@ -37,18 +38,28 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     Source:
         Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
-    if matrix.shape[0] > matrix.shape[1]:
-        return orthogonalize(matrix.T).T
-    x = matrix / (matrix.norm() + 1e-7)
-    gram = x @ x.T
-    identity = torch.eye(len(gram), device=x.device, dtype=x.dtype)
-    product = identity
-    for _ in range(_ITERATIONS):
-        factor = _A * identity + _B * gram + _C * gram @ gram
-        product = factor @ product
-        gram = factor @ gram @ factor
-    result: Tensor = product @ x
-    return result
+    norms = torch._foreach_add(torch._foreach_norm(list(matrices)), 1e-7)
+    wide = [x if x.shape[0] <= x.shape[1] else x.T for x in torch._foreach_div(list(matrices), norms)]
+    results: list[Tensor] = [torch.empty(0)] * len(wide)
+    for size in sorted({len(x) for x in wide}):
+        places = [place for place, x in enumerate(wide) if len(x) == size]
+        products = _polynomials(torch.stack([wide[place] @ wide[place].T for place in places]))
+        for place, product in zip(places, products.unbind(), strict=True):
+            result = product @ wide[place]
+            results[place] = result if result.shape == matrices[place].shape else result.T
+    return results
+
+
+def _polynomials(grams: Tensor) -> Tensor:
+    """Return the product of the iterations' factors ``a I + b G + c G^2``, of each G of ``N x m x m``."""
+    product = grams
+    for turn in range(_ITERATIONS):
+        factor = torch.baddbmm(grams, grams, grams, beta=_B, alpha=_C)
+        factor.diagonal(dim1=-2, dim2=-1).add_(_A)
+        product = factor @ product if turn else factor
+        if turn < _ITERATIONS - 1:
+            grams = factor @ grams @ factor
+    return product
 
 
 class Muon(torch.optim.Optimizer):
@@ -94,27 +105,50 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    update = _matrix_step if parameter.ndim > 1 else _adam_step
-                    update(parameter, parameter.grad.float(), self.state[parameter], group)
+            learned = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if learned:
+                update = _matrix_step if learned[0].ndim > 1 else _adam_step
+                gradients = [parameter.grad.to(parameter.dtype) for parameter in learned]
+                update(learned, gradients, [self.state[parameter] for parameter in learned], group)
         return loss
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state. The counts stay on the processor, where they are read at every step."""
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            if "count" in state:
+                state["count"] = state["count"].cpu()
 
-def _matrix_step(weight: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    if not state:
-        state["momentum"] = torch.zeros_like(weight)
-    momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-    direction = orthogonalize(gradient.lerp(momentum, group["momentum"]).flatten(1)).view_as(weight)
-    weight.sub_(direction * (group["lr"] * weight.norm() / direction.norm().clamp_min(1e-12)))
+
+def _matrix_step(
+    weights: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]
+) -> None:
+    for weight, state in zip(weights, states, strict=True):
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+    momenta = [state["momentum"] for state in states]
+    torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+    ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+    directions = orthogonalize([matrix.flatten(1) for matrix in ahead])
+    lengths = torch._foreach_clamp_min(torch._foreach_norm(directions), 1e-12)
+    steps = torch._foreach_div(torch._foreach_mul(torch._foreach_norm(weights), group["lr"]), lengths)
+    torch._foreach_mul_(directions, steps)
+    torch._foreach_sub_(weights, [d.view_as(w) for d, w in zip(directions, weights, strict=True)])
 
 
-def _adam_step(bias: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    if not state:
-        state["first"], state["second"] = torch.zeros_like(bias), torch.zeros_like(bias)
-        state["count"] = torch.zeros(())
-    state["count"] += 1
+def _adam_step(
+    biases: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]
+) -> None:
+    for bias, state in zip(biases, states, strict=True):
+        if not state:
+            state["first"], state["second"] = torch.zeros_like(bias), torch.zeros_like(bias)
+            state["count"] = torch.zeros(())
+        state["count"] += 1
     beta1, beta2 = group["betas"]
-    first = state["first"].lerp_(gradient, 1 - beta1) / (1 - beta1 ** float(state["count"]))
-    second = state["second"].lerp_(gradient.square(), 1 - beta2) / (1 - beta2 ** float(state["count"]))
-    bias.sub_(group["lr"] * first / (second.sqrt() + 1e-8))
+    counts = [float(state["count"]) for state in states]
+    first, second = [state["first"] for state in states], [state["second"] for state in states]
+    torch._foreach_lerp_(first, gradients, 1 - beta1)
+    torch._foreach_lerp_(second, torch._foreach_mul(gradients, gradients), 1 - beta2)
+    scale = torch._foreach_sqrt(torch._foreach_div(second, [1 - beta2**count for count in counts]))
+    torch._foreach_add_(scale, 1e-8)
+    torch._foreach_addcdiv_(biases, first, scale, [-group["lr"] / (1 - beta1**count) for count in counts])
