@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.schema import HIGHER_IS_BETTER
 from tests.helpers.forked import Forked
-from tests.helpers.pictures import draw_folders
+from tests.helpers.pictures import draw, draw_folders
 from tests.helpers.runners import run_here
 
 METRICS = "metrics=[content_loss,style_loss_mean,ssim,frechet_vgg19,artfid]"
@@ -196,6 +197,55 @@ def test_without_any_figure_of_pairs_there_is_a_page_too(folders: Path) -> None:
     code, text = evaluate(folders, *ALL[:4], "metrics=[frechet_vgg19]", "out=sets")
     assert code == 0, text
     assert "6 of 6: no figure of pairs was measured" in (folders / "sets" / "index.html").read_text()
+
+
+def test_a_benchmark_stands_beside_the_published_rows(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other, smaller pictures in its place; with losses of a paper and a moving view, for the whole way through."""
+    known = {}
+    for kind, count in (("cnt", 2), ("sty", 2)):
+        for number in range(count):
+            draw(folders / "bench" / kind / f"0{number}.png", 10 * count + number, (72, 72))
+            path = folders / "bench" / kind / f"0{number}.png"
+            known[f"{kind}/0{number}.png"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr("adain.data.benchmark.digests", lambda name: known)
+    given = ["benchmark=styleid800", "benchmark.pictures=bench", "decoder=reference", "precision=32-true", "size=72"]
+    code, text = evaluate(folders, *given, "metrics=[ssim,fid]", "losses=port", "motion=pan", "out=styleid")
+    assert code == 0, text
+    results = json.loads((folders / "styleid" / "results.json").read_text())
+    assert results["protocol"] == "styleid"
+    assert results["pairs"] == 4
+    assert {"ssim", "content_loss_port", "style_loss_port", "flicker_pan", "warping_pan"} == set(results["metrics"])
+    controls = results["metrics"]["ssim"]["controls"]
+    assert controls["content"] == pytest.approx(1, abs=1e-4)
+    assert controls["style"] < 1
+    assert results["metrics"]["warping_pan"]["controls"]["content"] < 1e-3  # whole pixels
+    page = (folders / "styleid" / "index.html").read_text()
+    for said in (text, page):
+        assert "30.933" in said
+        assert "StyTr2" in said
+        assert "missing" in said  # ours
+        assert "weights.art_inception=FILE" in said
+        assert "he unchanged content wins ssim" in said
+        assert "protocol: styleid" in said
+    assert "unbiased std" in page  # the convention of losses=port
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["content=content", "style=style"], "benchmark=styleid800 has its own contents and styles"),
+        (["benchmark.pictures=content"], "content lacks cnt/00.png of styleid800: get it from https://raw"),
+        (["losses=gatys"], "losses=gatys is not allowed"),
+        (["motion=zoom"], "motion=zoom is not allowed"),
+        (["protocol=theirs"], "protocol=theirs is not allowed; choose one of ours, styleid"),
+        (["weights.art_inception=none.pth"], "weights.art_inception=none.pth is not an existing file"),
+    ],
+)
+def test_mistakes_about_benchmarks(folders: Path, overrides: list[str], message: str) -> None:
+    code, text = evaluate(folders, "benchmark=styleid800", "decoder=shipped", *overrides)
+    assert code == 1
+    assert message in text
+    assert text.count("\n") <= 2
 
 
 def test_nothing_to_measure_is_a_mistake(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

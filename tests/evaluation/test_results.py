@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adain.evaluation.results import compare_evaluations, verdict
+from adain.evaluation.results import compare_evaluations, verdict, won_by_controls
 from adain.runtime.errors import InputError
 
 PAIRS = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")]
@@ -127,3 +127,21 @@ def test_without_an_interval_nothing_is_said_to_be_better() -> None:
     entry: dict[str, Any] = {"difference": -1.0, "low": None, "high": None, "p": None, "higher_is_better": False}
     assert verdict({**entry, "first_better_on": None}, 5) == "no interval: one figure for all pairs"
     assert verdict({**entry, "first_better_on": 1}, 1) == "too few pairs to tell"
+
+
+def test_controls_that_win_are_named() -> None:
+    def entry(mean: float, content: float, style: float, higher: bool = False) -> dict[str, Any]:
+        return {"mean": mean, "controls": {"content": content, "style": style}, "higher_is_better": higher}
+
+    found = won_by_controls(
+        {
+            "lpips": entry(0.6, 0, 0.8),
+            "ssim": entry(0.3, 1, 0.1, higher=True),
+            "tied": entry(1, 1, 1),
+            "fid": entry(5, 9, 0),
+        }
+    )
+    assert found == [
+        "the unchanged content wins lpips, ssim: alone, these say nothing about style transfer",
+        "the style picture itself wins fid: alone, this says nothing about style transfer",
+    ]

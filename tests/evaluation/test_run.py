@@ -15,6 +15,7 @@ from torch import Tensor
 from adain.evaluation.pairs import Pair, cross
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
 from adain.evaluation.store import EvaluationStore
+from adain.methods.load import load_method
 from adain.metrics.feature_cache import FeatureCache
 from adain.metrics.frechet import frechet_distance
 from adain.metrics.lpips import Lpips
@@ -22,7 +23,7 @@ from adain.metrics.metric_suite import MetricSuite, build_suite
 from adain.nn.encoder import Encoder
 
 CPU = torch.device("cpu")
-CONTENTS, STYLES = {"a": 10, "b": 60, "c": 110}, {"x": 40, "y": 200, "z": 250}  # gray levels
+CONTENTS, STYLES = {"a": 11, "b": 60, "c": 110}, {"x": 40, "y": 200, "z": 250}  # gray levels
 
 
 class Average:
@@ -66,12 +67,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
 def evaluated(pairs: list[Pair], encoder: Encoder, tmp_path: Path) -> Callable[..., Any]:
     """Measures all pairs and gives the store, the suite and the gallery."""
 
-    def run(system: Average, alpha: float = 1.0, batch_size: int = 4) -> tuple[EvaluationStore, MetricSuite, Gallery]:
+    def run(
+        system: Any, alpha: float = 1.0, batch_size: int = 4, protocol: Any = "ours"
+    ) -> tuple[EvaluationStore, MetricSuite, Gallery]:
         figures: Any = {name: Level(which) for which, name in enumerate(("of output", "of content", "of style"))}
         suite = MetricSuite(FeatureCache(encoder), figures, {"frechet_vgg19": mean_colors})
-        store, gallery = EvaluationStore(tmp_path / "store"), Gallery(encoder, Frame(24, crop=True), CPU)
+        store, gallery = EvaluationStore(tmp_path / "store"), Gallery(Frame(24, crop=True), CPU)
         store.open_pairs({}, pairs)
-        measure(pairs, store, suite, gallery, lambda: system, alpha, batch_size)
+        measure(pairs, store, suite, gallery, lambda: system, alpha, batch_size, protocol=protocol)
         return store, suite, gallery
 
     return run
@@ -96,12 +99,56 @@ def test_every_pair_has_the_figures_of_its_own_content_style_and_output(
 def test_the_distance_is_of_all_outputs_to_the_distinct_styles(
     evaluated: Callable[..., Any], pairs: list[Pair]
 ) -> None:
-    found = set_figures(pairs, *evaluated(Average()), {}, artfid_wanted=False)["frechet_vgg19"]
+    found = set_figures(pairs, *evaluated(Average()))["output"]["frechet_vgg19"]
     styles, outputs = list(STYLES.values()), [(c + s) / 2 for s in STYLES.values() for c in CONTENTS.values()]
     expected = frechet_distance(512)
     for levels, real in ((styles, True), (outputs, False)):
         expected.update(mean_colors(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 1, 1) / 255), real=real)
     assert found == pytest.approx(float(expected.compute()), rel=1e-4)
+
+
+def test_controls_stand_in_the_outputs_place(evaluated: Callable[..., Any], pairs: list[Pair]) -> None:
+    store, suite, gallery = evaluated(Average())
+    for index, pair in enumerate(pairs):
+        controls = store.rows()[index]["controls"]
+        levels = {"content": CONTENTS[pair.content], "style": STYLES[pair.style]}
+        assert {name: found["of output"] for name, found in controls.items()} == pytest.approx(levels, abs=0.01)
+    sets = set_figures(pairs, store, suite, gallery, "styleid")
+    assert sets["style"]["frechet_vgg19"] == pytest.approx(0, abs=1e-4)  # the same pictures, each as often
+    assert sets["content"]["frechet_vgg19"] > sets["output"]["frechet_vgg19"] > sets["style"]["frechet_vgg19"]
+
+
+def test_the_styleid_protocol_rounds_outputs_and_repeats_styles(
+    evaluated: Callable[..., Any], pairs: list[Pair]
+) -> None:
+    store, suite, gallery = evaluated(Average(), protocol="styleid")
+    levels = [store.rows()[index]["of output"] for index in range(9)]
+    assert levels == pytest.approx([round(level) for level in levels], abs=1e-3)
+    unrounded = [(CONTENTS[pair.content] + STYLES[pair.style]) / 2 for pair in pairs]
+    assert levels == pytest.approx(unrounded, abs=0.51)
+    assert levels != pytest.approx(unrounded, abs=0.4)  # the gray of "a" is odd
+    expected = frechet_distance(512)
+    styles = [STYLES[pair.style] for pair in pairs]
+    for grays, real in ((styles, True), (levels, False)):
+        expected.update(mean_colors(torch.tensor(grays).view(-1, 1, 1, 1).expand(-1, 3, 1, 1) / 255), real=real)
+    found = set_figures(pairs, store, suite, gallery, "styleid")["output"]["frechet_vgg19"]
+    assert found == pytest.approx(float(expected.compute()), rel=1e-4)
+    assert found != pytest.approx(set_figures(pairs, store, suite, gallery)["output"]["frechet_vgg19"], rel=1e-3)
+
+
+def test_adain_encodes_each_picture_once_and_gives_the_same(
+    evaluated: Callable[..., Any], pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method: Any = load_method("adain", "reference", CPU)
+    encoded: list[int] = []
+    encode = type(method.network).encode
+    monkeypatch.setattr(type(method.network), "encode", lambda self, x: encoded.append(len(x)) or encode(self, x))
+    store, _, gallery = evaluated(method)
+    assert encoded == [1] * 6  # three contents and three styles, of nine pairs
+    for index in (1, 8):
+        content, style = gallery(pairs[index].content_path), gallery(pairs[index].style_path)
+        whole = 255 * float(method.stylize(content, style).mean())
+        assert store.rows()[index]["of output"] == pytest.approx(whole, abs=0.02)
 
 
 def test_a_picture_is_cut_at_its_center(tmp_path: Path) -> None:
@@ -118,7 +165,9 @@ def test_every_metric_is_the_one_of_its_name(encoder: Encoder, monkeypatch: pyte
 
     def load(network: str, path: object = None) -> torch.nn.Module:
         asked.append((network, path))
-        return torch.nn.Identity()
+        loaded = torch.nn.Identity()
+        loaded.extract_features = list  # type: ignore[assignment]
+        return loaded
 
     monkeypatch.setattr(Lpips, "load", load)
     names = ["style_loss_mean", "style_loss_sum", "lpips", "lpips_vgg16"]

@@ -192,6 +192,11 @@ def means(done: Done) -> dict[str, float]:
     return {name: found["mean"] for name, found in done.read_json("results.json")["metrics"].items()}
 
 
+def protocol(done: Done) -> Any:
+    """Which an evaluation states."""
+    return done.read_json("results.json")["protocol"]
+
+
 def intervals(done: Done) -> dict[str, float]:
     return {name: found["low"] for name, found in done.read_json("results.json")["metrics"].items()}
 

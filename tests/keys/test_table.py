@@ -18,7 +18,8 @@ CONF = ROOT / "conf"
 FILES = {path.relative_to(CONF).with_suffix("").as_posix(): path for path in sorted(CONF.rglob("*.yaml"))}
 PACKAGES = {"data/base/pairs": "data"}
 """Of files that others take in by ``@_here_``."""
-RECIPES = [name for name in FILES if name.startswith(("experiment/", "sweep/", "inference/scale/"))]
+RECIPE_FOLDERS = ("experiment/", "sweep/", "inference/scale/", "inference/benchmark/styleid")
+RECIPES = [name for name in FILES if name.startswith(RECIPE_FOLDERS)]
 """Files that only give other files' keys other values."""
 ALIAS = re.compile(r"\$\{[\w.]+\}")
 PATTERNS = [pattern for patterns in EXEMPT.values() for pattern in patterns]

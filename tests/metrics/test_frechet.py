@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
+from torchvision.models import inception_v3
 
-from adain.metrics.frechet import artfid, frechet_distance, worth
+from adain.metrics.frechet import ArtInception, InceptionStem, artfid, frechet_distance, sifid, worth
+from adain.metrics.metric_suite import build_suite
+from adain.runtime.errors import InputError
 
 
 def features(count: int, seed: int) -> torch.Tensor:
@@ -59,3 +64,55 @@ def test_artfid_and_worth() -> None:
     assert artfid(0.5, 9.0) == pytest.approx(15)
     assert "rank-deficient" in (worth(800, 2048) or "")
     assert worth(5000, 2048) is None
+
+
+@pytest.fixture(scope="module")
+def inception() -> torch.nn.Module:
+    """torchvision's Inception with random weights."""
+    torch.manual_seed(0)
+    network: torch.nn.Module = inception_v3(weights=None, aux_logits=False, init_weights=False).eval()
+    return network
+
+
+def test_the_inception_of_artfid(inception: torch.nn.Module) -> None:
+    """Published with two classifiers and their auxiliary ones, which are not used; nothing resized or normalized."""
+    state = {name: value for name, value in inception.state_dict().items() if not name.startswith("fc")}
+    state |= {"fc1.weight": torch.zeros(1000, 2048), "AuxLogits2.fc.bias": torch.zeros(1000)}
+    pictures = torch.rand(2, 3, 80, 96)
+    found = ArtInception(state).eval()(pictures)
+    seen: list[torch.Tensor] = []
+    inception.avgpool.register_forward_hook(lambda *given: seen.append(given[-1].flatten(1)))  # type: ignore[operator, union-attr]
+    with torch.no_grad():
+        inception(pictures)
+    assert found.shape == (2, 2048)
+    torch.testing.assert_close(found, seen[0])
+    state.pop("Mixed_7c.branch1x1.conv.weight")
+    with pytest.raises(InputError, match=r"not the weights of ArtFID's Inception .*Mixed_7c"):
+        ArtInception(state)
+
+
+def test_sifid_is_the_distance_of_two_pictures_positions() -> None:
+    one, two = (features(60, seed).T.reshape(1, 6, 6, 10) for seed in (1, 2))
+    a, b = (x[0].flatten(1).T.numpy() for x in (one, two))
+    roots = np.sqrt(np.linalg.eigvals(np.cov(a.T) @ np.cov(b.T)).real.clip(0)).sum()
+    difference = a.mean(0) - b.mean(0)
+    expected = difference @ difference + np.trace(np.cov(a.T)) + np.trace(np.cov(b.T)) - 2 * roots
+    assert float(sifid(one, two)) == pytest.approx(expected, rel=1e-4)
+    assert float(sifid(one, one)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_stem_of_sifid_ends_before_the_second_pooling(inception: torch.nn.Module) -> None:
+    """In pictures of -1 to 1; the published file holds more than the stem."""
+    stem, seen = InceptionStem(inception.state_dict()).eval(), []
+    picture = torch.rand(1, 3, 80, 80)
+    inception.Conv2d_4a_3x3.register_forward_hook(lambda *given: seen.append(given[-1]))  # type: ignore[operator, union-attr]
+    with torch.no_grad():
+        inception(2 * picture - 1)
+    torch.testing.assert_close(stem(picture), seen[0])
+    assert seen[0].shape[1] == 192
+
+
+def test_artfids_inception_is_not_replaced_by_another() -> None:
+    suite = build_suite(["fid", "artfid"], SimpleNamespace(), {}, torch.device("cpu"), "styleid")  # type: ignore[arg-type]
+    assert not suite.sets
+    assert "give weights.art_inception=FILE" in suite.left_out["fid"]

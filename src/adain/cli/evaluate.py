@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.cli.plain import as_fields, make_loggers
-from adain.cli.preflight.evaluation import check_evaluation, count_or_file, metric_names
+from adain.cli.preflight.evaluation import check_evaluation, count_or_file, listed, metric_names
 from adain.evaluation.request import Evaluation, is_evaluation
 from adain.methods.interface import CAPABILITIES, known_method
 from adain.training.checkpoints import resolve_checkpoint
@@ -25,11 +25,13 @@ def evaluate(config: DictConfig) -> None:
     if config.compare is not None:
         _compare(Path(config.compare[0]).expanduser(), Path(config.compare[1]).expanduser(), None, config)
         return
+    from adain.data.benchmark import benchmark_folders
     from adain.evaluation.pairs import find_pairs
 
-    pairs = find_pairs(
-        config.content, config.style, count_or_file(config.pairs), config.pairing, config.outputs, config.seed
-    )
+    content, style = config.content, config.style
+    if config.benchmark.name is not None:
+        content, style = benchmark_folders(config.benchmark.name, config.benchmark.pictures)
+    pairs = find_pairs(content, style, count_or_file(config.pairs), config.pairing, config.outputs, config.seed)
     model, logs, out = known_method(config.model.name), Path(config.logs), config.out and Path(config.out).expanduser()
     makes = pairs[0].output_path is None and CAPABILITIES[model].trained
     resolved = resolve_checkpoint(config.decoder, logs, model) if makes else None
@@ -39,6 +41,7 @@ def evaluate(config: DictConfig) -> None:
     options = {str(key): value for key, value in config.model.items() if key != "name"}
     evaluation = Evaluation(
         **as_fields(Evaluation, config, model=model, options=options, metrics=metric_names(config.metrics),
+                    losses=listed(config.losses), motion=listed(config.motion), benchmark=config.benchmark.name,
                     encoder=config.encoder.name, encoder_weights=config.encoder.weights)
     )  # fmt: skip
 
@@ -64,13 +67,11 @@ def evaluate(config: DictConfig) -> None:
 
 
 def _print(report: Report | None) -> None:
-    if report is None:  # another rank prints
-        return
-    from adain.evaluation.results import table
+    if report is not None:  # another rank prints
+        from adain.evaluation.results import report_text
 
-    print(f"\n{report.title}\n{table(report.results)}", *report.results["notes"], sep="\n")
-    print(f"interval: {report.results['interval']}\n")
-    print(f"figures   {report.folder}/results.json, pairs.csv\npictures  {report.page}")
+        print(f"\n{report.title}\n{report_text(report.results)}\n")
+        print(f"figures   {report.folder}/results.json, pairs.csv\npictures  {report.page}")
 
 
 def _compare(first: Path, second: Path, folder: Path | None, config: DictConfig) -> None:

@@ -13,21 +13,23 @@ import torch
 import torch.distributed as dist
 from pytorch_lightning.loggers import Logger
 
+from adain.evaluation.benchmark import published_rows
 from adain.evaluation.log import log_evaluation
 from adain.evaluation.page import write_page
 from adain.evaluation.pairs import Pair
 from adain.evaluation.request import Evaluation
-from adain.evaluation.results import means, summarize, write_results
+from adain.evaluation.results import control_means, means, summarize, won_by_controls, write_results
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
 from adain.evaluation.store import EvaluationStore, alone, digest
 from adain.methods.load import load_method
-from adain.metrics.frechet import worth
-from adain.metrics.metric_suite import MetricSuite, build_suite, features_of
+from adain.metrics.frechet import artfid, worth
+from adain.metrics.metric_suite import MetricSuite, add_losses, build_suite, conventions, features_of
 from adain.nn.encoder import Encoder
 from adain.runtime.device import find_device
 from adain.runtime.errors import InputError
 from adain.runtime.fetch import sha256_of
-from adain.runtime.schema import READY_DECODERS
+from adain.runtime.precision import fastest_precision
+from adain.runtime.schema import READY_DECODERS, Arithmetic
 
 
 class Ranks(NamedTuple):
@@ -94,10 +96,20 @@ def evaluate_pairs(
     """
     device = _device(evaluation, ranks)
     encoder = Encoder.load(evaluation.encoder, evaluation.encoder_weights).to(device)
-    suite = build_suite(evaluation.metrics, encoder, evaluation.weights, device)
+    precision = fastest_precision(device) if evaluation.precision == "auto" else evaluation.precision
+    suite = build_suite(evaluation.metrics, encoder, evaluation.weights, device, evaluation.protocol, precision)
+    if evaluation.encoder == "vgg19_normalized":
+        add_losses(suite, evaluation.losses, evaluation.encoder_weights, device)
+    else:
+        other = "they are of the normalized VGG-19: give encoder=vgg19_normalized"
+        suite.left_out |= {f"losses of {name}": other for name in evaluation.losses if name != "ours"}
+    motion = [] if pairs[0].output_path else evaluation.motion
+    suite.left_out |= {
+        f"motion {name}": "only a system can stylize a moving view" for name in evaluation.motion if not motion
+    }
     if not suite.pair and not suite.sets:
         raise InputError(f"none of the metrics can be measured: {'; '.join(suite.left_out.values())}")
-    settings = _settings(evaluation, suite, pairs, checkpoint)
+    settings = _settings(evaluation, suite, pairs, checkpoint, precision)
     folder = out or _folder(evaluation, settings, pairs)
     store = EvaluationStore(folder, ranks.rank)
     with alone(folder) if ranks.rank == 0 else contextlib.nullcontext():
@@ -106,7 +118,7 @@ def evaluate_pairs(
         ranks.wait()
         if ranks.rank == 0 and (done := len(store.rows())):
             print(f"{done} of {len(pairs)} pairs are there already")
-        gallery = Gallery(encoder, Frame(evaluation.size, evaluation.crop), device)
+        gallery = Gallery(Frame(evaluation.size, evaluation.crop), device)
 
         def load_system() -> Any:
             return load_method(evaluation.model, checkpoint, device, **evaluation.options)
@@ -114,7 +126,8 @@ def evaluate_pairs(
         try:
             measure(
                 pairs, store, suite, gallery, None if pairs[0].output_path else load_system, evaluation.alpha,
-                evaluation.batch_size, ranks.world, evaluation.save_outputs,
+                evaluation.batch_size, ranks.world, evaluation.save_outputs, evaluation.protocol, precision,
+                motion,
             )  # fmt: skip
         except KeyboardInterrupt:
             if ranks.rank == 0:
@@ -137,7 +150,7 @@ def _device(evaluation: Evaluation, ranks: Ranks) -> torch.device:
 
 
 def _settings(
-    evaluation: Evaluation, suite: MetricSuite, pairs: Sequence[Pair], checkpoint: str | None
+    evaluation: Evaluation, suite: MetricSuite, pairs: Sequence[Pair], checkpoint: str | None, precision: Arithmetic
 ) -> dict[str, Any]:
     """Return all that figures depend on, but for the pairs."""
     finished = [pair.output_path for pair in pairs if pair.output_path]
@@ -149,6 +162,10 @@ def _settings(
         "alpha": None if finished else evaluation.alpha,
         "options": dict(evaluation.options),
         "metrics": [*suite.pair, *suite.sets],
+        "motion": list(evaluation.motion),
+        "protocol": evaluation.protocol,
+        "precision": precision,
+        "weights": {name: sha256_of(Path(file).expanduser())[:16] for name, file in evaluation.weights.items() if file},
     }  # fmt: skip
 
 
@@ -177,16 +194,31 @@ def _report(
 ) -> Report:  # fmt: skip
     """Write tables and page of what the store holds."""
     rows = list(store.rows().values())
-    sets = set_figures(pairs, store, suite, gallery, means(rows), "artfid" in evaluation.metrics)
+    of_sets = set_figures(pairs, store, suite, gallery, evaluation.protocol)
+    of_pairs = {"output": means(rows), **control_means(rows)}
+    for of, sets in of_sets.items():
+        if "artfid" in evaluation.metrics and "fid" in sets and "lpips" in of_pairs[of]:
+            sets["artfid"] = float(artfid(of_pairs[of]["lpips"], sets["fid"]))
+    sets = of_sets["output"]
     styles = len({pair.style_path for pair in pairs})
     worths = {
-        name: worth(min(len(rows), styles), features_of(name, gallery.encoder)) for name in suite.sets if name in sets
+        name: worth(min(len(rows), styles), features_of(name, suite.features.encoder))
+        for name in suite.sets
+        if name in sets
     }
+    figures = summarize(rows, sets, evaluation.bootstrap, evaluation.seed)
+    for name, entry in figures["metrics"].items():
+        entry["controls"] = {of: {**of_pairs[of], **of_sets[of]}[name] for of in ("content", "style")}
+    said = conventions(evaluation.protocol)
+    benchmark = evaluation.benchmark
     results = {
         "of": settings["of"],
         "pairs": len(rows),
         **settings,
-        **summarize(rows, sets, evaluation.bootstrap, evaluation.seed),
+        **figures,
+        "conventions": {name: text for name, text in said.items() if name in figures["metrics"]},
+        "warnings": won_by_controls(figures["metrics"]),
+        "published": published_rows(benchmark, settings["of"], len(rows), figures["metrics"]) if benchmark else [],
         "left_out": suite.left_out
         | {name: "needs two outputs and two styles" for name in suite.sets if name not in sets},
         "notes": [f"{name}: {text}" for name, text in worths.items() if text],

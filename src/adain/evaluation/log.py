@@ -11,9 +11,12 @@ from typing import Any
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from adain.evaluation.paper.store import ComparisonStore
+from adain.evaluation.results import plain
 from adain.evaluation.store import Row
 from adain.training.run_summary import close_wandb
 from adain.training.wandb_run import left_out_if_refused
+
+_NOT_SETTINGS = ("metrics", "left_out", "conventions", "published", "notes", "warnings")
 
 
 @contextlib.contextmanager
@@ -43,15 +46,15 @@ def log_evaluation(
     """
     with _finished(make_loggers) as loggers:
         for logger in loggers:
-            logger.log_hyperparams({key: value for key, value in results.items() if key not in ("metrics", "left_out")})
+            logger.log_hyperparams({key: value for key, value in results.items() if key not in _NOT_SETTINGS})
             logger.log_metrics({f"evaluate/{name}": entry["mean"] for name, entry in results["metrics"].items()})
             if isinstance(logger, WandbLogger):
                 import wandb
 
-                table = wandb.Table(columns=["output", *rows[0]])
+                table = wandb.Table(columns=["output", *plain(rows[0])])
                 for row in rows:
                     thumb = str(folder / "thumbs" / f"{row['index']:07d}.jpg")
-                    table.add_data(wandb.Image(thumb), *row.values())
+                    table.add_data(wandb.Image(thumb), *plain(row).values())
                 with left_out_if_refused("the table of pairs"):
                     logger.experiment.log({"pairs": table})
 

@@ -27,6 +27,8 @@ def render(template: Path, **values: object) -> str:
     loader = FileSystemLoader([template.parent, Path(__file__).parent])
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     environment.filters["figure"] = lambda value: f"{value:.4g}"
+    environment.filters["thousandths"] = lambda value: f"{value:.3f}"
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     return environment.get_template(template.name).render(**values)
 
 
@@ -99,7 +101,8 @@ def write_page(
     notes += [*results["notes"], f"Interval: {results['interval']}."]
     page = render(
         Path(__file__).with_name("page.html.jinja"), title=title, metrics=results["metrics"], notes=notes,
-        names=names, rows=lines, total=len(rows), order=said, side=_SIDE,
+        names=names, rows=lines, total=len(rows), order=said, side=_SIDE, protocol=results["protocol"],
+        conventions=results["conventions"], warnings=results["warnings"], published=results["published"],
     )  # fmt: skip
     path = folder / "index.html"
     write_whole(path, page)

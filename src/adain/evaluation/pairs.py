@@ -184,7 +184,11 @@ def sample(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
 
 
 def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
-    """The pairs with their finished outputs, ``CONTENT_STYLE.png`` (stems; any picture ending) in a folder.
+    """Return the pairs with their finished outputs, found in a folder by stems; any picture ending will do.
+
+    Args:
+        pairs: Without outputs.
+        folder: Holds ``CONTENT_STYLE.png``, or ``CONTENT_stylized_STYLE.png`` as StyleID names them.
 
     Raises:
         InputError: If outputs are missing, by name, or two pairs would have the same one.
@@ -198,6 +202,8 @@ def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
             if path.stem in found:
                 raise InputError(f"outputs={folder} holds {found[path.stem].name} and {path.name}: leave one")
             found[path.stem] = path
+    if not any(f"{pair.content_path.stem}_{pair.style_path.stem}" in found for pair in pairs):
+        found = {stem.replace("_stylized_", "_"): path for stem, path in found.items()}  # as StyleID names them
     stems = [f"{pair.content_path.stem}_{pair.style_path.stem}" for pair in pairs]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)

@@ -9,15 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adain.evaluation import benchmark
 from adain.evaluation.store import EvaluationStore, Row
 from adain.metrics.paired import bootstrap_means, compare, design, interval
 from adain.runtime.errors import InputError
 from adain.runtime.files import write_whole
 from adain.runtime.schema import HIGHER_IS_BETTER, SET_METRICS
 
-NOT_FIGURES = ("index", "content", "style")
+NOT_FIGURES = ("index", "content", "style", "controls")
+CONTROLS = {"content": "the unchanged content", "style": "the style picture itself"}
+"""What is put in an output's place, so that it shows which metrics style transfer is not needed for."""
 _LEVEL = 0.05  # of the test
-_SAME = ("size", "crop", "encoder")  # without these equal, figures cannot be compared
+_SAME = ("size", "crop", "encoder", "protocol")  # without these equal, figures cannot be compared
 
 _UNITS = {
     "pairs": "pairs (no content and no style is shared, or only one is there)",
@@ -35,6 +38,29 @@ def figures(rows: Sequence[Row]) -> list[str]:
 def means(rows: Sequence[Row]) -> dict[str, float]:
     """The mean of each figure of pairs."""
     return {name: sum(float(row[name]) for row in rows) / len(rows) for name in figures(rows)}
+
+
+def control_means(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """The same of the controls, by name."""
+    return {name: means([row["controls"][name] for row in rows]) for name in CONTROLS}
+
+
+def won_by_controls(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a sentence a control that is better by some metrics than the outputs are."""
+    found = []
+    for control, said in CONTROLS.items():
+        won = [
+            name
+            for name, entry in metrics.items()
+            if (entry["controls"][control] > entry["mean"]) == entry["higher_is_better"]
+            and entry["controls"][control] != entry["mean"]
+        ]
+        if won:
+            found.append(
+                f"{said} wins {', '.join(won)}: alone, {'these say' if len(won) > 1 else 'this says'} nothing about "
+                "style transfer"
+            )
+    return found
 
 
 def summarize(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
@@ -61,7 +87,12 @@ def summarize(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: 
 def write_results(folder: Path, rows: Sequence[Row], results: Mapping[str, Any]) -> None:
     """``results.json`` and ``pairs.csv``."""
     write_whole(folder / "results.json", json.dumps(results, indent=2) + "\n")
-    write_csv(folder / "pairs.csv", rows)
+    write_csv(folder / "pairs.csv", [plain(row) for row in rows])
+
+
+def plain(row: Row) -> Row:
+    """Return a row without its controls."""
+    return {name: value for name, value in row.items() if name != "controls"}
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -74,13 +105,23 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """The figures as lines for the terminal."""
-    lines = [f"{'':<22}{'mean':>12}   {'95% interval':<24} better"]
+    """The figures as lines for the terminal, those of the controls in the last two columns."""
+    lines = [f"{'':<22}{'mean':>12}   {'95% interval':<24} better   {'content':>9}{'style':>12}"]
     for name, found in results["metrics"].items():
         ends = "" if found["low"] is None else f"{found['low']:.4g} to {found['high']:.4g}"
         better = "higher" if found["higher_is_better"] else "lower"
-        lines.append(f"{name:<22}{found['mean']:>12.4g}   {ends:<24} {better}")
+        controls = f"{found['controls']['content']:>9.4g}{found['controls']['style']:>12.4g}"
+        lines.append(f"{name:<22}{found['mean']:>12.4g}   {ends:<24} {better:<8} {controls}")
     lines += [f"{name:<22}{'left out':>12}   {reason}" for name, reason in results["left_out"].items()]
+    return "\n".join(lines)
+
+
+def report_text(results: Mapping[str, Any]) -> str:
+    """Return an evaluation's table for the terminal, with notes and warnings, and beside published rows if there are."""
+    lines = [table(results), f"protocol: {results['protocol']}", f"interval: {results['interval']}", *results["notes"]]
+    lines += [f"warning: {warning}" for warning in results["warnings"]]
+    if results["published"]:
+        lines += ["", benchmark.table(results["published"])]
     return "\n".join(lines)
 
 
@@ -103,7 +144,7 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
     stores = [EvaluationStore(folder) for folder in (first, second)]
     settings = [store.settings for store in stores]
     for key in _SAME:
-        values = [found.get(key) for found in settings]
+        values = [found.get(key, "ours" if key == "protocol" else None) for found in settings]  # 0.2.0 had one
         if values[0] != values[1]:
             raise InputError(
                 f"{first} was evaluated with {key}={values[0]} and {second} with {key}={values[1]}: "

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import EvaluationStore, Row
-from adain.metrics.feature_cache import Features, observe, stack
-from adain.metrics.frechet import artfid, frechet_distance
+from adain.methods.adain import AdaINMethod
+from adain.metrics.feature_cache import FeatureCache
+from adain.metrics.flicker import frame_change
+from adain.metrics.frechet import frechet_distance
 from adain.metrics.metric_suite import MetricSuite, features_of
-from adain.nn.encoder import Encoder
+from adain.metrics.warping import MOTIONS, moving_views, warping_error
 from adain.runtime.errors import InputError
+from adain.runtime.precision import arithmetic, memory_format
 from adain.runtime.progress import Bar
+from adain.runtime.schema import Arithmetic, MetricProtocol, MotionName
 
-_KEPT = 24  # pictures whose features are remembered: about 8 MB each at 256 px
+_KEPT = 24  # pictures, as many as ``FeatureCache`` remembers features of
 _MOST_NAMED = 10  # unreadable pictures in one message
 _THUMB = 160  # pixels
+Maker = Callable[[Tensor, Tensor, float], Tensor]
+"""Makes outputs of contents, styles and alpha."""
 
 
 class System(Protocol):
@@ -103,17 +110,16 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
 
 
 class Gallery:
-    """Framed pictures and their features, the last few kept: in a cross of folders each is used again and again."""
+    """Framed pictures, the last few kept: in a cross of folders each is used again and again."""
 
-    def __init__(self, encoder: Encoder, frame: Frame, device: torch.device) -> None:
-        self.encoder, self.frame, self.device = encoder, frame, device
-        self._kept: OrderedDict[Path, tuple[Tensor, Features]] = OrderedDict()
+    def __init__(self, frame: Frame, device: torch.device) -> None:
+        self.frame, self.device = frame, device
+        self._kept: OrderedDict[Path, Tensor] = OrderedDict()
 
-    def __call__(self, path: Path) -> tuple[Tensor, Features]:
-        """``1 x 3 x H x W`` on the device, and what the encoder sees in it."""
+    def __call__(self, path: Path) -> Tensor:
+        """``1 x 3 x H x W`` on the device, the same tensor as long as it is kept."""
         if path not in self._kept:
-            picture = to_unit(to_tensor(self.frame.read(path)))[None].to(self.device)
-            self._kept[path] = (picture, observe(self.encoder, picture))
+            self._kept[path] = to_unit(to_tensor(self.frame.read(path)))[None].to(self.device)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(path)
@@ -130,6 +136,9 @@ def measure(
     batch_size: int,
     world: int = 1,
     save_outputs: bool = False,
+    protocol: MetricProtocol = "ours",
+    precision: Arithmetic = "32-true",
+    motion: Sequence[MotionName] = (),
 ) -> None:
     """Measures every pair that the store has not, batch by batch, and keeps each batch at once.
 
@@ -143,20 +152,25 @@ def measure(
         batch_size: Pairs at a time, where their pictures are of one size.
         world: Processes that share the work; this one is the store's rank.
         save_outputs: Whether outputs are written to ``outputs/`` as PNG.
+        protocol: ``styleid`` measures outputs as a PNG file holds them, at 8 bits.
+        precision: Of the arithmetic that makes outputs.
+        motion: Moving views that are stylized too, for their flicker and warping error.
     """
     done = store.rows()
     left = [index for index in range(len(pairs)) if index not in done]
     mine = [left[start : start + batch_size] for start in range(0, len(left), batch_size)][store.rank :: world]
     if not mine:
         return
-    maker = system() if system is not None else None
+    make = _maker(system(), suite.features, precision, gallery.device) if system is not None else None
     with Bar(
         total=sum(map(len, mine)) + (len(done) if world == 1 else 0), initial=len(done) if world == 1 else 0,
         desc="evaluating", unit="pair", disable=store.rank > 0, smoothing=0.1,
     ) as bar:  # fmt: skip
         for batch in mine:
             for group in _of_one_size(batch, pairs, gallery):
-                _measure_batch(group, pairs, store, suite, gallery, maker, alpha, save_outputs)
+                _measure_batch(
+                    group, pairs, store, suite, gallery, make, alpha, save_outputs, protocol == "styleid", motion
+                )
                 bar.update(len(group))
 
 
@@ -165,29 +179,54 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
         return [batch]
     groups: dict[Any, list[int]] = {}
     for index in batch:
-        shapes = gallery(pairs[index].content_path)[0].shape, gallery(pairs[index].style_path)[0].shape
+        shapes = gallery(pairs[index].content_path).shape, gallery(pairs[index].style_path).shape
         groups.setdefault(shapes, []).append(index)
     return list(groups.values())
 
 
+def _maker(system: System, features: FeatureCache, precision: Arithmetic, device: torch.device) -> Maker:
+    """Return the system as a function. AdaIN encodes each content and each style once for all their pairs."""
+    if not isinstance(system, AdaINMethod) or system.concat:
+        make: Maker = system.stylize
+    else:
+        network = system.network.to(memory_format=memory_format(device, precision))
+        features.networks |= {"content": network.encode, "style": network.encode_style}
+
+        def make(content: Tensor, style: Tensor, alpha: float) -> Tensor:
+            style_stats = features.of("style", style)
+            return network.render(features.of("content", content), content.shape[-2:], [style_stats], alpha)
+
+    def in_precision(content: Tensor, style: Tensor, alpha: float) -> Tensor:
+        with arithmetic(device, precision):
+            return make(content, style, alpha).float()
+
+    return in_precision
+
+
 @torch.inference_mode()
 def _measure_batch(
-    batch: list[int], pairs: list[Pair], store: EvaluationStore, suite: MetricSuite, gallery: Gallery, maker: System | None,
-    alpha: float, save_outputs: bool,
+    batch: list[int], pairs: list[Pair], store: EvaluationStore, suite: MetricSuite, gallery: Gallery, make: Maker | None,
+    alpha: float, save_outputs: bool, eight_bits: bool, motion: Sequence[MotionName],
 ) -> None:  # fmt: skip
     chosen = [pairs[index] for index in batch]
-    contents, styles = ([gallery(path) for path in paths] for paths in zip(*[p[2:4] for p in chosen], strict=True))
-    content, style = torch.cat([c for c, _ in contents]), torch.cat([s for s, _ in styles])
-    if maker is None:
+    content = suite.features.join([gallery(pair.content_path) for pair in chosen])
+    style = suite.features.join([gallery(pair.style_path) for pair in chosen])
+    if make is None:
         output = torch.cat([_finished(pair, gallery.frame, content.shape, content.device) for pair in chosen])
     else:
-        same = all(pair.style_path == chosen[0].style_path for pair in chosen)
-        output = maker.stylize(content, style[:1] if same else style, alpha)
-    suite.features.remember(content, stack([features for _, features in contents]))
-    suite.features.remember(style, stack([features for _, features in styles]))
-    suite.features(output)
-    figures = {name: metric.per_pair(output, content, style).tolist() for name, metric in suite.pair.items()}
+        output = make(content, style, alpha)
+    if eight_bits:
+        output = (output * 255).round() / 255
+    figures = _figures(suite, output, content, style)
+    same_size = style if style.shape == content.shape else _resized(style, content)
+    controls = {
+        "content": _figures(suite, content, content, style), "style": _figures(suite, same_size, content, style)
+    }  # fmt: skip
     features = {name: extract(output).float().cpu().numpy() for name, extract in suite.sets.items()}
+    if make is not None:
+        for name in motion:
+            for of, found in _flicker(name, make, alpha, content, style, same_size).items():
+                (figures if of == "output" else controls[of]).update(found)
     rows: list[Row] = []
     for place, (index, pair) in enumerate(zip(batch, chosen, strict=True)):
         picture = to_picture(output[place])
@@ -197,8 +236,41 @@ def _measure_batch(
             folder.mkdir(exist_ok=True)
             picture.save(folder / f"{pair.content_path.stem}_{pair.style_path.stem}.png")
         row: Row = {"index": index, "content": pair.content, "style": pair.style}
-        rows.append(row | {name: values[place] for name, values in figures.items()})
+        row |= {name: values[place] for name, values in figures.items()}
+        rows.append(row | {"controls": {
+            control: {name: values[place] for name, values in found.items()} for control, found in controls.items()
+        }})  # fmt: skip
     store.append(rows, features)
+
+
+def _figures(suite: MetricSuite, output: Tensor, content: Tensor, style: Tensor) -> dict[str, list[float]]:
+    return {name: metric.per_pair(output, content, style).tolist() for name, metric in suite.pair.items()}
+
+
+def _flicker(
+    name: MotionName, make: Maker, alpha: float, content: Tensor, style: Tensor, still: Tensor
+) -> dict[str, dict[str, list[float]]]:
+    """Return flicker and warping error of each pair's moving views: of the outputs, and of the controls."""
+    motion = MOTIONS[name]
+    found: dict[str, dict[str, list[float]]] = {
+        of: {f"flicker_{name}": [], f"warping_{name}": []} for of in ("output", "content", "style")
+    }
+    for index in range(len(content)):
+        views = moving_views(content[index : index + 1], motion)
+        height, width = views.shape[-2:]
+        clips = {
+            "output": make(views, style[index : index + 1], alpha),
+            "content": views,
+            "style": still[index : index + 1, :, :height, :width].expand_as(views),
+        }
+        for of, frames in clips.items():
+            found[of][f"flicker_{name}"].append(float(frame_change(frames).mean()))
+            found[of][f"warping_{name}"].append(float(warping_error(frames, motion).mean()))
+    return found
+
+
+def _resized(style: Tensor, content: Tensor) -> Tensor:
+    return F.interpolate(style, content.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def _finished(pair: Pair, frame: Frame, shape: torch.Size, device: torch.device) -> Tensor:
@@ -224,31 +296,38 @@ def set_figures(
     store: EvaluationStore,
     suite: MetricSuite,
     gallery: Gallery,
-    means: Mapping[str, float],
-    artfid_wanted: bool,
-) -> dict[str, float]:
-    """The figures that belong to all outputs together: Frechet distances to the distinct styles, and ArtFID.
+    protocol: MetricProtocol = "ours",
+) -> dict[str, dict[str, float]]:
+    """The Frechet distances to the styles: of all outputs together, and of the two controls in their place.
 
     Args:
         pairs: All of them, each measured.
         store: Holds the outputs' features.
-        suite: Extracts the styles'.
+        suite: Extracts the others'.
         gallery: Reads them.
-        means: Of the figures of pairs; ArtFID needs ``lpips``.
-        artfid_wanted: Whether it is among the metrics.
+        protocol: ``ours`` takes each style once, ``styleid`` as often as it was used.
+
+    Returns:
+        By ``output``, ``content`` and ``style``, then by the distance's name.
     """
-    found: dict[str, float] = {}
-    styles = list(dict.fromkeys(pair.style_path for pair in pairs))
+    found: dict[str, dict[str, float]] = {"output": {}, "content": {}, "style": {}}
     for name, extract in suite.sets.items():
-        # this process has the features of all ranks, and the others are no longer there to be asked for theirs
-        metric = frechet_distance(features_of(name, gallery.encoder), sync_on_compute=False)
         kept = store.features(name)
-        if len(kept) < 2 or len(styles) < 2:
+        styles = [pair.style_path for pair in pairs]
+        if len(kept) < 2 or len(set(styles)) < 2:
             continue
-        for path in styles:
-            metric.update(extract(gallery(path)[0]).cpu(), real=True)
-        metric.update(torch.from_numpy(np.stack([kept[index] for index in sorted(kept)])), real=False)
-        found[name] = max(float(metric.compute()), 0.0)
-    if artfid_wanted and "fid" in found and "lpips" in means:
-        found["artfid"] = float(artfid(means["lpips"], found["fid"]))
+        contents = [pair.content_path for pair in pairs]
+        seen = {path: extract(gallery(path)).float().cpu() for path in dict.fromkeys([*styles, *contents])}
+        taken = {
+            "output": torch.from_numpy(np.stack([kept[index] for index in sorted(kept)])),
+            "content": torch.cat([seen[path] for path in contents]),
+            "style": torch.cat([seen[path] for path in styles]),
+        }
+        references = torch.cat([seen[path] for path in (dict.fromkeys(styles) if protocol == "ours" else styles)])
+        for of, features in taken.items():
+            # this process has the features of all ranks, and the others are no longer there to be asked for theirs
+            metric = frechet_distance(features_of(name, suite.features.encoder), sync_on_compute=False)
+            metric.update(references, real=True)
+            metric.update(features, real=False)
+            found[of][name] = max(float(metric.compute()), 0.0)
     return found

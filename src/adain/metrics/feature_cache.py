@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +14,12 @@ from adain.functional.losses import gram
 from adain.functional.statistics import Statistics, channel_statistics
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import InputError
+from adain.runtime.precision import arithmetic
+from adain.runtime.schema import Arithmetic
 
 STRUCTURE_LAYER = "relu3_1"
 """Where CFSD compares patches (Chung et al. 2024)."""
+_ENCODER = "encoder"
 
 
 def check_pictures(**pictures: Tensor) -> None:
@@ -50,12 +54,14 @@ class Features:
         grams: At the same layers, ``N x C x C``.
         structure: Features at relu3_1, ``N x 256 x H/4 x W/4``.
         deepest: Features at relu4_1, ``N x 512 x H/8 x W/8``.
+        positions: How many the statistics are of, by layer.
     """
 
     statistics: dict[str, Statistics]
     grams: dict[str, Tensor]
     structure: Tensor
     deepest: Tensor
+    positions: dict[str, int]
 
     def __getitem__(self, index: slice) -> Features:
         """The features of some of the pictures."""
@@ -64,6 +70,7 @@ class Features:
             {name: matrix[index] for name, matrix in self.grams.items()},
             self.structure[index],
             self.deepest[index],
+            self.positions,
         )
 
 
@@ -82,6 +89,7 @@ def stack(parts: Sequence[Features]) -> Features:
         {name: torch.cat([p.grams[name] for p in parts]) for name in first.grams},
         torch.cat([p.structure for p in parts]),
         torch.cat([p.deepest for p in parts]),
+        first.positions,
     )
 
 
@@ -93,41 +101,99 @@ def observe(encoder: Encoder, picture: Tensor) -> Features:
         encoder: VGG-19.
         picture: ``N x 3 x H x W``, RGB in [0, 1], H and W at least 9.
     """
-    statistics, grams = {}, {}
+    statistics, grams, positions = {}, {}, {}
     structure = deepest = picture
     for name, features in encoder.iter_features(picture, (*STYLE_LAYERS, STRUCTURE_LAYER)):
         if name in STYLE_LAYERS:
             statistics[name], grams[name] = channel_statistics(features), gram(features)
+            positions[name] = features[0, 0].numel()
         if name == STRUCTURE_LAYER:
             structure = features
         if name == BOTTLENECK:
             deepest = features
-    return Features(statistics, grams, structure, deepest)
+    return Features(statistics, grams, structure, deepest, positions)
 
 
 class FeatureCache:
-    """Features of pictures, those of the last few kept, so that several metrics of one batch share one pass.
+    """What networks see in pictures, kept for the last few, so that the metrics of an evaluation share one pass of each.
 
-    Pictures are recognized by identity: the same tensor object, not changed in between.
+    Pictures are recognized by identity: the same tensor object, not changed in between. A batch that was joined from
+    pictures (see ``join``) takes their features, so that a content that returns in every style is seen once.
 
     Args:
-        encoder: VGG-19.
-        keep: How many batches are remembered: an output, its content and its style.
+        encoder: VGG-19, the network of ``cache(picture)``.
+        keep: How many batches are remembered: an output, its content, its style, and the style in the content's size.
+        keep_pictures: How many pictures that batches are joined from: about 25 MB each at 512 px.
+        precision: Of the encoder's arithmetic.
+
+    Attributes:
+        networks: What else can be seen with, by name: functions of ``N x 3 x H x W`` for ``of``.
     """
 
-    def __init__(self, encoder: Encoder, keep: int = 3) -> None:
-        self.encoder, self.keep = encoder, keep
-        self._seen: OrderedDict[int, tuple[Tensor, Features]] = OrderedDict()
+    def __init__(
+        self, encoder: Encoder, keep: int = 4, keep_pictures: int = 24, precision: Arithmetic = "32-true"
+    ) -> None:
+        self.encoder, self.keep, self.keep_pictures = encoder, keep, keep_pictures
+        self.networks: dict[str, Callable[[Tensor], Any]] = {}
+        self._precision = precision
+        self.networks[_ENCODER] = self._observe
+        self._batches: OrderedDict[int, _Seen] = OrderedDict()
+        self._pictures: OrderedDict[int, _Seen] = OrderedDict()
 
     def __call__(self, picture: Tensor) -> Features:
-        """The features, computed or remembered."""
-        if (seen := self._seen.get(id(picture))) is not None and seen[0] is picture:
-            return seen[1]
-        return self.remember(picture, observe(self.encoder, picture))
-
-    def remember(self, picture: Tensor, features: Features) -> Features:
-        """Keeps features that were computed elsewhere. Gives them back."""
-        self._seen[id(picture)] = (picture, features)  # the picture is held, so its id cannot be another's
-        while len(self._seen) > self.keep:
-            self._seen.popitem(last=False)
+        """Return VGG-19's features, computed or remembered."""
+        features: Features = self.of(_ENCODER, picture)
         return features
+
+    def _observe(self, picture: Tensor) -> Features:
+        with arithmetic(picture.device, self._precision):
+            return observe(self.encoder, picture)
+
+    def of(self, network: str, picture: Tensor) -> Any:
+        """Return what a network of ``networks`` sees: tensors whose first dimension is the batch, or ``Features``."""
+        seen = self._pictures.get(id(picture)) or self._batches.get(id(picture))
+        if seen is None:
+            seen = _keep(self._batches, picture, (), self.keep)
+        if network not in seen.features:
+            seen.features[network] = (
+                _stack([self.of(network, part) for part in seen.parts])
+                if seen.parts
+                else self.networks[network](picture)
+            )
+        return seen.features[network]
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the batch of pictures of one size, whose features will be those of its parts."""
+        for part in parts:
+            _keep(self._pictures, part, (), self.keep_pictures)
+        if len(parts) == 1:
+            return parts[0]
+        batch = torch.cat(list(parts))
+        _keep(self._batches, batch, tuple(parts), self.keep)
+        return batch
+
+
+@dataclass
+class _Seen:
+    """A tensor that is held, so that its id cannot be another's, and what is known of it."""
+
+    picture: Tensor
+    parts: tuple[Tensor, ...]
+    features: dict[str, Any] = field(default_factory=dict)
+
+
+def _keep(held: OrderedDict[int, _Seen], picture: Tensor, parts: tuple[Tensor, ...], count: int) -> _Seen:
+    seen = held.setdefault(id(picture), _Seen(picture, parts))
+    held.move_to_end(id(picture))
+    while len(held) > count:
+        held.popitem(last=False)
+    return seen
+
+
+def _stack(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], Features):
+        return stack(parts)
+    if isinstance(parts[0], Tensor):
+        return torch.cat(list(parts))
+    joined = [torch.cat(list(same)) for same in zip(*parts, strict=True)]
+    return Statistics(*joined) if isinstance(parts[0], Statistics) else joined

@@ -77,7 +77,9 @@ class Lpips(nn.Module):
         heads = [arrays[f"NetLinLayer_{i}/Conv_0/kernel"] for i in range(len(plan.taps))]
         return cls(network, layers, heads)
 
-    def _taps(self, picture: Tensor) -> list[Tensor]:
+    @torch.no_grad()
+    def extract_features(self, picture: Tensor) -> list[Tensor]:
+        """Return the five feature maps, scaled to unit length over channels, of ``N x 3 x H x W`` RGB in [0, 1]."""
         x, found = (picture.float() - self.mean) / self.std, []
         for index, (stride, padding) in enumerate(self.plan.convolutions):
             if index in self.plan.pooled:
@@ -99,7 +101,11 @@ class Lpips(nn.Module):
         Returns:
             ``N`` values in float32, at least 0, about 0 to 1; lower is nearer.
         """
-        total = torch.zeros(len(picture), device=picture.device)
-        for tap, a, b in zip(self.plan.taps, self._taps(picture), self._taps(other), strict=True):
+        return self.distance(self.extract_features(picture), self.extract_features(other))
+
+    def distance(self, features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        """Return the distances of pictures whose features were extracted before: ``N`` values in float32."""
+        total = torch.zeros(len(features[0]), device=features[0].device)
+        for tap, a, b in zip(self.plan.taps, features, other, strict=True):
             total += ((a - b).square() * getattr(self, f"head{tap}")).sum(1).mean((1, 2))
         return total

@@ -13,6 +13,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from adain.functional.losses import content_loss, gram_loss, style_loss
 from adain.functional.statistics import Statistics, adain
 from adain.metrics.feature_cache import Features, check_pictures
+from adain.metrics.frechet import sifid
+from adain.metrics.histogram import histogram_distance
 from adain.metrics.lpips import Lpips
 from adain.metrics.structure import cfsd, color_distance
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
@@ -166,16 +168,22 @@ class GramLoss(PairMetric):
 
 
 class Cfsd(PairMetric):
-    """Content Feature Structural Distance of output and content: at least 0; lower keeps more. See ``structure.cfsd``."""
+    """Content Feature Structural Distance of output and content: at least 0; lower keeps more. See ``structure.cfsd``.
+
+    Args:
+        structure: Gives relu3_1 features of pictures, of the VGG-19 that is compared by.
+    """
 
     higher_is_better = False
 
-    def __init__(self, see: See) -> None:
+    def __init__(self, structure: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.see = see
+        self.structure = structure
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        return cfsd(self.see(output).structure, self.see(content).structure)
+        if output is content:  # a control, and the dearest of all metrics
+            return torch.zeros(len(output), device=output.device)
+        return cfsd(self.structure(output), self.structure(content))
 
 
 class Ssim(PairMetric):
@@ -203,17 +211,47 @@ class Ssim(PairMetric):
 
 
 class LpipsDistance(PairMetric):
-    """LPIPS of output and content: at least 0, about 0 to 1; lower keeps more. See ``lpips.Lpips``."""
+    """LPIPS of output and content: at least 0, about 0 to 1; lower keeps more. See ``lpips.Lpips``.
+
+    Args:
+        network: Compares features.
+        see: Gives them; the network itself if None.
+    """
 
     higher_is_better = False
 
-    def __init__(self, network: Lpips) -> None:
+    def __init__(self, network: Lpips, see: Callable[[Tensor], list[Tensor]] | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.see = network, see or network.extract_features
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        values: Tensor = self.network(output, content)
-        return values
+        return self.network.distance(self.see(output), self.see(content))
+
+
+class HistogramDistance(PairMetric):
+    """Distance of the RGB-uv histograms of output and style: 0 to 1; lower is nearer. See ``histogram_distance``."""
+
+    higher_is_better = False
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        return histogram_distance(output, style)
+
+
+class Sifid(PairMetric):
+    """SIFID of output and style: at least 0; lower is nearer. See ``frechet.sifid``.
+
+    Args:
+        see: Gives features of pictures, ``N x C x h x w``: those of ``frechet.InceptionStem``.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, see: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.see = see
+
+    def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
+        return sifid(self.see(output), self.see(style))
 
 
 class ColorDistance(PairMetric):

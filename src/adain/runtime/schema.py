@@ -40,9 +40,12 @@ GeneratorNorm = Literal["instance", "batch"]
 StyleMeasure = Literal["gram", "statistics"]
 PixelOptimizer = Literal["lbfgs", "adam"]
 LpipsNetwork = Literal["alexnet", "vgg16"]
+LossUnits = Literal["ours", "port", "lua", "stytr2"]
+"""Whose content and style losses; see ``metrics/units.py``."""
+MotionName = Literal["pan", "rotation"]
 MetricName = Literal[
     "content_loss", "content_feature_loss", "style_loss_mean", "style_loss_sum", "gram_loss", "lpips", "lpips_vgg16",
-    "ssim", "cfsd", "color_distance", "frechet_vgg19", "fid", "artfid",
+    "ssim", "cfsd", "color_distance", "histogram_distance", "sifid", "frechet_vgg19", "fid", "artfid",
 ]  # fmt: skip
 SET_METRICS: tuple[MetricName, ...] = ("frechet_vgg19", "fid", "artfid")
 """Metrics that give one value for all pairs together."""
@@ -50,6 +53,10 @@ PAIR_METRICS: tuple[MetricName, ...] = tuple(name for name in get_args(MetricNam
 """Metrics that give one value per pair."""
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("ssim",)
 """The metrics of which more is better. Their classes say so too, but reading those imports torch."""
+MetricProtocol = Literal["ours", "styleid"]
+"""Whose conventions an evaluation's figures follow."""
+BenchmarkName = Literal["styleid800"]
+"""Sets of pairs that papers report figures of."""
 BenchKind = Literal["all", "train", "stages", "stylize", "load", "loop", "video"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
 """``auto`` is ours (see ``precision``); the rest are Lightning's settings that keep the weights in float32."""
@@ -202,6 +209,12 @@ KEYS: dict[str, dict[str, Any]] = {
         "against": ChosenDecoder | None,
         "compare": list[str] | None,
         "metrics": str | list[str],
+        "losses": LossUnits | list[LossUnits],
+        "motion": MotionName | list[MotionName] | None,
+        "protocol": MetricProtocol,
+        "benchmark.name": BenchmarkName | None,
+        "benchmark.pictures": str | None,
+        "precision": Literal["auto"] | Arithmetic,
         "size": Annotated[int, Ge(32)],
         "crop": bool,
         "alpha": Share,
@@ -215,6 +228,9 @@ KEYS: dict[str, dict[str, Any]] = {
         "weights.lpips_alexnet": str | None,
         "weights.lpips_vgg16": str | None,
         "weights.inception_fid": str | None,
+        "weights.art_inception": str | None,
+        "weights.vgg19_torchvision": str | None,
+        "weights.inception_torchvision": str | None,
         "out": str | None,
         "logs": str,
         **_RUN,

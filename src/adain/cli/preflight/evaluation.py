@@ -34,6 +34,13 @@ def check_evaluation(config: DictConfig) -> None:
         raise UserError(f"pairs={config.pairs} is neither a number nor an existing file: give one of them")
     if isinstance(pairs, Path) and (config.content is not None or config.style is not None):
         raise UserError("pairs=FILE names contents and styles itself: leave content and style out")
+    if config.benchmark.name is None:
+        if config.benchmark.pictures is not None:
+            raise UserError("benchmark.pictures belongs to a benchmark: give benchmark=styleid800 too")
+    elif isinstance(pairs, Path) or config.content is not None or config.style is not None:
+        raise UserError(
+            f"benchmark={config.benchmark.name} has its own contents and styles: leave content, style and pairs=FILE out"
+        )
     check_both_sides(config)
 
 
@@ -52,7 +59,12 @@ def metric_names(metrics: Any) -> list[str]:
     """Return the names that a word or a list means."""
     if metrics == "all":
         return list(get_args(MetricName))
-    return [metrics] if isinstance(metrics, str) else list(metrics or [])
+    return listed(metrics)
+
+
+def listed(words: Any) -> list[str]:
+    """Return the words that one word, a list, or null means."""
+    return [words] if isinstance(words, str) else list(words or [])
 
 
 def count_or_file(pairs: Any) -> int | Path | None:

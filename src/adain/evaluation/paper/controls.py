@@ -152,7 +152,7 @@ def measure_regions(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], st
         if store.has("regions", **names):
             continue
         content = judge.picture(first.content_path)
-        styles = [judge.gallery(pair.style_path)[1].statistics for pair in (first, second)]
+        styles = [judge.suite.features(judge.picture(pair.style_path)).statistics for pair in (first, second)]
         output = in_halves(method, judge, first, second)
         rows: list[Row] = []
         for side, (own, other) in zip(SIDES, (styles, styles[::-1]), strict=True):

@@ -37,12 +37,12 @@ class Judge:
 
     def __init__(self, encoder: Encoder, size: int, device: torch.device) -> None:
         self.encoder, self.device = encoder, device
-        self.gallery = Gallery(encoder, Frame(size, crop=True), device)
+        self.gallery = Gallery(Frame(size, crop=True), device)
         self.suite = build_suite(FIGURES, encoder, {}, device)
 
     def picture(self, path: Path) -> Tensor:
         """``1 x 3 x size x size``, RGB in [0, 1]."""
-        return self.gallery(path)[0]
+        return self.gallery(path)
 
     def shown(self, path: Path) -> Image.Image:
         """The same, for the eye."""
@@ -51,10 +51,7 @@ class Judge:
     @torch.no_grad()
     def __call__(self, output: Tensor, pair: Pair) -> dict[str, float]:
         """The figures of one output picture, ``1 x 3 x size x size``."""
-        content, seen_content = self.gallery(pair.content_path)
-        style, seen_style = self.gallery(pair.style_path)
-        self.suite.features.remember(content, seen_content)
-        self.suite.features.remember(style, seen_style)
+        content, style = (self.suite.features.join([self.gallery(path)]) for path in pair[2:4])
         return {name: metric.per_pair(output, content, style).item() for name, metric in self.suite.pair.items()}
 
 
