@@ -167,6 +167,7 @@ def write_decoder(path: Path) -> None:
         (["decoder=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "against=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "device=cuda:99"], "device=cuda:99 is not there"),
+        (["weights.art_inception=gone.pth"], "weights.art_inception=gone.pth is not an existing file"),
         (["decoder=reference", "out=/proc/x"], "out=/proc/x cannot be written"),
         (["decoder=reference", "weights.lpips_alexnet=plain.pth"], "plain.pth is not the published lpips_alexnet"),
     ],
@@ -235,10 +236,9 @@ def test_a_benchmark_stands_beside_the_published_rows(folders: Path, monkeypatch
     [
         (["content=content", "style=style"], "benchmark=styleid800 has its own contents and styles"),
         (["benchmark.pictures=content"], "content lacks cnt/00.png of styleid800: get it from https://raw"),
-        (["losses=gatys"], "losses=gatys is not allowed"),
-        (["motion=zoom"], "motion=zoom is not allowed"),
+        (["losses=gatys"], "losses=[gatys] is not allowed: input should be 'ours', 'port', 'lua' or 'stytr2'"),
+        (["motion=zoom"], "motion=[zoom] is not allowed: input should be 'pan' or 'rotation'"),
         (["protocol=theirs"], "protocol=theirs is not allowed; choose one of ours, styleid"),
-        (["weights.art_inception=none.pth"], "weights.art_inception=none.pth is not an existing file"),
     ],
 )
 def test_mistakes_about_benchmarks(folders: Path, overrides: list[str], message: str) -> None:
