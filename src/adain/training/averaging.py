@@ -33,7 +33,7 @@ class AverageWeights(EMAWeightAveraging):
         """
         if isinstance(trainer.strategy, ModelParallelStrategy | DeepSpeedStrategy):
             raise InputError(
-                "callbacks=average needs whole weights on each device: use strategy=single or strategy=ddp"
+                "an average needs whole weights on each device, which this strategy cuts into shares: use ddp, or one device"
             )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*configure_model")  # ours does nothing under other strategies
