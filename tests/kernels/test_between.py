@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 from adain.functional.losses import weighted_total
 from adain.kernels import between as module
 from adain.kernels.between import Resize, between, channel_moments
+from adain.kernels.chain import Link, convolve_chain
 from adain.kernels.layers import mean_std
 from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import Decoder, load_decoder
@@ -220,6 +222,38 @@ def test_an_encoder_gives_the_same_statistics_and_gradient(monkeypatch: pytest.M
     expected = run()
     monkeypatch.setattr(module, "_DEVICES", {"cpu"})
     torch.testing.assert_close(run(), expected, rtol=1e-4, atol=1e-5)
+
+
+class Chain(torch.nn.Module):
+    """Two convolutions with pooling between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.weight, self.bias = torch.nn.Parameter(torch.randn(2, 2, 3, 3)), torch.nn.Parameter(torch.randn(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        links = [Link(self.weight, self.bias, resize="pool"), Link(self.weight, self.bias, eps=1e-5)]
+        *_, last = convolve_chain(x, links)
+        assert last.resized is not None
+        assert last.moments is not None
+        return last.resized + sum(last.moments)
+
+
+def test_a_compiler_sees_the_operators_and_an_exporter_none(by_kernels: None) -> None:
+    chain, x = Chain(), torch.rand(1, 2, 4, 6)
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, given: list[Tensor]) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    found = torch.compile(chain, backend=backend, fullgraph=True)(x)
+    torch.testing.assert_close(found, chain(x))
+    exported = torch.export.export(chain, (x,)).graph_module
+    assert len(graphs) == 1
+    for graph, number in ((graphs[0], 3), (exported, 0)):
+        assert sum("adain" in str(node.target) for node in graph.graph.nodes if node.op == "call_function") == number
 
 
 @pytest.mark.slow

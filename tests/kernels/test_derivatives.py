@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,7 +13,7 @@ from torch import Tensor
 from adain.functional.losses import weighted_total
 from adain.functional.statistics import channel_statistics
 from adain.kernels import derivatives, layers
-from adain.kernels.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, moments
+from adain.kernels.derivatives import ChannelMoments, DoubledConvolution, PaddedConvolution, ReflectedBorder, moments
 from adain.kernels.layers import doubled_conv2d, padded_conv2d
 from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
@@ -174,6 +174,32 @@ def test_reflection_padding_matches_torch() -> None:
     torch.testing.assert_close(padded_conv2d(x, weight, None), expected)
 
 
+@pytest.mark.parametrize("size", [(2, 2), (2, 3), (5, 4)])
+def test_padding_stays_in_channels_last_in_value_and_derivative(size: tuple[int, int]) -> None:
+    """torch's own does not, and then each convolution on a GPU copies its input."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *size).to(memory_format=torch.channels_last).requires_grad_()
+    expected, found = F.pad(x, (1, 1, 1, 1), mode="reflect"), ReflectedBorder.apply(x)
+    assert torch.equal(found, expected)
+    weights = torch.randn_like(expected, memory_format=torch.contiguous_format)
+    (of_found,), (of_expected,) = (torch.autograd.grad(padded, x, weights) for padded in (found, expected))
+    torch.testing.assert_close(of_found, of_expected)
+    for one in (found, of_found):
+        assert one.is_contiguous(memory_format=torch.channels_last)
+        assert not one.is_contiguous()
+
+
+def test_a_map_on_a_gpu_is_padded_in_channels_last() -> None:
+    """Without its data: a meta tensor is on no CPU. A map that is channels first stays so."""
+    x = torch.empty(2, 3, 5, 4, device="meta")
+    weight, bias = torch.empty(6, 3, 3, 3, device="meta"), torch.empty(6, device="meta")
+    for layout in (torch.channels_last, torch.contiguous_format):
+        padded = derivatives.reflect(x.to(memory_format=layout))
+        assert padded.shape == (2, 3, 7, 6)
+        assert padded.is_contiguous(memory_format=layout)
+        assert padded_conv2d(x.to(memory_format=layout), weight, bias, rectify=True).shape == (2, 6, 5, 4)
+
+
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])  # compiles C++
 def test_a_compiled_step_has_the_same_gradients_in_channels_last(backend: str) -> None:
     """A derivative whose memory layout the compiler mispredicts stops the step."""
@@ -190,3 +216,20 @@ def test_a_compiled_step_has_the_same_gradients_in_channels_last(backend: str) -
     found = torch.autograd.grad(torch.compile(step, backend=backend, fullgraph=True)(*given), given)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_whole_compiled_step_has_the_same_losses_and_gradients() -> None:
+    """In one graph, as ``compile=true`` asks for."""
+    torch.manual_seed(0)
+    method = AdaINMethod(init="random", widths=(2, 3, 4)).to(memory_format=torch.channels_last)
+    given = torch.rand(2, 1, 3, 16, 18)
+
+    def step(losses: Callable[[Tensor, Tensor], tuple[dict[str, Tensor], Tensor]]) -> tuple[Tensor, ...]:
+        loss = weighted_total(losses(*given)[0], method.weights)
+        return (loss, *torch.autograd.grad(loss, list(method.decoder.parameters())))
+
+    expected = step(method.losses)
+    found = step(torch.compile(method.losses, backend="aot_eager", fullgraph=True))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-2 * other.abs().max().item())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from torch import Tensor
 from adain.kernels import winograd
 from adain.kernels.layers import padded_conv2d
 from adain.kernels.winograd import convolve_rows, pays
+from adain.runtime.precision import InstructionSet
 
 
 def _given(batch: int, height: int, width: int, inside: int = 64, outside: int = 96) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,13 +66,30 @@ def test_layers_avoid_it_where_it_does_not_pay() -> None:
     assert not pays(x.double(), weight.double())  # gradient checks want the definition
 
 
-@pytest.mark.parametrize(("name", "in_bfloat16"), [("amx", False), ("avx512_bf16", True), ("avx2", True)])
-def test_bfloat16_goes_by_rows_but_where_amx_is_faster(
-    name: str, in_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "dtype", "fewest"),
+    [
+        ("amx", torch.float32, 128),
+        ("amx", torch.bfloat16, None),  # oneDNN is faster
+        ("avx512_bf16", torch.float32, 64),
+        ("avx512_bf16", torch.bfloat16, 128),
+        ("avx2", torch.float32, 64),
+        ("avx2", torch.bfloat16, 128),
+    ],
+)
+def test_what_is_taken_follows_from_the_instruction_set(
+    name: str, dtype: torch.dtype, fewest: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(winograd, "instruction_set", lambda: name)
     winograd._fewest_channels.cache_clear()
-    x, weight, _ = _given(1, 32, 33, 128, 128)
-    assert pays(x, weight)
-    assert pays(x.bfloat16(), weight.bfloat16()) is in_bfloat16
+    taken = []
+    for channels in (64, 96, 128, 256):
+        x, weight, _ = _given(1, 32, 33, channels, channels)
+        if pays(x.to(dtype), weight.to(dtype)):
+            taken.append(channels)
     winograd._fewest_channels.cache_clear()
+    assert taken == ([] if fewest is None else [channels for channels in (64, 96, 128, 256) if channels >= fewest])
+
+
+def test_every_instruction_set_has_a_row() -> None:
+    assert set(winograd.FEWEST_CHANNELS) == set(get_args(InstructionSet))

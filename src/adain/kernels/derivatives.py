@@ -62,12 +62,44 @@ def _of_input(gradient: Tensor, weight: Tensor, size: torch.Size, mode: str) -> 
     return of_padded if around else _fold(of_padded, 2)
 
 
+class ReflectedBorder(torch.autograd.Function):
+    """Pad by reflecting one pixel, in channels last and in its derivative too.
+
+    ``F.pad`` answers a channels-last map by a channels-first one, which every convolution on a GPU copies back. Here an
+    empty channels-last map is filled by slices. It is for where ``between`` cannot run: without Triton.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Map ``N x C x H x W``, H and W at least 2, to ``N x C x H+2 x W+2``."""
+        batch, channels, height, width = x.shape
+        shape = (batch, channels, height + 2, width + 2)
+        padded = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        padded[..., 1:-1, 1:-1] = x
+        padded[..., 0, 1:-1], padded[..., -1, 1:-1] = x[..., 1, :], x[..., -2, :]
+        padded[..., 0], padded[..., -1] = padded[..., 2], padded[..., -3]
+        return padded
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Add the border's gradient to that of the pixels it repeats."""
+        folded = _fold(gradient.clone(memory_format=torch.channels_last), 2)
+        return folded.contiguous(memory_format=torch.channels_last)
+
+
+def reflect(x: Tensor) -> Tensor:
+    """Pad by reflecting one pixel, and stay in channels last on a GPU."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    if last and x.device.type != "cpu" and not torch.compiler.is_compiling():
+        padded: Tensor = ReflectedBorder.apply(x)
+        return padded
+    return F.pad(x, (1, 1, 1, 1), mode="reflect")
+
+
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, mode: str, rectify: bool) -> Tensor:
     """Pad, convolve and, if asked, apply ReLU with torch's own operations."""
-    if mode == "reflect":
-        output = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
-    else:
-        output = F.conv2d(x, weight, bias, padding=1)
+    output = F.conv2d(reflect(x), weight, bias) if mode == "reflect" else F.conv2d(x, weight, bias, padding=1)
     return F.relu_(output) if rectify else output  # in place: a convolution's backward does not need its output
 
 

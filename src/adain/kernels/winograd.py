@@ -13,7 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.runtime.precision import instruction_set
+from adain.runtime.precision import InstructionSet, instruction_set
+
+FEWEST_CHANNELS: dict[InstructionSet, dict[torch.dtype, int]] = {
+    "amx": {
+        torch.float32: 128
+    },  # its matrix units run oneDNN's bfloat16 convolutions several times faster than any by rows
+    "avx512_bf16": {torch.float32: 64, torch.bfloat16: 128},
+    "avx512": {torch.float32: 64, torch.bfloat16: 128},
+    "avx2": {torch.float32: 64, torch.bfloat16: 128},
+    "other": {torch.float32: 64, torch.bfloat16: 128},  # not measured
+}
+"""From how many channels on ``convolve_rows`` is taken, by what oneDNN can use. Where a dtype is missing it never is.
+
+Measured by ``make bench bench=stages precisions=32-true,bf16-mixed`` on AVX2, AVX-512 BF16 and AMX (docs/speed.md).
+"""
 
 _FEWEST_POSITIONS = 900  # below this, transforming the weights costs as much as is saved
 _PIECE = 2**21  # numbers of the larger feature map per piece: larger pieces do not fit the cache
@@ -22,8 +36,7 @@ _PIECE = 2**21  # numbers of the larger feature map per piece: larger pieces do 
 def pays(x: Tensor, weight: Tensor) -> bool:
     """Return whether ``convolve_rows`` is faster than torch's convolution on this CPU, for such maps and weights.
 
-    Measured by ``make bench bench=stages``: from 64 channels on in float32 and from 128 on in bfloat16, but not on
-    processors with AMX, whose matrix units run oneDNN's bfloat16 convolutions several times faster than any by rows.
+    ``FEWEST_CHANNELS`` says from how many channels on; there must be some positions too.
 
     Args:
         x: ``N x C x H x W``.
@@ -39,9 +52,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
 
 @cache
 def _fewest_channels(dtype: torch.dtype) -> int | None:
-    if dtype == torch.bfloat16:
-        return None if instruction_set() == "amx" else 128
-    return 64 if dtype == torch.float32 else None
+    return FEWEST_CHANNELS[instruction_set()].get(dtype)
 
 
 def convolve_rows(padded: Tensor, weight: Tensor, bias: Tensor | None, rectify: bool = False) -> Tensor:
