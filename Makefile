@@ -12,7 +12,7 @@ UPPER := PYTHON ARGS EXTRAS MAKEFLAGS
 
 .DEFAULT_GOAL := help
 COMMANDS := help setup train sweep report stylize stylize-dataset export evaluate compare bench doctor gallery demo runs watch test test-slow \
-	coverage lint check lock clean
+	test-gpu coverage lint check lock clean
 .PHONY: $(COMMANDS)
 
 STRAY := $(filter-out $(COMMANDS) .venv/% $(if $(filter $(COMMANDS),$(MAKECMDGOALS)),~%),$(MAKECMDGOALS))
@@ -140,6 +140,9 @@ test: $(READY) ## run the tests without the slow ones, about seven minutes on tw
 
 test-slow: $(READY) ## run the slow tests, which start servers, queues, and several processes: a quarter of an hour; CI runs them nightly
 	@$(PYTEST) -m slow $(ARGS)
+
+test-gpu: $(READY) ## on a machine with a GPU, test and measure what needs one, in four minutes: [reference=PATH]
+	@$(BIN)/python -m tests.gpu $(OVERRIDES)
 
 coverage: $(READY) ## run the tests and measure their coverage of src/: half as long again
 	@$(PYTEST) $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
