@@ -83,7 +83,7 @@ def test_bfloat16_gives_nearly_the_same_picture() -> None:
 
 
 def test_an_unknown_precision_is_a_users_message() -> None:
-    with pytest.raises(InputError, match="precision=fp8 is unknown: choose one of 32-true, bf16-mixed"):
+    with pytest.raises(InputError, match="precision=fp8 is unknown: choose one of auto, 32-true, bf16-mixed"):
         Stylizer.load("reference", precision="fp8")  # type: ignore[arg-type]
 
 

@@ -542,6 +542,7 @@ EXEMPT = {
     "a checkout of another project: tests/evaluation/speed/test_port.py": ("inference/bench: reference",),
     "seen in times alone: tests/evaluation/speed/test_clock.py": ("inference/bench: least_seconds", "inference/bench: resize"),
     "seen where a loss is no number: tests/training/test_guards.py": ("callbacks/default: callbacks.finite.every_n_steps",),
+    "bits of a GPU: tests/runtime/test_precision.py": ("train: tf32",),
     "null for good: an endless stream has no epochs": ("trainer/auto: trainer.check_val_every_n_epoch",),
 }  # fmt: skip
 """Keys without a row, as file and key, by the reason."""

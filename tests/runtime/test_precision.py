@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from adain.runtime import precision
-from adain.runtime.precision import BF16_PAYS, InstructionSet, fastest_precision, instruction_set
+from adain.runtime.errors import InputError
+from adain.runtime.precision import (
+    BF16_PAYS,
+    InstructionSet,
+    allow_tf32,
+    arithmetic,
+    fastest_precision,
+    inference_precision,
+    instruction_set,
+)
 
 CPU = torch.device("cpu")
 PRESENT = {  # a processor of each kind, by what torch says of it: AMX, AVX-512 with bfloat16, AVX-512, AVX2
@@ -90,17 +99,49 @@ def test_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fastest_precision(CPU) == ("bf16-mixed" if BF16_PAYS[instruction_set()] else "32-true")
 
 
-@pytest.mark.parametrize(("supported", "chosen"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_the_capability_of_a_gpu_decides(supported: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
+@pytest.mark.parametrize(
+    ("capability", "chosen"),
+    [
+        ((6, 1), "32-true"),  # GTX 1080
+        ((7, 0), "32-true"),  # V100
+        ((7, 5), "32-true"),  # T4
+        ((8, 0), "bf16-mixed"),  # A100
+        ((8, 9), "bf16-mixed"),  # L4, RTX 4090
+        ((9, 0), "bf16-mixed"),  # H100
+        ((10, 0), "bf16-mixed"),  # B200
+        ((12, 1), "bf16-mixed"),
+        ((13, 0), "bf16-mixed"),  # what comes next
+    ],
+)
+def test_the_capability_of_a_gpu_decides_in_training_and_stylizing(
+    capability: tuple[int, int], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    gpu = torch.device("cuda")
+    assert fastest_precision(gpu) == inference_precision(gpu, "auto") == chosen
+    assert inference_precision(gpu, "32-true") == "32-true"
 
-    def is_bf16_supported(including_emulation: bool = True) -> bool:
-        asked.append(including_emulation)
-        return supported
 
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
-    assert fastest_precision(torch.device("cuda")) == chosen
-    assert asked == [False]
+@pytest.mark.parametrize("name", ["amx", "avx512_bf16", "avx2"])
+def test_every_processor_makes_the_same_pictures(name: str, processor: object) -> None:
+    processor(name)  # type: ignore[operator]
+    assert inference_precision(CPU, "auto") == "32-true"
+    assert inference_precision(CPU, "bf16-mixed") == "bf16-mixed"
+    with pytest.raises(InputError, match="precision=half is unknown: choose one of auto, 32-true, bf16-mixed"):
+        inference_precision(CPU, "half")  # type: ignore[arg-type]
+
+
+def test_tf32_is_chosen_for_training_and_never_taken_for_float32_pictures() -> None:
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        for allowed in (True, False):
+            allow_tf32(allowed)
+            assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (allowed, allowed)
+            with arithmetic(CPU, "32-true"):
+                assert not torch.backends.cudnn.allow_tf32
+            assert torch.backends.cudnn.allow_tf32 == allowed
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def test_other_devices_stay_in_float32() -> None:

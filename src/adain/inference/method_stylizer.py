@@ -50,7 +50,7 @@ def load_stylizer(request: StylizeRequest, source: str | None) -> tuple[Stylizer
         ):
             if asked:
                 require("adain", ability, stylizer.method.capabilities)  # type: ignore[arg-type]
-        for key, plain in (("tile", ("auto", "none")), ("precision", ("32-true",)), ("stroke", ("none",))):
+        for key, plain in (("tile", ("auto", "none")), ("precision", ("auto", "32-true")), ("stroke", ("none",))):
             value = getattr(request, key)
             if str(value).lower() not in plain:
                 raise UserError(

@@ -101,7 +101,7 @@ def check_model(request: StylizeRequest) -> None:
         raise UserError(f"tile={request.tile} is for model=adain: model={name} takes each picture whole, leave it out")
     if request.stroke is not None:
         raise UserError(f"stroke={request.stroke} is for model=adain: leave it out with model={name}")
-    if request.precision != "32-true":
+    if request.precision not in ("auto", "32-true"):
         raise UserError(
             f"precision={request.precision} is for model=adain: model={name} works in float32, leave it out"
         )

@@ -21,7 +21,7 @@ from adain.nn.encoder import Encoder
 from adain.runtime.device import find_device
 from adain.runtime.errors import InputError
 from adain.runtime.memory import available_memory, give_back_freed_memory
-from adain.runtime.precision import arithmetic, memory_format
+from adain.runtime.precision import arithmetic, inference_precision, memory_format
 from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic, PreserveColor
 
@@ -53,12 +53,13 @@ class Stylizer:
         device: Where to work; a GPU if there is one by default.
         precision: ``"32-true"``, or ``"bf16-mixed"``: the networks' convolutions in bfloat16, twice as fast where the
             processor has such instructions and slower where not. Its pictures are about a gray level from those of float32.
+            ``"auto"``: bfloat16 on a GPU that is faster with it, else float32.
 
     Attributes:
         encoder, decoder: The networks, in evaluation mode on ``device``.
         network: The forward pass that both make.
         device: Where they are.
-        precision: As given.
+        precision: ``32-true`` or ``bf16-mixed``.
         show_progress: Whether pictures that are made in tiles show a bar; they do not by default.
 
     Raises:
@@ -72,11 +73,11 @@ class Stylizer:
         trained: Trained,
         encoder_weights: str | None = None,
         device: str | torch.device | None = None,
-        precision: Arithmetic = "32-true",
+        precision: Arithmetic = "auto",
     ) -> None:
-        self.device, self.precision = find_device(device), precision
-        arithmetic(self.device, precision)
-        layout = memory_format(self.device, precision)
+        self.device = find_device(device)
+        self.precision = inference_precision(self.device, precision)
+        layout = memory_format(self.device, self.precision)
         self.decoder = trained.decoder.to(self.device).to(memory_format=layout).eval()
         self.encoder = Encoder.load(trained.encoder, encoder_weights).to(self.device).to(memory_format=layout)
         self.network = StyleTransfer(self.encoder, self.decoder)
@@ -86,7 +87,7 @@ class Stylizer:
         cls,
         decoder: str | Path = "best",
         device: str | torch.device | None = None,
-        precision: Arithmetic = "32-true",
+        precision: Arithmetic = "auto",
     ) -> Stylizer:
         """Load ``"best"``, ``"shipped"``, ``"reference"``, a run's folder or a file: see ``decoder.load_decoder``."""
         return cls(load_decoder(decoder), device=device, precision=precision)

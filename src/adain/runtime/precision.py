@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 import torch
 
 from adain.runtime.errors import InputError
-from adain.runtime.schema import Arithmetic
+from adain.runtime.schema import Arithmetic, Concrete
 
 InstructionSet = Literal["amx", "avx512_bf16", "avx512", "avx2", "other"]
 """What oneDNN, which runs torch's CPU convolutions, can use; ``other`` includes every processor that is not x86."""
@@ -50,16 +52,56 @@ def _limit(value: str) -> InstructionSet:
     return "amx"
 
 
-def fastest_precision(device: torch.device) -> Arithmetic:
+BF16_PAYS_ON: dict[tuple[int, int], bool] = {
+    (10, 0): True,  # Blackwell and later; not measured
+    (9, 0): True,  # Hopper: a training step in bfloat16 is the fastest measured
+    (8, 0): True,  # Ampere and Ada: matrix units for bfloat16; not measured
+    (7, 0): False,  # Volta and Turing: matrix units for float16 alone
+    (0, 0): False,
+}
+"""Where bfloat16 beats float32, from a GPU's compute capability on. Measured by the same command."""
+
+
+def pays_on(capability: tuple[int, int]) -> bool:
+    """Return whether bfloat16 is faster on a GPU of this compute capability; see ``BF16_PAYS_ON``."""
+    return next(pays for least, pays in BF16_PAYS_ON.items() if capability >= least)
+
+
+def fastest_precision(device: torch.device) -> Concrete:
     """Return ``bf16-mixed`` where it is faster than ``32-true`` (Lightning's names).
 
-    A GPU's capability decides, or a CPU's instruction set; see ``BF16_PAYS``.
+    A GPU's compute capability decides, or a CPU's instruction set; see ``BF16_PAYS_ON`` and ``BF16_PAYS``.
     """
     if device.type == "cuda":
-        pays = torch.cuda.is_bf16_supported(including_emulation=False)
+        pays = pays_on(torch.cuda.get_device_capability(device))
     else:
         pays = device.type == "cpu" and BF16_PAYS[instruction_set()]
     return "bf16-mixed" if pays else "32-true"
+
+
+def inference_precision(device: torch.device, asked: Arithmetic) -> Concrete:
+    """Return the precision that pictures are made in.
+
+    Args:
+        device: Where.
+        asked: ``auto``: the fastest on a GPU; on a CPU float32, so that every processor makes the same pictures.
+
+    Raises:
+        InputError: If it is unknown.
+    """
+    if asked not in get_args(Arithmetic):
+        raise InputError(f"precision={asked} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
+    if asked != "auto":
+        return asked
+    return fastest_precision(device) if device.type == "cuda" else "32-true"
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Choose whether a GPU may round the factors of float32 products and convolutions to TF32, with 10 bits for 23.
+
+    torch allows it for convolutions alone, and says so nowhere. It holds for the whole process.
+    """
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def memory_format(device: torch.device, precision: str) -> torch.memory_format:
@@ -70,12 +112,13 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
     return torch.channels_last if device.type == "cpu" or "16" in precision else torch.contiguous_format
 
 
-def arithmetic(device: torch.device, precision: Arithmetic) -> torch.autocast:
-    """Return the autocast context for inference.
-
-    Raises:
-        InputError: If the precision is unknown.
-    """
-    if precision not in get_args(Arithmetic):
-        raise InputError(f"precision={precision} is unknown: choose one of {', '.join(get_args(Arithmetic))}")
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+@contextlib.contextmanager
+def arithmetic(device: torch.device, precision: Concrete) -> Iterator[None]:
+    """Make pictures in a precision: ``32-true`` is float32 to the last bit, without TF32."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

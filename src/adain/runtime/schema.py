@@ -60,8 +60,10 @@ BenchmarkName = Literal["styleid800"]
 BenchKind = Literal["all", "train", "stages", "stylize", "load", "loop", "video"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
 """``auto`` is ours (see ``precision``); the rest are Lightning's settings that keep the weights in float32."""
-Arithmetic = Literal["32-true", "bf16-mixed"]
-"""Precisions for inference, by Lightning's names."""
+Concrete = Literal["32-true", "bf16-mixed"]
+"""What a precision of inference comes to, by Lightning's names."""
+Arithmetic = Literal["auto", "32-true", "bf16-mixed"]
+"""Precisions for inference; ``auto`` is ours (see ``precision``)."""
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 """Lightning's accelerators."""
 LearningRateScaling = Literal["none", "linear", "sqrt"]
@@ -133,6 +135,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "logs": str,
         "compile": bool,
         "cuda_graph": CudaGraph | bool,
+        "tf32": bool,
         "draft": str | None,
         "compare_with": Annotated[str, OrPath(READY_DECODERS)] | None,
         "monitor.metric": Metric,

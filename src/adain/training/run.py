@@ -26,7 +26,7 @@ from adain.runtime.conf import build
 from adain.runtime.extras import as_typed_here
 from adain.runtime.files import point_latest
 from adain.runtime.memory import keep_freed_memory, reset_peak_memory
-from adain.runtime.precision import memory_format
+from adain.runtime.precision import allow_tf32, memory_format
 from adain.training.broadcast_init import BroadcastInit
 from adain.training.callbacks import find_callback
 from adain.training.cuda_graph import use_cuda_graph
@@ -55,6 +55,7 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
         SystemExit: If it was told to stop: 128 + the signal's number. Its checkpoint is written.
     """
     keep_freed_memory()
+    allow_tf32(config.tf32)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     code = 1  # for W&B: it failed
     try:
@@ -115,7 +116,8 @@ def _fit(
     device = trainer.strategy.root_device
     reset_peak_memory(device)  # the jobs of a sweep share a process
     if trainer.is_global_zero:
-        print(f"run: {folder}  ({device}, precision {trainer.precision})")
+        rounded = ", float32 products in TF32" if config.tf32 and device.type == "cuda" else ""
+        print(f"run: {folder}  ({device}, precision {trainer.precision}{rounded})")
     datamodule.setup()
     if trainer.is_global_zero:
         if config.ckpt is None:

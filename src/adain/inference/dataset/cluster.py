@@ -58,7 +58,7 @@ def stylize(
     address: str | None = None,
     cpus: int | None = None,
     actors: int | None = None,
-    precision: Arithmetic = "32-true",
+    precision: Arithmetic = "auto",
 ) -> int:
     """Make the pictures of the jobs on a Ray cluster. See ``local.stylize``.
 

@@ -154,7 +154,7 @@ class Painter:
     """
 
     def __init__(
-        self, decoder: str, alpha: float = 1.0, device: str | None = None, precision: Arithmetic = "32-true"
+        self, decoder: str, alpha: float = 1.0, device: str | None = None, precision: Arithmetic = "auto"
     ) -> None:
         self.stylizer = Stylizer.load(decoder, device, precision)
         self.device, self.alpha = self.stylizer.device, alpha

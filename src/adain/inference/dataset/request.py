@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -112,7 +112,11 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
 
     from adain.inference.dataset.local import decoder_digest  # torch is imported from here on
     from adain.inference.dataset.manifest import Manifest
+    from adain.runtime.device import find_device
+    from adain.runtime.precision import inference_precision
 
+    # decided and recorded here: workers and later shards on other machines make the same pictures, or are refused
+    request = replace(request, precision=inference_precision(find_device(None), request.precision))
     digest = decoder_digest(decoder)
     settings: dict[str, Any] = {
         "content": str(content.resolve()),
