@@ -39,11 +39,11 @@ help: $(READY)
 		else awk -F ':.*## ' -v c=$$command '$$1 == c && NF > 1 {printf "make %s : %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)); fi; done
 else
 
+## Start
 help: ## print this list; make help train: the keys of train, their values, and what they do
 	@echo "make COMMAND [key=value ...]        e.g. make train model.style_weight=20 optimizer.lr=3e-4"
 	@echo "make help COMMAND                   list the keys of a command"
-	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) $(EXTRAS:%=.venv/.extra-%) ## set up .venv, the weights, and the sample pictures; EXTRAS="ray video" adds optional packages
 
@@ -84,6 +84,7 @@ NEEDS := $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,
 	$(if $(filter $(VIDEOS),$(ENDINGS))$(filter - camera:%,$(CONTENTS))$(filter video,$(bench)),video))
 EXTRA = $(NEEDS:%=.venv/.extra-%)
 
+## Train
 train: $(READY) $(EXTRA) ## train a decoder, by default in 5 minutes on a laptop; experiment=paper is the published recipe
 	@$(BIN)/python -m adain.cli.train $(OVERRIDES)
 
@@ -93,15 +94,29 @@ sweep: .venv/.extra-sweep $(EXTRA) ## train once for every combination: KEY=A,B 
 report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## rank a sweep's runs and write its page: sweep=latest|PATH; draw a run's losses: run=latest|PATH
 	@$(BIN)/python -m adain.cli.report $(OVERRIDES)
 
+doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: check pictures, weights, disk, devices, and whether loading keeps up
+	@$(BIN)/python -m adain.cli.doctor $(OVERRIDES)
+
+runs: $(READY) ## list the runs and sweeps below logs/, with the command to go on with each or to use it: [last=20]
+	@$(BIN)/python -m adain.cli.runs $(OVERRIDES)
+
+watch: $(READY) ## show the local W&B runs in the terminal: [run=PATH]
+	@$(BIN)/python -m adain.cli.watch $(OVERRIDES)
+
+## Use a decoder
 stylize: $(READY) $(EXTRA) ## stylize pictures, folders, and videos: content=PATH style=PATH [alpha=0..1] [styles=a,b weights=.7,.3] [preserve_color=coral]
 	@$(BIN)/python -m adain.cli.stylize $(OVERRIDES)
 
 stylize-dataset: $(READY) $(EXTRA) ## stylize a whole data set, resumable: content=DIR style=DIR out=DIR [shards=N shard=i] [engine=ray]
 	@$(BIN)/python -m adain.cli.stylize_dataset $(OVERRIDES)
 
+demo: .venv/.extra-demo ## open a web page to stylize photographs: [port=7860] [decoder=...] [side=1024]
+	@$(BIN)/python -m adain.cli.demo $(OVERRIDES)
+
 export: .venv/.extra-export ## write safetensors and ONNX, checked against PyTorch: [decoder=latest|shipped|reference|PATH] [out=DIR]
 	@$(BIN)/python -m adain.cli.export $(OVERRIDES)
 
+## Measure
 evaluate: $(READY) $(EXTRA) ## measure a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.cli.evaluate $(OVERRIDES)
 
@@ -111,22 +126,10 @@ compare: .venv/.extra-compare ## reproduce the paper's table and figures for all
 bench: .venv/.extra-sweep $(EXTRA) ## measure speed and memory by stage, beside the machine's limits: [reference=PATH] [profile=true]
 	@$(BIN)/python -m adain.cli.bench $(OVERRIDES)
 
-doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: check pictures, weights, disk, devices, and whether loading keeps up
-	@$(BIN)/python -m adain.cli.doctor $(OVERRIDES)
-
 gallery: .venv/.extra-video ## make the pictures of docs/gallery.md again, with the page's own commands
 	@command -v ffmpeg >/dev/null || { echo "error: the page's video is made with the program ffmpeg: install it" >&2; exit 1; }
 	@samples="$${ADAIN_CACHE:-$$HOME/.cache/adain}/sample"; export PHOTOS="$$samples/content" PAINTINGS="$$samples/style"; \
 		sed -n 's/^make stylize/$(subst /,\/,$(MAKE)) --no-print-directory stylize/p; /^ffmpeg /p' docs/gallery.md | sh -e
-
-demo: .venv/.extra-demo ## open a web page to stylize photographs: [port=7860] [decoder=...] [side=1024]
-	@$(BIN)/python -m adain.cli.demo $(OVERRIDES)
-
-runs: $(READY) ## list the runs and sweeps below logs/, with the command to go on with each or to use it: [last=20]
-	@$(BIN)/python -m adain.cli.runs $(OVERRIDES)
-
-watch: $(READY) ## show the local W&B runs in the terminal: [run=PATH]
-	@$(BIN)/python -m adain.cli.watch $(OVERRIDES)
 
 .PHONY: $(DELETED)
 $(DELETED):
@@ -135,6 +138,7 @@ $(DELETED):
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 QUICK = -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
+## Work on this project
 test: $(READY) ## run the tests without the slow ones, about seven minutes on two cores; ARGS='-k word' picks
 	@$(PYTEST) $(QUICK) $(ARGS)
 
