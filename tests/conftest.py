@@ -8,21 +8,22 @@ import pickle
 from collections.abc import Generator, Iterator
 from functools import cache, lru_cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Triton reads this when it is first imported: its kernels are then interpreted, on a CPU too. make test-gpu compiles them.
 os.environ["TRITON_INTERPRET"] = "0" if os.environ.get("ADAIN_TEST_GPU") else "1"
 
 import pytest
-import torch
 from omegaconf import OmegaConf
 
-from adain.nn.encoder import Encoder
-from adain.nn.weights import read_state
 from adain.runtime.fetch import cache_folder
-from tests.helpers.runners import Run, command, latest_run
 from tests.helpers.settings import ROOT
-from tests.helpers.tensors import smooth_tensor
+
+if TYPE_CHECKING:  # the process that only deals out the tests need not import torch before it starts the workers
+    import torch
+
+    from adain.nn.encoder import Encoder
+    from tests.helpers.runners import Run
 
 pytest_plugins = ["pytester"]  # the hooks below have tests
 SKIPS_IN_CI = {
@@ -35,12 +36,18 @@ SKIPS_IN_CI = {
 }
 
 
+LONGEST = ("tests/keys/test_keys.py", "tests/cli/test_sweep.py", "tests/training/test_resume.py")
+"""Modules that take longest. They come first, so that the last one to end does not leave the other core idle."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def closed() -> Iterator[None]:
     """Nothing outside counts, nor for child processes: no network, one cache whatever HOME is, no W&B login.
 
     Nor does the processor: in this process ``trainer.precision=auto`` is float32 where a test says nothing else.
     """
+    from adain.nn.weights import read_state
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADAIN_CACHE", str(cache_folder()))
         patch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'helpers' / 'closed'}{os.pathsep}{ROOT}", prepend=os.pathsep)
@@ -74,21 +81,31 @@ load_yaml = OmegaConf.load
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The real, verified VGG-19."""
+    from adain.nn.encoder import Encoder
+
     return Encoder.load("vgg19_normalized")
 
 
 @pytest.fixture
 def pictures() -> torch.Tensor:
     """Two smooth random pictures, 2 x 3 x 48 x 40."""
+    from tests.helpers.tensors import smooth_tensor
+
     return smooth_tensor(7, 48, 40, count=2)
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One training that many tests look at: ``experiment=smoke`` with W&B offline."""
+    from tests.helpers.runners import Run, command, latest_run
+
     cwd = tmp_path_factory.mktemp("smoke")
     done = command("train", "experiment=smoke", "trainer.precision=32-true", cwd=cwd)
     return Run(latest_run(cwd), done.returncode, done.stdout, done.stderr)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))  # the others keep their order
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
@@ -87,6 +88,30 @@ def raising(error: BaseException) -> Callable[[DictConfig], NoReturn]:
         raise error
 
     return task
+
+
+def test_a_task_gets_what_hydras_own_runner_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The configuration, Hydra's own node, and the record of a run, though it is composed only once here."""
+    given, nodes, records = [], [], []
+    for name, flag in (("ours", []), ("hydra", ["--run"])):  # with a flag, hydra.main composes and runs
+        run = tmp_path / name
+
+        def task(config: DictConfig) -> None:
+            given.append(config)
+            nodes.append(OmegaConf.to_container(HydraConfig.get()))
+
+        monkeypatch.setattr(sys, "argv", ["train", "experiment=smoke", f"hydra.run.dir={run}", *flag])
+        app.run("train", task)
+        records.append([(run / ".hydra" / file).read_text() for file in ("config.yaml", "overrides.yaml")])
+    ours, hydras = nodes
+    assert hydras["overrides"].pop("hydra").pop() == "hydra.mode=RUN"
+    ours["overrides"].pop("hydra")
+    for node in nodes:
+        assert Path(node["run"].pop("dir")).name == Path(node["runtime"].pop("output_dir")).name
+    assert ours == hydras
+    assert given[0] == given[1]
+    assert all(OmegaConf.is_struct(config) for config in given)
+    assert records[0] == records[1]
 
 
 def test_a_task_gets_its_configuration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,7 +267,7 @@ def test_a_file_named_like_a_list_is_a_file(tmp_path: Path, monkeypatch: pytest.
 )
 def test_a_list_of_file_names_stays_a_list(typed: str, names: list[str], tmp_path: Path) -> None:
     quoted = quoting.quoted(f"data.content={typed}")
-    config = compose.preflight("train", ["data=folders", "data.style=/b", quoted])
+    config = compose.preflight("train", ["data=folders", "data.style=/b", quoted]).config
     assert list(config.data.content) == names
 
 

@@ -131,7 +131,7 @@ def test_no_word_is_broken_in_a_narrow_terminal(capsys: pytest.CaptureFixture[st
 
 
 def config(*overrides: str) -> DictConfig:
-    return preflight("train", [*overrides])
+    return preflight("train", [*overrides]).config
 
 
 def test_the_space_for_checkpoints_is_that_of_weights_and_moments() -> None:

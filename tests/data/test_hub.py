@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,8 @@ from adain.data.synthetic import SyntheticSource
 from adain.runtime.errors import InputError
 from tests.helpers.pictures import solid
 
-pytest.importorskip("datasets")
+# not imported here: every worker reads this file, and the package takes seconds
+pytestmark = pytest.mark.skipif(find_spec("datasets") is None, reason="needs the extra hub")
 
 Parquet = Callable[..., list[str]]
 BAD = {"bytes": b"no picture", "path": "bad.png"}

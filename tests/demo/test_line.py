@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-gr = pytest.importorskip("gradio", reason="the page needs the extra demo")
-
-from gradio.data_classes import PredictBodyInternal
-
 from adain.demo.guard import Refused
-from adain.demo.line import Line
+
+if TYPE_CHECKING:
+    from adain.demo.line import Line
+
+pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="the page needs the extra demo")
 
 
 @pytest.fixture
 def line() -> Line:
+    import gradio as gr  # here, because every worker reads this file, and gradio takes seconds
+
+    from adain.demo.line import Line
+
     with gr.Blocks(analytics_enabled=False) as page:
         button = gr.Button()
         button.click(lambda: None, concurrency_id="studio")
@@ -25,6 +30,8 @@ def line() -> Line:
 
 async def join(line: Line, session: str, visitor: str = "a", number: int = 0) -> None:
     await line.admit(line.queue.blocks.fns[number], visitor, session)
+    from gradio.data_classes import PredictBodyInternal
+
     request: Any = SimpleNamespace(client=SimpleNamespace(host=visitor))
     body = PredictBodyInternal(session_hash=session, fn_index=number, data=[])
     assert (await line.queue.push(body, request, None))[0]

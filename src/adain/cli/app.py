@@ -13,12 +13,13 @@ from typing import Any
 
 import hydra
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from adain.cli.arguments import check_flags, cleaned, is_multirun
 from adain.cli.ending import ending, fail
-from adain.cli.preflight.compose import compose_config, preflight
+from adain.cli.preflight.compose import compose_config, preflight, run_composed
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.extras import check_extras
 from adain.cli.preflight.jobs import preflight_jobs
@@ -79,7 +80,7 @@ def run_hydra(
     many = is_multirun(arguments)
     arguments = cleaned(config, arguments)
     overrides = [word for word in arguments if not word.startswith("-")]
-    started = False
+    composed, started = None, False
 
     def guarded(given: DictConfig) -> Any:
         nonlocal started
@@ -99,10 +100,12 @@ def run_hydra(
             preflight_jobs(config, overrides)
         elif len(overrides) == len(arguments):  # flags such as --cfg are Hydra's
             composed = preflight(config, overrides)
-            check_extras(config, composed)
-            check_files(composed)
+            check_extras(config, composed.config)
+            check_files(composed.config)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors here instead of letting Hydra print them
         sys.argv[1:] = arguments
+        if composed is not None and composed.hydra.mode != RunMode.MULTIRUN:
+            return run_composed(config, composed, guarded)
         hydra.main(version_base="1.3", config_path=str(root_of(config)), config_name=config)(
             task if many else guarded
         )()

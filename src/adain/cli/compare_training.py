@@ -40,7 +40,7 @@ class Trainings:
         """
         with hydra_set_aside():
             try:
-                check_files(preflight("train", self._overrides(training, folder)))
+                check_files(preflight("train", self._overrides(training, folder)).config)
             except InputError as error:
                 key = "recipes.normalization" if training.kind == "normalization" else "training"
                 given = ",".join(map(str, OmegaConf.select(OmegaConf.create(dict(self.keys)), key)))

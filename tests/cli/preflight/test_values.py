@@ -391,7 +391,7 @@ def test_a_key_in_capitals_is_close_to_the_lower_case_one() -> None:
 
 def _checked(*overrides: str) -> str:
     with pytest.raises(UserError) as caught:
-        training.check_files(preflight("train", list(overrides)))
+        training.check_files(preflight("train", list(overrides)).config)
     return str(caught.value)
 
 
@@ -404,14 +404,14 @@ def test_missing_files_are_refused(tmp_path: Path) -> None:
     assert _checked("data=folders", f"data.content=[{tmp_path},/no]", style).startswith("data.content=/no does not")
     assert _checked("encoder.weights=no.pth").startswith("encoder.weights=no.pth is not an existing file")
     assert _checked(*both, "data.held_out=no.txt").startswith("data.held_out=no.txt is not an existing file")
-    training.check_files(preflight("train", both))
+    training.check_files(preflight("train", both).config)
 
 
 def test_logs_that_are_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "logs").touch()
     for below in ("logs", "logs/deeper"):
         assert f"{tmp_path}/logs is not a folder" in _checked(f"logs={tmp_path}/{below}")
-    training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]))
+    training.check_files(preflight("train", [f"logs={tmp_path}/new/deeper"]).config)
 
 
 def test_an_unknown_metric_cannot_be_monitored() -> None:
@@ -429,7 +429,7 @@ def test_a_file_without_weights_is_refused_before_anything_starts(key: str, tmp_
     torch.save({}, tmp_path / "good.ckpt")
     save_file({"a": torch.zeros(1)}, tmp_path / "good.safetensors")
     for name in ("good.ckpt", "good.safetensors"):
-        training.check_files(preflight("train", [f"{key}={tmp_path}/{name}"]))
+        training.check_files(preflight("train", [f"{key}={tmp_path}/{name}"]).config)
 
 
 def test_a_style_that_is_not_a_picture_is_refused_before_anything_starts(tmp_path: Path) -> None:

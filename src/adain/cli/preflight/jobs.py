@@ -31,7 +31,7 @@ def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
     """
     plan = plan_jobs(config, overrides)
     for values in probes(plan.axes) if plan.sampled else grid(plan.fixed, plan.axes):
-        composed = preflight(config, [*plan.fixed, *overrides_of(values)])
+        composed = preflight(config, [*plan.fixed, *overrides_of(values)]).config
         check_extras(config, composed)
         check_files(composed)
     return plan
