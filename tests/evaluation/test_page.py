@@ -42,8 +42,10 @@ def test_a_row_shows_its_own_content_style_and_output(tmp_path: Path) -> None:
             Image.new("RGB", (32, 32), (level,) * 3).save(tmp_path / name)
         pairs.append(Pair(*names, *(tmp_path / name for name in names)))
         rows.append({"index": index, "content": names[0], "style": names[1], "loss": float(index)})
-    results: Any = {"metrics": {}, "left_out": {}, "notes": [], "interval": "", "protocol": "ours", "conventions": {},
-                    "warnings": [], "published": []}  # fmt: skip
+    results: Any = {
+        "metrics": {}, "left_out": {}, "notes": [], "interval": "", "protocol": "ours", "precision": "32-true",
+        "conventions": {}, "warnings": [], "published": [],
+    }  # fmt: skip
     page = write_page(tmp_path, "title", pairs, rows, results, Frame(32, crop=True), "loss", 3).read_text()
     shown = []
     for row in re.findall(r"<tr><td>(?:worst|best|between)</td>.*?</tr>", page):

@@ -37,24 +37,28 @@ PUBLISHED: dict[BenchmarkName, tuple[Published, ...]] = {
     )
 }
 COLUMNS = ("artfid", "fid", "lpips", "cfsd")
-PAIRS: dict[BenchmarkName, int] = {"styleid800": 800}
-"""How many pairs the published figures are of."""
+TERMS: dict[BenchmarkName, dict[str, Any]] = {"styleid800": {"pairs": 800, "size": 512, "protocol": "styleid"}}
+"""What the published figures are of, as settings of an evaluation."""
 
 
 def published_rows(
-    benchmark: BenchmarkName, of: str, pairs: int, metrics: Mapping[str, Mapping[str, Any]]
+    benchmark: BenchmarkName, settings: Mapping[str, Any], pairs: int, metrics: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return the table of a benchmark: ours, then what papers report.
 
     Args:
         benchmark: Its name.
-        of: What was evaluated.
-        pairs: How many pairs that was.
+        settings: Of the evaluation: what it is ``of``, ``size``, and ``protocol``.
+        pairs: How many pairs it is of.
         metrics: Of ``results.summarize``; what was not measured is None in the table.
     """
-    share = "" if pairs == PAIRS[benchmark] else f", {pairs} of {PAIRS[benchmark]} pairs: not comparable"
+    found = {**settings, "pairs": pairs}
+    other = [
+        f"{name}={found[name]} instead of {value}" for name, value in TERMS[benchmark].items() if found[name] != value
+    ]
+    share = f", not comparable: {', '.join(other)}" if other else ""
     mine = {name: metrics[name]["mean"] if name in metrics else None for name in COLUMNS}
-    ours = {"system": f"{of} (here)", **mine, "source": f"this evaluation{share}"}
+    ours = {"system": f"{settings['of']} (here)", **mine, "source": f"this evaluation{share}"}
     return [ours, *(row._asdict() for row in PUBLISHED[benchmark])]
 
 
@@ -63,6 +67,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     width = max(len(str(row["system"])) for row in rows) + 2
     lines = [f"{'':<{width}}" + "".join(f"{name:>9}" for name in COLUMNS) + "  source"]
     for row in rows:
-        cells = "".join(f"{'missing' if row[name] is None else format(row[name], '.3f'):>9}" for name in COLUMNS)
+        absent = "missing" if row is rows[0] else ""
+        cells = "".join(f"{absent if row[name] is None else format(row[name], '.3f'):>9}" for name in COLUMNS)
         lines.append(f"{row['system']:<{width}}{cells}  {row['source']}")
     return "\n".join(lines)

@@ -218,7 +218,7 @@ def _report(
         **figures,
         "conventions": {name: text for name, text in said.items() if name in figures["metrics"]},
         "warnings": won_by_controls(figures["metrics"]),
-        "published": published_rows(benchmark, settings["of"], len(rows), figures["metrics"]) if benchmark else [],
+        "published": published_rows(benchmark, settings, len(rows), figures["metrics"]) if benchmark else [],
         "left_out": suite.left_out
         | {name: "needs two outputs and two styles" for name in suite.sets if name not in sets},
         "notes": [f"{name}: {text}" for name, text in worths.items() if text],

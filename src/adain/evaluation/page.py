@@ -98,7 +98,7 @@ def write_page(
             "output_picture": output,
         })  # fmt: skip
     notes = [f"{name} left out: {reason}" for name, reason in results["left_out"].items()]
-    notes += [*results["notes"], f"Interval: {results['interval']}."]
+    notes += [*results["notes"], f"Interval: {results['interval']}. Precision: {results['precision']}."]
     page = render(
         Path(__file__).with_name("page.html.jinja"), title=title, metrics=results["metrics"], notes=notes,
         names=names, rows=lines, total=len(rows), order=said, side=_SIDE, protocol=results["protocol"],

@@ -118,7 +118,12 @@ def table(results: Mapping[str, Any]) -> str:
 
 def report_text(results: Mapping[str, Any]) -> str:
     """Return an evaluation's table for the terminal, with notes and warnings, and beside published rows if there are."""
-    lines = [table(results), f"protocol: {results['protocol']}", f"interval: {results['interval']}", *results["notes"]]
+    lines = [
+        table(results),
+        f"protocol: {results['protocol']}; precision: {results['precision']}",
+        f"interval: {results['interval']}",
+        *results["notes"],
+    ]
     lines += [f"warning: {warning}" for warning in results["warnings"]]
     if results["published"]:
         lines += ["", benchmark.table(results["published"])]
