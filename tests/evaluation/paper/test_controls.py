@@ -12,42 +12,31 @@ from torch import Tensor
 
 from adain.evaluation.pairs import Pair
 from adain.evaluation.paper import controls
+from adain.evaluation.paper.controls import Stylist
 from adain.evaluation.paper.quality import Judge
 from adain.evaluation.paper.store import ComparisonStore
-from adain.methods.adain import AdaINMethod
+from adain.nn.adain import StyleTransfer
 from adain.nn.encoder import Encoder
 from tests.helpers.pictures import draw
 
 
 class Pictures:
-    """In a network's place: styles are kept as they are, mixed pixel by pixel, and cut at the middle."""
+    """In a network's place: pictures are their own features; styles are mixed pixel by pixel, or cut at the middle."""
 
-    def encode_style(self, style: Tensor) -> Tensor:
-        return style
+    def encode(self, pictures: Tensor) -> Tensor:
+        return pictures
 
-    def __call__(
-        self,
-        content: Tensor,
-        styles: Sequence[Tensor],
-        weights: Sequence[float] | None = None,
-        shares: Tensor | None = None,
-    ) -> Tensor:
+    encode_style = encode
+
+    def render(
+        self, features: Tensor, size: Sequence[int], styles: Sequence[Tensor], alpha: float = 1.0,
+        weights: Sequence[float] = (1.0,), shares: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         if shares is None:
-            return sum(w * s for w, s in zip(weights or (), styles, strict=True))  # type: ignore[return-value]
-        masks = torch.nn.functional.interpolate(shares, content.shape[-2:], mode="nearest")
+            mixed = torch.stack([w * s for w, s in zip(weights, styles, strict=True)]).sum(0)
+            return torch.lerp(features, mixed, alpha)
+        masks = torch.nn.functional.interpolate(shares, size, mode="nearest")
         return masks[:, :1] * styles[0] + masks[:, 1:] * styles[1]
-
-
-class Blend:
-    """In AdaIN's place: alpha fades the content's pixels into the style's."""
-
-    network = Pictures()
-
-    def stylize(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
-        return torch.lerp(content, style, alpha)
-
-
-BLEND = cast(AdaINMethod, Blend())
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +51,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge(Encoder.load("vgg19_normalized"), 32, torch.device("cpu"))
+def stylist() -> Stylist:
+    judge = Judge(Encoder.load("vgg19_normalized"), 32, torch.device("cpu"))
+    return Stylist(judge, cast(StyleTransfer, Pictures()))
 
 
 @pytest.fixture
@@ -74,21 +64,23 @@ def store(tmp_path: Path) -> ComparisonStore:
 
 
 def test_alpha_is_measured_from_the_content_to_the_style(
-    judge: Judge, pairs: list[Pair], store: ComparisonStore
+    stylist: Stylist, pairs: list[Pair], store: ComparisonStore
 ) -> None:
-    controls.measure_alpha(judge, BLEND, [0, 0.5, 1], pairs[:2], store)
+    controls.measure_alpha(stylist, [0, 0.5, 1], pairs[:2], store)
     rows = store.rows("alpha")
     assert [(row["content"], row["alpha"]) for row in rows] == [(c, a) for c in ("c0", "c1") for a in (0, 0.5, 1)]
     for row in rows:
         assert (row["pixel_error"] == pytest.approx(0, abs=1e-9)) == (row["alpha"] == 0)
         assert (row["style_loss_mean"] == pytest.approx(0, abs=1e-6)) == (row["alpha"] == 1)
         assert (row["content_feature_loss"] == pytest.approx(0, abs=1e-6)) == (row["alpha"] == 0)
-    controls.measure_alpha(judge, BLEND, [0, 0.5, 1], pairs[:2], store)
+    controls.measure_alpha(stylist, [0, 0.5, 1], pairs[:2], store)
     assert store.rows("alpha") == rows  # nothing is measured twice
 
 
-def test_interpolation_is_between_neighboring_styles(judge: Judge, pairs: list[Pair], store: ComparisonStore) -> None:
-    controls.measure_interpolation(judge, BLEND, [0, 1], pairs, store)
+def test_interpolation_is_between_neighboring_styles(
+    stylist: Stylist, pairs: list[Pair], store: ComparisonStore
+) -> None:
+    controls.measure_interpolation(stylist, [0, 1], pairs, store)
     rows = store.rows("interpolation")
     assert [(row["content"], row["style"], row["second_style"]) for row in rows[::2]] == [
         (f"c{c}", f"ss{s}", f"ss{s + 1}") for c in (0, 1) for s in (0, 1)
@@ -99,17 +91,17 @@ def test_interpolation_is_between_neighboring_styles(judge: Judge, pairs: list[P
         assert row[far] > 0.1
 
 
-def test_each_half_is_held_against_its_own_style(judge: Judge, pairs: list[Pair], store: ComparisonStore) -> None:
+def test_each_half_is_held_against_its_own_style(stylist: Stylist, pairs: list[Pair], store: ComparisonStore) -> None:
     """Only the statistics of half a style picture are not those of the whole, and a little is seen across the middle."""
-    controls.measure_regions(judge, BLEND, pairs, store)
+    controls.measure_regions(stylist, pairs, store)
     rows = store.rows("regions")
     assert [row["region"] for row in rows] == ["left", "right"] * 4
     for key in ("other_loss", "content_own_loss"):
         assert sum(row["own_loss"] for row in rows) < 0.7 * sum(row[key] for row in rows)
 
 
-def test_colors_go_from_the_styles_to_the_contents(judge: Judge, pairs: list[Pair], store: ComparisonStore) -> None:
-    controls.measure_color(judge, BLEND, pairs, store)
+def test_colors_go_from_the_styles_to_the_contents(stylist: Stylist, pairs: list[Pair], store: ComparisonStore) -> None:
+    controls.measure_color(stylist, pairs, store)
     rows = store.rows("color")
     assert len(rows) == 3 * len(pairs)
 
@@ -121,8 +113,8 @@ def test_colors_go_from_the_styles_to_the_contents(judge: Judge, pairs: list[Pai
     assert mean("color_to_content", "none") > mean("color_to_content", "coral")
 
 
-def test_the_pictures_of_all_four_figures(judge: Judge, pairs: list[Pair], store: ComparisonStore) -> None:
-    controls.make_control_pictures(judge, BLEND, [0, 1], pairs, store)
+def test_the_pictures_of_all_four_figures(stylist: Stylist, pairs: list[Pair], store: ComparisonStore) -> None:
+    controls.make_control_pictures(stylist, [0, 1], pairs, store)
     made = {path.stem for path in (store.folder / "outputs").iterdir()}
     rows = range(controls.ROWS)
     assert made == {

@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,8 +22,8 @@ from adain.evaluation.store import Row
 from adain.functional.color import colors, coral, keep_chroma
 from adain.functional.losses import style_loss
 from adain.functional.statistics import Statistics, channel_statistics, regions
-from adain.methods.adain import AdaINMethod
 from adain.metrics.structure import color_distance
+from adain.nn.adain import StyleTransfer
 from adain.nn.encoder import STYLE_LAYERS
 from adain.runtime.progress import Bar
 
@@ -34,14 +35,48 @@ SIDES = ("left", "right")
 """Halves of a picture, each with a style of its own."""
 
 
-def measure_alpha(
-    judge: Judge, method: AdaINMethod, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
-) -> None:
+class Stylist:
+    """A decoder with the pictures of a comparison, each encoded once.
+
+    Args:
+        judge: Of the figures' size.
+        network: Encoder, AdaIN, and decoder.
+    """
+
+    def __init__(self, judge: Judge, network: StyleTransfer) -> None:
+        self.judge, self.network = judge, network
+        self._features: dict[Path, Tensor] = {}
+        self._styles: dict[Path, Statistics] = {}
+
+    @torch.inference_mode()
+    def __call__(self, content: Path, styles: Sequence[Path | Tensor], alpha: float = 1.0, **options: Any) -> Tensor:
+        """Return a content in one style or several, ``1 x 3 x H x W``.
+
+        Args:
+            content: Its file.
+            styles: Their files, or pictures ``1 x 3 x H x W`` that are no file's.
+            alpha: See ``functional.target``.
+            options: ``weights`` or ``shares``: see there.
+        """
+        picture = self.judge.picture(content)
+        if content not in self._features:
+            self._features = {content: self.network.encode(picture)}  # the last alone: pairs come content by content
+        encoded = [self._encoded(style) for style in styles]
+        return self.network.render(self._features[content], picture.shape[-2:], encoded, alpha, **options)
+
+    def _encoded(self, style: Path | Tensor) -> Statistics:
+        if isinstance(style, Tensor):
+            return self.network.encode_style(style)
+        if style not in self._styles:
+            self._styles[style] = self.network.encode_style(self.judge.picture(style))
+        return self._styles[style]
+
+
+def measure_alpha(stylist: Stylist, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore) -> None:
     """Figure 7: the losses at each alpha, and how far the pixels are from the content's.
 
     Args:
-        judge: Of the figure's size.
-        method: The decoder.
+        stylist: With the decoder.
         alphas: From 0, the reconstruction, to 1.
         pairs: Contents and styles.
         store: Keeps the rows, in ``alpha``.
@@ -49,101 +84,89 @@ def measure_alpha(
     jobs = [(pair, alpha) for pair in pairs for alpha in alphas]
     jobs = [job for job in jobs if not store.has("alpha", **_named(job[0]), alpha=job[1])]
     for pair, alpha in Bar(jobs, desc="strength", unit="picture", disable=not jobs, leave=False):
-        content = judge.picture(pair.content_path)
-        output = method.stylize(content, judge.picture(pair.style_path), alpha)
-        error = (output - content).square().mean().item()
-        store.append("alpha", [_named(pair) | {"alpha": alpha, **judge(output, pair), "pixel_error": error}])
+        output = stylist(pair.content_path, [pair.style_path], alpha)
+        error = (output - stylist.judge.picture(pair.content_path)).square().mean().item()
+        store.append("alpha", [_named(pair) | {"alpha": alpha, **stylist.judge(output, pair), "pixel_error": error}])
 
 
-def measure_style_weight(
-    judge: Judge, method: AdaINMethod, weight: float, pairs: Sequence[Pair], store: ComparisonStore
-) -> None:
+def measure_style_weight(stylist: Stylist, weight: float, pairs: Sequence[Pair], store: ComparisonStore) -> None:
     """Beside figure 7: the losses of a decoder that was trained with another lambda, at alpha 1.
 
     Args:
-        judge: As for alpha.
-        method: The decoder.
+        stylist: With the decoder.
         weight: Its lambda.
         pairs: As for alpha.
         store: Keeps the rows, in ``style_weight``.
     """
     for pair in pairs:
         if not store.has("style_weight", **_named(pair), style_weight=weight):
-            output = method.stylize(judge.picture(pair.content_path), judge.picture(pair.style_path))
-            store.append("style_weight", [_named(pair) | {"style_weight": weight, **judge(output, pair)}])
+            output = stylist(pair.content_path, [pair.style_path])
+            store.append("style_weight", [_named(pair) | {"style_weight": weight, **stylist.judge(output, pair)}])
 
 
 def measure_interpolation(
-    judge: Judge, method: AdaINMethod, weights: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
+    stylist: Stylist, weights: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
 ) -> None:
     """Figure 8: the style loss to each of two styles as one gives way to the other, for all neighbors among the styles.
 
     Args:
-        judge: Of the figure's size.
-        method: The decoder.
+        stylist: With the decoder.
         weights: Of the second style, from 0 to 1; the first has the rest.
         pairs: Of all contents with all styles.
         store: Keeps the rows, in ``interpolation``.
     """
     for first, second in _neighbors(pairs):
-        one, other = (judge.picture(pair.style_path) for pair in (first, second))
-        styles = [method.network.encode_style(picture) for picture in (one, other)]
-        content = judge.picture(first.content_path)
         for weight in weights:
             names = {"content": first.content, "style": first.style, "second_style": second.style, "weight": weight}
             if store.has("interpolation", **names):
                 continue
-            with torch.inference_mode():
-                output = method.network(content, styles, weights=[1 - weight, weight])
-            losses = {key: judge(output, pair) for key, pair in (("style", first), ("second_style", second))}
+            output = stylist(first.content_path, [first.style_path, second.style_path], weights=[1 - weight, weight])
+            losses = {key: stylist.judge(output, pair) for key, pair in (("style", first), ("second_style", second))}
             store.append(
                 "interpolation",
                 [names | {f"{key}_loss": found["style_loss_mean"] for key, found in losses.items()}],
             )
 
 
-def measure_color(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], store: ComparisonStore) -> None:
+def measure_color(stylist: Stylist, pairs: Sequence[Pair], store: ComparisonStore) -> None:
     """Figure 9: losses, and the distance of colors to content and style, without and with color control.
 
     Args:
-        judge: Of the figure's size.
-        method: The decoder.
+        stylist: With the decoder.
         pairs: Contents and styles.
         store: Keeps the rows, in ``color``.
     """
     jobs = [(pair, control) for pair in pairs for control in COLORINGS]
     jobs = [job for job in jobs if not store.has("color", **_named(job[0]), control=job[1])]
     for pair, control in Bar(jobs, desc="color", unit="picture", disable=not jobs, leave=False):
-        content, style = judge.picture(pair.content_path), judge.picture(pair.style_path)
-        output = colored(method, content, style, control)
+        content, style = (stylist.judge.picture(path) for path in (pair.content_path, pair.style_path))
+        output = colored(stylist, pair, control)
         distances = {
             "color_to_content": color_distance(output, content).item(),
             "color_to_style": color_distance(output, style).item(),
         }
-        store.append("color", [_named(pair) | {"control": control, **judge(output, pair), **distances}])
+        store.append("color", [_named(pair) | {"control": control, **stylist.judge(output, pair), **distances}])
 
 
-def colored(method: AdaINMethod, content: Tensor, style: Tensor, control: Color) -> Tensor:
+def colored(stylist: Stylist, pair: Pair, control: Color) -> Tensor:
     """Return an output whose colors are the style's, or the content's in one of two ways.
 
     Args:
-        method: The decoder.
-        content: ``1 x 3 x H x W``, RGB in [0, 1].
-        style: The same.
+        stylist: With the decoder.
+        pair: Content and style.
         control: ``coral`` gives the style the content's colors first, ``luminance`` takes each pixel's from the content.
     """
-    if control == "coral":
-        style = coral(style, colors(content)).clamp(0, 1)
-    output = method.stylize(content, style)
+    content, style = (stylist.judge.picture(path) for path in (pair.content_path, pair.style_path))
+    recolored = coral(style, colors(content)).clamp(0, 1) if control == "coral" else pair.style_path
+    output = stylist(pair.content_path, [recolored])
     return keep_chroma(output, content) if control == "luminance" else output
 
 
-def measure_regions(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], store: ComparisonStore) -> None:
+def measure_regions(stylist: Stylist, pairs: Sequence[Pair], store: ComparisonStore) -> None:
     """Figure 10: the style loss of each half to both styles, where each half is given one of them.
 
     Args:
-        judge: Of the figure's size.
-        method: The decoder.
+        stylist: With the decoder.
         pairs: Of all contents with all styles; neighbors among the styles share a picture.
         store: Keeps the rows, in ``regions``.
     """
@@ -151,9 +174,9 @@ def measure_regions(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], st
         names = {"content": first.content, "style": first.style, "second_style": second.style}
         if store.has("regions", **names):
             continue
-        content = judge.picture(first.content_path)
+        judge = stylist.judge
         styles = [judge.suite.features(judge.picture(pair.style_path)).statistics for pair in (first, second)]
-        output = in_halves(method, judge, first, second)
+        content, output = judge.picture(first.content_path), in_halves(stylist, first, second)
         rows: list[Row] = []
         for side, (own, other) in zip(SIDES, (styles, styles[::-1]), strict=True):
             found, before = (_region_statistics(judge, picture, side) for picture in (output, content))
@@ -162,15 +185,12 @@ def measure_regions(judge: Judge, method: AdaINMethod, pairs: Sequence[Pair], st
         store.append("regions", rows)
 
 
-@torch.inference_mode()
-def in_halves(method: AdaINMethod, judge: Judge, first: Pair, second: Pair) -> Tensor:
+def in_halves(stylist: Stylist, first: Pair, second: Pair) -> Tensor:
     """Return the first pair's content, its left half in the first pair's style and its right half in the second's."""
-    content = judge.picture(first.content_path)
-    styles = [method.network.encode_style(judge.picture(pair.style_path)) for pair in (first, second)]
+    content = stylist.judge.picture(first.content_path)
     height, width = (-(-side // 8) for side in content.shape[-2:])
     masks = torch.cat([_half(side, (height, width), content) for side in SIDES], 1)
-    output: Tensor = method.network(content, styles, shares=regions(masks))
-    return output
+    return stylist(first.content_path, [first.style_path, second.style_path], shares=regions(masks))
 
 
 def _half(side: str, shape: Sequence[int], like: Tensor) -> Tensor:
@@ -195,37 +215,32 @@ def _style_loss(output: dict[str, Statistics], style: dict[str, Statistics]) -> 
 
 
 def make_control_pictures(
-    judge: Judge, method: AdaINMethod, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
+    stylist: Stylist, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
 ) -> None:
     """Write the outputs that figures 7 to 10 show.
 
     Args:
-        judge: Of the figures' size.
-        method: The decoder.
+        stylist: With the decoder.
         alphas: Of figure 7; in figure 8 the steps between styles.
         pairs: Of all contents with all styles; see ``shown_pairs`` and ``corners``.
         store: Keeps them in ``outputs``.
     """
     made: dict[str, Callable[[], Tensor]] = {}
     for row, pair in enumerate(shown_pairs(pairs)):
-        content, style = judge.picture(pair.content_path), judge.picture(pair.style_path)
         for alpha in alphas:
-            made[f"alpha_{row}_{alpha:g}"] = partial(method.stylize, content, style, alpha)
+            made[f"alpha_{row}_{alpha:g}"] = partial(stylist, pair.content_path, [pair.style_path], alpha)
         for control in COLORINGS:
-            made[f"color_{row}_{control}"] = partial(colored, method, content, style, control)
+            made[f"color_{row}_{control}"] = partial(colored, stylist, pair, control)
     for row, (first, second) in enumerate(shown_neighbors(pairs)):
-        made[f"regions_{row}"] = partial(in_halves, method, judge, first, second)
-    four = corners(pairs)
-    content, styles = judge.picture(four[0].content_path), [judge.picture(pair.style_path) for pair in four]
-    encoded = [method.network.encode_style(style) for style in styles]
+        made[f"regions_{row}"] = partial(in_halves, stylist, first, second)
+    four = [pair.style_path for pair in corners(pairs)]
     for i, down in enumerate(alphas):
         for j, right in enumerate(alphas):
             weights = [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
-            made[f"mix_{i}_{j}"] = partial(method.network, content, encoded, weights=weights)
+            made[f"mix_{i}_{j}"] = partial(stylist, pairs[0].content_path, four, weights=weights)
     left = {name: make for name, make in made.items() if not store.output(name).exists()}
     for name, make in Bar(left.items(), desc="pictures of controls", unit="picture", disable=not left, leave=False):
-        with torch.inference_mode():
-            store.keep(name, to_picture(make()[0]))
+        store.keep(name, to_picture(make()[0]))
 
 
 def shown_pairs(pairs: Sequence[Pair]) -> list[Pair]:

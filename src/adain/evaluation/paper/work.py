@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 from adain.evaluation.log import log_comparison
 from adain.evaluation.pairs import Pair
 from adain.evaluation.paper.controls import (
+    Stylist,
     make_control_pictures,
     measure_alpha,
     measure_color,
@@ -31,6 +32,7 @@ from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.speed.machine import describe
 from adain.evaluation.store import alone
 from adain.methods import load
+from adain.methods.interface import require
 from adain.nn.encoder import Encoder
 from adain.nn.weights import read_state
 from adain.runtime.files import write_whole
@@ -177,12 +179,14 @@ class Work:
     def controls(self) -> None:
         """Measure AdaIN's runtime controls and make their pictures."""
         keys, pairs = self.keys["controls"], self.request.control_pairs
-        judge, method, alphas = self.judge(keys["size"]), self._load("adain"), keys["alphas"]
-        make_control_pictures(judge, method, alphas, pairs, self.store)
-        measure_alpha(judge, method, alphas, pairs, self.store)
-        measure_interpolation(judge, method, alphas, pairs, self.store)
-        measure_color(judge, method, pairs, self.store)
-        measure_regions(judge, method, pairs, self.store)
+        method, alphas = self._load("adain"), keys["alphas"]
+        require("adain", "alpha", method.capabilities)  # concatenation has no statistics to control
+        stylist = Stylist(self.judge(keys["size"]), method.network)
+        make_control_pictures(stylist, alphas, pairs, self.store)
+        measure_alpha(stylist, alphas, pairs, self.store)
+        measure_interpolation(stylist, alphas, pairs, self.store)
+        measure_color(stylist, pairs, self.store)
+        measure_regions(stylist, pairs, self.store)
 
     def style_weight(self, weight: float) -> None:
         """Measure a decoder that is trained with another lambda."""
@@ -190,8 +194,8 @@ class Work:
         checkpoint, words = self.train(training, self.store.folder / "trained" / training.label)
         self._systems[training.label] = f"trained here: {words}"
         method: Any = load.load_method("adain", checkpoint, self.device)
-        judge = self.judge(self.keys["controls"]["size"])
-        measure_style_weight(judge, method, weight, self.request.control_pairs, self.store)
+        stylist = Stylist(self.judge(self.keys["controls"]["size"]), method.network)
+        measure_style_weight(stylist, weight, self.request.control_pairs, self.store)
 
     # --- systems ------------------------------------------------------------------------------------------------------
 
