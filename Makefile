@@ -79,7 +79,7 @@ VIDEOS := .3g2 .3gp .asf .avi .divx .dv .f4v .flv .m1v .m2t .m2ts .m2v .m4v .mjp
 COMMA := ,
 CONTENTS := $(subst [, ,$(subst ], ,$(subst $(COMMA), ,$(content))))
 ENDINGS := $(if $(CONTENTS),$(shell printf '%s ' '$(subst ','\'',$(suffix $(CONTENTS)))' | tr A-Z a-z))
-NEEDS := $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$(experiment)),$(if $(data),,hub)) \
+NEEDS := $(sort $(filter hub tensorboard,$(data) $(logger)) $(if $(filter paper,$(experiment) $(scale)),$(if $(data),,hub)) \
 	$(filter ray joblib,$(engine) $(hydra/launcher)) $(if $(filter submitit_slurm,$(hydra/launcher)),slurm) \
 	$(if $(filter $(VIDEOS),$(ENDINGS))$(filter - camera:%,$(CONTENTS))$(filter video,$(bench)),video))
 EXTRA = $(NEEDS:%=.venv/.extra-%)
@@ -120,7 +120,7 @@ export: .venv/.extra-export ## write safetensors and ONNX, checked against PyTor
 evaluate: $(READY) $(EXTRA) ## measure a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.cli.evaluate $(OVERRIDES)
 
-compare: .venv/.extra-compare ## reproduce the paper's table and figures for all four systems: half an hour or more on two cores; resumable
+compare: .venv/.extra-compare $(EXTRA) ## reproduce the paper's table and figures for all four systems: an hour or more on two cores; resumable; scale=smoke|laptop|paper
 	@$(BIN)/python -m adain.cli.compare $(OVERRIDES)
 
 bench: .venv/.extra-sweep $(EXTRA) ## measure speed and memory by stage, beside the machine's limits: [reference=PATH] [profile=true]

@@ -105,6 +105,7 @@ def test_every_command_is_listed(checkout: Path) -> None:
         (["stylize", "content=dance.gif"], {"video"}),
         (["stylize", "content=a.jpg"], set()),
         (["stylize-dataset", "engine=ray"], {"ray"}),
+        (["compare", "scale=paper"], {"compare", "hub"}),
     ],
 )
 def test_optional_packages_are_set_up_when_first_needed(checkout: Path, typed: list[str], extras: set[str]) -> None:

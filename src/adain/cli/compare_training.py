@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from adain.cli.preflight.compose import preflight
+from adain.cli.preflight.extras import check_extras
 from adain.cli.preflight.nested import composed, hydra_set_aside
 from adain.cli.preflight.training import check_files
 from adain.cli.train import train
@@ -40,7 +41,9 @@ class Trainings:
         """
         with hydra_set_aside():
             try:
-                check_files(preflight("train", self._overrides(training, folder)).config)
+                config = preflight("train", self._overrides(training, folder)).config
+                check_extras("train", config)
+                check_files(config)
             except InputError as error:
                 key = "recipes.normalization" if training.kind == "normalization" else "training"
                 given = ",".join(map(str, OmegaConf.select(OmegaConf.create(dict(self.keys)), key)))
