@@ -105,11 +105,12 @@ def allow_tf32(allowed: bool) -> None:
 
 
 def memory_format(device: torch.device, precision: str) -> torch.memory_format:
-    """Return the layout of feature maps: channels last on a CPU, and for 16-bit matrix units.
+    """Return the layout of feature maps: channels last on a CPU and a GPU, and elsewhere for 16-bit matrix units.
 
-    ``winograd`` is faster with it on a CPU in any precision; see docs/decisions.md.
+    ``winograd`` is faster with it on a CPU in any precision, and a GPU's kernels know no other; see docs/decisions.md.
     """
-    return torch.channels_last if device.type == "cpu" or "16" in precision else torch.contiguous_format
+    last = device.type in ("cpu", "cuda") or "16" in precision
+    return torch.channels_last if last else torch.contiguous_format
 
 
 @contextlib.contextmanager

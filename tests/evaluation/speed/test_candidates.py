@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from adain.evaluation.speed import candidates, machine, training
+from adain.evaluation.speed import candidates, machine, stages, training
+from adain.evaluation.speed.bench import Benchmark
 from adain.evaluation.speed.candidates import PORT, measure
 from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.roofline import floor_seconds, stage_work
 from adain.evaluation.speed.stages import STYLIZE, Setting
+from adain.nn.decoder import load_decoder
+from adain.runtime import graphs
 from tests.helpers.candidates import Fixed
+from tests.helpers.graphs import StandIn
 
 CPU = torch.device("cpu")
 
@@ -61,3 +66,36 @@ def test_rates_are_operations_and_bytes_read_and_written_a_second(monkeypatch: p
     found = machine.measure(CPU, torch.float32)
     assert found == (2 * 2 * 1024**3, 2 * 2 * 9 * 256**2 * 64**2, 2 * 2 * 2**27)
     assert found.flops == found.convolution
+
+
+def test_the_machine_line_names_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "none" in machine.describe(CPU)["gpu"]
+    card = SimpleNamespace(name="Card 9", total_memory=80 * 2**30, major=9, minor=0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
+    assert machine.describe(CPU)["gpu"] == "Card 9, 80 GiB, compute capability 9.0"
+
+
+def test_a_gpus_candidates_include_a_graph() -> None:
+    asked = SimpleNamespace(
+        model="adain", sizes=[64], batch_sizes=[8], memory_formats=None, compile=[False], reference=None
+    )
+    for device, recorded in (("cpu", [False]), ("cuda", [False, True])):
+        (settings,) = Benchmark._settings(asked, "stages", ["bf16-mixed"], torch.device(device))  # type: ignore[arg-type]
+        assert [setting.graph for setting in settings] == recorded
+        assert len({setting.name for setting in settings}) == len(settings)
+
+
+def test_a_step_with_a_graph_is_recorded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the stand-in that the training's tests use: the loss and the weights go the same way as without."""
+    monkeypatch.setitem(graphs.CAPTURES, "cpu", stand_in := StandIn())
+    monkeypatch.setattr(stages, "load_decoder", lambda name: load_decoder("shipped"))
+    steps = [stages.OurStep(Setting("ours", "stages", 16, 1, graph=graph), CPU) for graph in (False, True)]
+    assert [name for name, _ in steps[1].stages()] == ["whole step"]
+    for step in steps:
+        for _ in range(2):
+            step.step()
+    assert stand_in.forward == stand_in.backward == 2
+    for one, other in zip(*(step.method.decoder.parameters() for step in steps), strict=True):
+        torch.testing.assert_close(one, other)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,42 @@ def test_seconds_are_those_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = interleave({"a": [("work", work), ("own clock", lambda: 7.0)]}, 2, CPU)
     assert found == {"a": {"work": [3.0, 3.0], "own clock": [7.0, 7.0]}}
+
+
+class Event:
+    """A GPU's event, whose clock counts what was recorded and launched, in milliseconds."""
+
+    now = 0.0
+    done: ClassVar[list[str]] = []
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+
+    def record(self) -> None:
+        self.at = Event.now
+        Event.done.append("record")
+
+    def synchronize(self) -> None:
+        Event.done.append("wait")
+
+    def elapsed_time(self, other: Event) -> float:
+        assert Event.done[-1] == "wait"  # the time is known when the last event has passed
+        return other.at - self.at
+
+
+def test_a_gpu_is_timed_by_its_own_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is idle before the first event, and seconds come from milliseconds."""
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: Event.done.append(f"idle {device}"))
+    Event.done.clear()
+
+    def work() -> None:
+        Event.done.append("work")
+        Event.now += 250
+
+    found = interleave({"a": [("work", work)]}, 1, torch.device("cuda", 0))
+    assert found == {"a": {"work": [0.25]}}
+    assert Event.done == ["idle cuda:0", "record", "work", "record", "wait"] * 2
 
 
 def test_short_work_gets_more_rounds() -> None:

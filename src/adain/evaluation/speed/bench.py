@@ -93,6 +93,8 @@ class Benchmark:
             notes.append(f"trace: {folder}/trace.json, to be opened in ui.perfetto.dev")
         if device.type == "cpu":
             notes.append("no GPU here: its rows stay empty")
+        else:
+            notes.append("times are a GPU's own (CUDA events); floors are its convolutions, each measured by itself")
         return results
 
     def _precisions(self, device: torch.device, notes: list[str]) -> list[str]:
@@ -151,6 +153,8 @@ class Benchmark:
                 for precision in precisions:
                     for layout in self.memory_formats or [own_layout(device, precision)]:
                         found += [Setting("ours", work, size, batch, precision, layout, c) for c in self.compile]
+                        if device.type == "cuda":
+                            found.append(Setting("ours", work, size, batch, precision, layout, graph=True))
                 if self.reference is not None:
                     found.append(Setting("port", work, size, batch, reference=self.reference))
                 yield found

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from adain.evaluation.speed.clock import Contestant, Spread, interleave, ratio
+from adain.evaluation.speed.layer_times import layer_times
 from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.methods import MethodStylize
 from adain.evaluation.speed.port import PortStep, PortStylize
-from adain.evaluation.speed.roofline import floor_seconds, stage_work, total
-from adain.evaluation.speed.stages import OurStep, OurStylize, Setting
+from adain.evaluation.speed.roofline import Layer, floor_seconds, stage_work, total
+from adain.evaluation.speed.stages import STYLIZE, TRAINING, OurStep, OurStylize, Setting
 
 Row = dict[str, Any]
 """One line of the results: who, what, how fast, how near the floor. Values are plain."""
@@ -48,10 +49,11 @@ def measure(
     Returns:
         A row for each contestant and stage.
     """
+    measured = {number: _layer_times(settings, number, device) for number in {setting.number for setting in settings}}
     stages = {setting.name: build(setting, device).stages() for setting in settings}
     times = interleave(stages, repeats, device, least_seconds)
     rows = [
-        _row(setting, stage, seconds, rates[setting.number])
+        _row(setting, stage, seconds, rates[setting.number], measured[setting.number])
         for setting in settings
         for stage, seconds in times[setting.name].items()
     ]
@@ -65,7 +67,17 @@ def measure(
     return rows
 
 
-def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates) -> Row:
+def _layer_times(settings: Sequence[Setting], number: int, device: torch.device) -> dict[Layer, float]:
+    """Return the seconds of the convolutions of all stages by themselves. Only a GPU's floors are made of them."""
+    first = settings[0]
+    if device.type != "cuda" or first.work == "method":
+        return {}
+    stages = TRAINING if first.work == "stages" else STYLIZE
+    work = [one for stage in stages for one in stage_work(stage, first.batch, first.size, first.size) or []]
+    return layer_times(work, device, torch.bfloat16 if number == 2 else torch.float32)
+
+
+def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates, measured: Mapping[Layer, float]) -> Row:
     spread = Spread.of(seconds)
     row: Row = {
         "work": setting.work,
@@ -75,6 +87,7 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates) -
         "precision": setting.precision,
         "memory_format": setting.memory_format,
         "compile": setting.compile,
+        "graph": setting.graph,
         "stage": stage,
         "median_s": spread.median,
         "q1_s": spread.low,
@@ -95,6 +108,6 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates) -
     work = stage_work(stage, setting.batch, setting.size, setting.size) if counted else None
     if work is not None:
         flops, moved = total(work, setting.number)
-        floor = floor_seconds(work, rates.flops, rates.bandwidth, setting.number)
+        floor = floor_seconds(work, rates.flops, rates.bandwidth, setting.number, measured)
         row.update(gflop=flops / 1e9, gigabytes=moved / 1e9, floor_s=floor, share=floor / spread.median)
     return row

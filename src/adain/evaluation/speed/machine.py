@@ -79,10 +79,15 @@ def describe(device: torch.device) -> dict[str, Any]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if gpu else "cpu",
-        "gpu": None if torch.cuda.is_available() else "this machine has none: rows of a GPU stay empty",
+        "gpu": _gpu_name() if torch.cuda.is_available() else "this machine has none: rows of a GPU stay empty",
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def _gpu_name() -> str:
+    card = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return f"{card.name}, {card.total_memory / 2**30:.0f} GiB, compute capability {card.major}.{card.minor}"
 
 
 def _cpu_name() -> str:

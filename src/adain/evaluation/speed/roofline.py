@@ -1,8 +1,9 @@
 """The least that each stage must do: operations counted from the layers, bytes counted from the feature maps.
 
 Pure functions of sizes, derived from the encoder's and the decoder's plan. Nothing is measured here and torch is not
-asked. One operation is one multiplication or one addition, so a convolution has two for each multiply-add, by its
-definition: ``adain.kernels.winograd`` does with fewer, so a stage may come out above its floor.
+asked; where ``layer_times`` has measured each convolution by itself, its seconds take the place of the count. One
+operation is one multiplication or one addition, so a convolution has two for each multiply-add, by its definition:
+``adain.kernels.winograd`` does with fewer, so a stage may come out above its floor.
 
 Bytes are those of an ideal machine that fuses padding, bias, ReLU, statistics and up-sampling into the convolution
 beside them: every convolution reads its input and its weights once and writes its output once.
@@ -10,13 +11,30 @@ beside them: every convolution reads its input and its weights once and writes i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from adain.nn.decoder import WIDTHS, layers
 from adain.nn.encoder import CONVOLUTIONS
 
 _BOTTLENECK_WIDTH = 512
+Kind = Literal["forward", "input", "weights"]
+
+
+class Layer(NamedTuple):
+    """One of the three convolutions of a layer, as ``layer_times`` measures it.
+
+    Attributes:
+        kind: ``forward``, or the gradient of its ``input`` or ``weights``.
+        batch, inside, outside, height, width: Of its output, the channels in and out.
+    """
+
+    kind: Kind
+    batch: int
+    inside: int
+    outside: int
+    height: int
+    width: int
 
 
 class Work(NamedTuple):
@@ -26,11 +44,13 @@ class Work(NamedTuple):
         flops: Additions and multiplications.
         numbers: Tensor elements read and written at the precision of the arithmetic.
         fixed_bytes: Bytes read and written that do not shrink with the precision: the optimizer's.
+        layer: The convolution that it is, or None.
     """
 
     flops: int
     numbers: int
     fixed_bytes: int = 0
+    layer: Layer | None = None
 
 
 class Conv(NamedTuple):
@@ -96,6 +116,7 @@ def forward(convolutions: Iterable[Conv], batch: int) -> list[Work]:
             batch * c.flops,
             batch * (c.input_pixels * c.inside * (4 if c.pooled else 1) + c.height * c.width * c.outside)
             + 9 * c.inside * c.outside,
+            layer=Layer("forward", batch, c.inside, c.outside, c.height, c.width),
         )
         for c in convolutions
     ]
@@ -107,6 +128,7 @@ def backward_to_input(convolutions: Sequence[Conv], batch: int) -> list[Work]:
         Work(
             batch * c.flops,
             batch * (2 * c.height * c.width * c.outside + c.input_pixels * c.inside) + 9 * c.inside * c.outside,
+            layer=Layer("input", batch, c.inside, c.outside, c.height, c.width),
         )
         for c in convolutions
     ]
@@ -118,6 +140,7 @@ def backward_to_weights(convolutions: Sequence[Conv], batch: int) -> list[Work]:
         Work(
             batch * c.flops,
             batch * (c.height * c.width * c.outside + c.input_pixels * c.inside) + 9 * c.inside * c.outside,
+            layer=Layer("weights", batch, c.inside, c.outside, c.height, c.width),
         )
         for c in convolutions
     ]
@@ -172,7 +195,13 @@ def total(work: Iterable[Work], bytes_per_number: int) -> tuple[int, int]:
     return sum(w.flops for w in work), sum(w.numbers * bytes_per_number + w.fixed_bytes for w in work)
 
 
-def floor_seconds(work: Iterable[Work], flops_per_second: float, bytes_per_second: float, number: int) -> float:
+def floor_seconds(
+    work: Iterable[Work],
+    flops_per_second: float,
+    bytes_per_second: float,
+    number: int,
+    measured: Mapping[Layer, float] | None = None,
+) -> float:
     """The least time: each layer waits for its arithmetic or for its bytes, whichever takes longer.
 
     Args:
@@ -180,5 +209,12 @@ def floor_seconds(work: Iterable[Work], flops_per_second: float, bytes_per_secon
         flops_per_second: The matrix rate, as measured.
         bytes_per_second: The bandwidth, read plus written, as measured.
         number: Bytes of one tensor element.
+        measured: Seconds of convolutions by themselves, which then stand for them.
     """
-    return sum(max(w.flops / flops_per_second, (w.numbers * number + w.fixed_bytes) / bytes_per_second) for w in work)
+    times = {} if measured is None else measured
+    return sum(
+        times[w.layer]
+        if w.layer is not None and w.layer in times
+        else max(w.flops / flops_per_second, (w.numbers * number + w.fixed_bytes) / bytes_per_second)
+        for w in work
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +16,7 @@ from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
 from adain.nn.encoder import BOTTLENECK
 from adain.runtime.compiling import compiled
+from adain.runtime.graphs import graphed
 from adain.runtime.precision import memory_format
 from adain.runtime.schema import MethodName
 
@@ -44,6 +47,7 @@ class Setting(NamedTuple):
         precision: ``32-true`` or ``bf16-mixed``, in Lightning's words.
         memory_format: ``channels_first`` or ``channels_last``.
         compile: Whether through torch.compile.
+        graph: Whether a CUDA graph is recorded and replayed: of the step's forward and backward pass, or of stylizing.
         fused: Whether up-sampling is folded into the convolution after it; None as the decoder decides.
         reference: The port's checkout, for ``port``.
         method: The system, for ``method``.
@@ -57,6 +61,7 @@ class Setting(NamedTuple):
     precision: str = "32-true"
     memory_format: str = "channels_first"
     compile: bool = False
+    graph: bool = False
     fused: bool | None = None
     reference: str | None = None
     method: MethodName = "adain"
@@ -72,6 +77,7 @@ class Setting(NamedTuple):
             return f"{self.method} ({wanted} iterations, {done} done)" if self.method == "gatys" else self.method
         words = [self.precision, self.memory_format.replace("_", " ")]
         words += ["compiled"] if self.compile else []
+        words += ["graph"] if self.graph else []
         words += [] if self.fused is None else ["fused up-sampling" if self.fused else "plain up-sampling"]
         return f"ours, {', '.join(words)}"
 
@@ -100,15 +106,18 @@ class OurStep:
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.setting, self.device = setting, device
         self.method = _method(setting, device)
-        self.optimizer = torch.optim.Adam(self.method.decoder.parameters(), lr=1e-4, fused=device.type == "cpu" or None)
+        self.optimizer = torch.optim.Adam(
+            self.method.decoder.parameters(), lr=1e-4, fused=device.type in ("cpu", "cuda") or None
+        )
         self.content, self.style = pictures(setting, device)
         self.losses = compiled(self.method.losses) if setting.compile else self.method.losses
+        self.loss = graphed(self.whole_loss, self.method, device, _warn) if setting.graph else self.whole_loss
         self.kept: dict[str, Any] = {}
 
     def stages(self) -> Stages:
-        """A compiled step cannot be cut: it has its whole only."""
+        """A step that is compiled or recorded cannot be cut: it has its whole only."""
         whole = ("whole step", self.step)
-        if self.setting.compile:
+        if self.setting.compile or self.setting.graph:
             return [whole]
         parts = (self.encode_content, self.encode_style, self.adain, self.decode, self.encode_output)
         return [*zip(TRAINING, (*parts, self.backward, self.update), strict=False), whole]
@@ -151,11 +160,14 @@ class OurStep:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
+    def whole_loss(self, content: Tensor, style: Tensor) -> Tensor:
+        """What is minimized."""
+        return weighted_total(self.losses(content, style)[0], self.method.weights)
+
     def step(self) -> None:
         """All of it, by the code that is trained with."""
         with _autocast(self.setting, self.device):
-            terms, _ = self.losses(self.content, self.style)
-            loss = weighted_total(terms, self.method.weights)
+            loss = self.loss(self.content, self.style)
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -174,13 +186,32 @@ class OurStylize:
 
     def stages(self) -> Stages:
         """With the style encoded each time, and with its statistics kept."""
-        return [(STYLIZE[0], lambda: self.stylize(self.style)), (STYLIZE[1], lambda: self.stylize(self.statistics))]
+        works = [lambda: self.stylize(self.style), lambda: self.stylize(self.statistics)]
+        return [*zip(STYLIZE, map(recorded, works) if self.setting.graph else works, strict=True)]
 
     def stylize(self, style: Any) -> Tensor:
         """The output pictures."""
         with torch.inference_mode(), _autocast(self.setting, self.device):
             output: Tensor = self.call(self.content, style)
             return output
+
+
+def recorded(work: Callable[[], object]) -> Callable[[], object]:
+    """Record what a function without gradients launches on a GPU, and return what replays it."""
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # warm up elsewhere: nothing may be chosen or compiled while it is recorded
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+def _warn(reason: str) -> None:
+    warnings.warn(f"rows with a graph are of steps without one: {reason}", RuntimeWarning, stacklevel=2)
 
 
 def _method(setting: Setting, device: torch.device) -> AdaINMethod:
