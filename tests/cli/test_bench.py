@@ -78,8 +78,9 @@ def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypa
     rows = _bench(
         tmp_path, monkeypatch, "bench=load", "pictures=2", "crop=32", "resize=64", "workers=1", "wandb=true"
     )["rows"]  # fmt: skip
-    assert [row["stage"] for row in rows] == ["load", "load", "waiting in a step"]
-    assert 0 <= rows[2]["waited"] < 1
+    assert [row["stage"] for row in rows] == ["load", "load", "a pair, loader alone", "waiting in a step"]
+    assert rows[2]["per_second"] > 0
+    assert 0 <= rows[3]["waited"] < 1
     assert list(tmp_path.glob("logs/bench/*/wandb/offline-run-*"))
 
 

@@ -272,6 +272,17 @@ def test_batches_travel_as_bytes_and_become_floats() -> None:
     assert after["content"].max() > 0.1
 
 
+@pytest.mark.parametrize(("gpus", "cores", "expected"), [(0, 16, 2), (1, 16, 15), (1, 64, 16), (8, 64, 7), (8, 8, 2)])
+def test_beside_a_gpu_its_share_of_the_cores_loads(
+    gpus: int, cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr("adain.data.pairs.cores", lambda: cores)
+    assert module(num_workers=None).num_workers == expected
+    assert module(num_workers=3).num_workers == 3
+
+
 def test_floats_are_not_scaled_twice() -> None:
     data = attached()
     once = data.on_after_batch_transfer(train_batches(data, 1)[0], 0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from adain.data.pairs import StyleTransferDataModule
 from adain.methods.adain import AdaINMethod
 from adain.training.progress import StepBar
 from tests.helpers.runners import train
@@ -33,9 +34,14 @@ class Reads(TorchDispatchMode):
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reads, list[dict[str, float]], Path]:
-    """A training by the command line: reads by step, every step's losses, and the run's folder."""
+def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reads, list[dict[str, float]], Path, set[Any]]:
+    """A training by the command line: reads by step, every step's losses, the run's folder, and what is sent."""
     reads, losses, plain = Reads(), list[dict[str, Tensor]](), AdaINMethod.training_step
+    send, sent = StyleTransferDataModule.transfer_batch_to_device, set[Any]()
+
+    def transfer(data: StyleTransferDataModule, batch: Any, device: torch.device, index: int) -> Any:
+        sent.update((batch["content"].dtype, batch["style"].dtype))
+        return send(data, batch, device, index)
 
     def step(method: AdaINMethod, batch: Any, batch_idx: int) -> Tensor:
         reads.counts.append(0)
@@ -48,30 +54,35 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reads, list[dict[
 
     with pytest.MonkeyPatch.context() as patch, reads:
         patch.setattr(AdaINMethod, "training_step", step)
+        patch.setattr(StyleTransferDataModule, "transfer_batch_to_device", transfer)
         run = train(
             tmp_path_factory.mktemp("loop"), *QUICK, "logger=csv", f"trainer.max_steps={STEPS}",
             f"trainer.log_every_n_steps={LOGGED}", f"trainer.val_check_interval={VALIDATED}",
             f"callbacks.finite.every_n_steps={LOGGED}", "trainer.enable_progress_bar=false", "callbacks.grid.pairs=1",
         )  # fmt: skip
     assert run.code == 0, run.err
-    return reads, [{name: value.item() for name, value in row.items()} for row in losses], run.folder
+    return reads, [{name: value.item() for name, value in row.items()} for row in losses], run.folder, sent
 
 
 def test_numbers_are_read_only_where_they_are_logged_or_validated(watched: Any) -> None:
-    reads, _, _ = watched
+    reads, *_ = watched
     assert len(reads.counts) == STEPS + 1
     assert {step for step, count in enumerate(reads.counts) if step and count} == {3, 4, 6, 7}
 
 
 def test_the_logs_hold_the_losses_of_their_steps(watched: Any) -> None:
     """At each interval, and at the last step."""
-    _, losses, folder = watched
+    _, losses, folder, _ = watched
     (file,) = folder.glob("csv/*/metrics.csv")
     rows = [row for row in csv.DictReader(file.open(newline="")) if row["train/loss"]]
     assert [int(row["step"]) for row in rows] == [2, 5, 6]
     for row in rows:
         expected = losses[int(row["step"])]
         assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-6)
+
+
+def test_pictures_are_sent_to_the_device_as_bytes(watched: Any) -> None:
+    assert watched[-1] == {torch.uint8}
 
 
 def test_the_bar_reads_the_losses_when_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from adain.data.picture import PictureError, crop_resized, resize_short_side, resized, to_rgb, to_tensor, to_unit
 from adain.data.sources import IndexedSource, Place, Source
 from adain.runtime.errors import InputError
+from adain.runtime.findings import cores
 from adain.runtime.signals import STOPPING
 
 _CONTENT, _STYLE, _CROP = 0, 1, 2  # one random stream for each, so that they share no random numbers
@@ -174,6 +175,12 @@ def _start_method() -> str | None:
     return None if multiprocessing.get_start_method(allow_none=True) in (None, *usual) else usual[0]
 
 
+def default_workers() -> int:
+    """Return how many processes load for a rank: on a CPU 2, for the step needs the cores; beside a GPU its share of them."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return max(2, min(16, cores() // gpus - 1)) if gpus else 2
+
+
 class StyleTransferDataModule(pl.LightningDataModule):
     """Pair a content and a style source for training, and hold out fixed pairs for validation.
 
@@ -185,7 +192,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         flip: Probability of flipping a content picture left to right.
         val_size: Side of the validation squares, in pixels.
         val_pairs: Number of validation pairs, and the most pictures of each source that are held out.
-        num_workers: Loader processes per rank; 0 loads in the training process.
+        num_workers: Loader processes per rank; 0 loads in the training process. None: see ``default_workers``.
         seed: Seed of the order, the pairing, the crops and the flips.
         style_zoom: See ``Framing``; at least 1.
 
@@ -203,7 +210,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         flip: float,
         val_size: int,
         val_pairs: int,
-        num_workers: int,
+        num_workers: int | None,
         seed: int,
         style_zoom: float = 1.0,
     ) -> None:
@@ -214,7 +221,8 @@ class StyleTransferDataModule(pl.LightningDataModule):
             raise InputError(f"crop={crop} and val_size={val_size} must be at least 16 pixels")
         if not 1 <= style_zoom < float("inf"):
             raise InputError(f"style_zoom={style_zoom} is not allowed: give at least 1, which leaves styles at resize")
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.num_workers = default_workers() if num_workers is None else num_workers
+        self.batch_size, self.seed = batch_size, seed
         self.framing, self.val_size, self.val_pairs = Framing(resize, crop, flip, style_zoom), val_size, val_pairs
         self.content, self.style = content, style
         self._resumed_at = (0, 0)  # pairs of all ranks, optimizer steps

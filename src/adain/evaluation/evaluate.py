@@ -29,7 +29,7 @@ from adain.runtime.device import find_device
 from adain.runtime.errors import InputError
 from adain.runtime.fetch import sha256_of
 from adain.runtime.precision import fastest_precision
-from adain.runtime.schema import READY_DECODERS, Arithmetic
+from adain.runtime.schema import READY_DECODERS, Concrete
 
 
 class Ranks(NamedTuple):
@@ -150,7 +150,7 @@ def _device(evaluation: Evaluation, ranks: Ranks) -> torch.device:
 
 
 def _settings(
-    evaluation: Evaluation, suite: MetricSuite, pairs: Sequence[Pair], checkpoint: str | None, precision: Arithmetic
+    evaluation: Evaluation, suite: MetricSuite, pairs: Sequence[Pair], checkpoint: str | None, precision: Concrete
 ) -> dict[str, Any]:
     """Return all that figures depend on, but for the pairs."""
     finished = [pair.output_path for pair in pairs if pair.output_path]

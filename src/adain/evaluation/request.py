@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from adain.runtime.errors import InputError
 from adain.runtime.files import check_writable
@@ -53,7 +53,7 @@ class Evaluation:
     alpha: float
     batch_size: int
     device: str
-    precision: Literal["auto"] | Arithmetic
+    precision: Arithmetic
     seed: int
     bootstrap: int
     save_outputs: bool

@@ -26,7 +26,7 @@ from adain.metrics.warping import MOTIONS, moving_views, warping_error
 from adain.runtime.errors import InputError
 from adain.runtime.precision import arithmetic, memory_format
 from adain.runtime.progress import Bar
-from adain.runtime.schema import Arithmetic, MetricProtocol, MotionName
+from adain.runtime.schema import Concrete, MetricProtocol, MotionName
 
 _KEPT = 24  # pictures, as many as ``FeatureCache`` remembers features of
 _MOST_NAMED = 10  # unreadable pictures in one message
@@ -137,7 +137,7 @@ def measure(
     world: int = 1,
     save_outputs: bool = False,
     protocol: MetricProtocol = "ours",
-    precision: Arithmetic = "32-true",
+    precision: Concrete = "32-true",
     motion: Sequence[MotionName] = (),
 ) -> None:
     """Measures every pair that the store has not, batch by batch, and keeps each batch at once.
@@ -184,7 +184,7 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
     return list(groups.values())
 
 
-def _maker(system: System, features: FeatureCache, precision: Arithmetic, device: torch.device) -> Maker:
+def _maker(system: System, features: FeatureCache, precision: Concrete, device: torch.device) -> Maker:
     """Return the system as a function. AdaIN encodes each content and each style once for all their pairs."""
     if not isinstance(system, AdaINMethod) or system.concat:
         make: Maker = system.stylize

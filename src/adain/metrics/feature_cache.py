@@ -15,7 +15,7 @@ from adain.functional.statistics import Statistics, channel_statistics
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import InputError
 from adain.runtime.precision import arithmetic
-from adain.runtime.schema import Arithmetic
+from adain.runtime.schema import Concrete
 
 STRUCTURE_LAYER = "relu3_1"
 """Where CFSD compares patches (Chung et al. 2024)."""
@@ -131,7 +131,7 @@ class FeatureCache:
     """
 
     def __init__(
-        self, encoder: Encoder, keep: int = 4, keep_pictures: int = 24, precision: Arithmetic = "32-true"
+        self, encoder: Encoder, keep: int = 4, keep_pictures: int = 24, precision: Concrete = "32-true"
     ) -> None:
         self.encoder, self.keep, self.keep_pictures = encoder, keep, keep_pictures
         self.networks: dict[str, Callable[[Tensor], Any]] = {}

@@ -29,7 +29,7 @@ from adain.metrics.units import UNITS, ContentLossIn, Deeper, StyleLossIn
 from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError
-from adain.runtime.schema import Arithmetic, LossUnits, MetricName, MetricProtocol
+from adain.runtime.schema import Concrete, LossUnits, MetricName, MetricProtocol
 
 
 @dataclass
@@ -55,7 +55,7 @@ def build_suite(
     weights: Mapping[str, str | None],
     device: torch.device,
     protocol: MetricProtocol = "ours",
-    precision: Arithmetic = "32-true",
+    precision: Concrete = "32-true",
 ) -> MetricSuite:
     """The named metrics.
 

@@ -122,7 +122,7 @@ class Pairs(TypedDict):
     flip: Share
     val_size: Side
     val_pairs: Count
-    num_workers: Whole
+    num_workers: Whole | None
     seed: int
     style_zoom: Annotated[float, Ge(1)]
 
@@ -217,7 +217,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "protocol": MetricProtocol,
         "benchmark.name": BenchmarkName | None,
         "benchmark.pictures": str | None,
-        "precision": Literal["auto"] | Arithmetic,
+        "precision": Arithmetic,
         "size": Annotated[int, Ge(32)],
         "crop": bool,
         "alpha": Share,

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
+from adain.data.loader_speed import seconds_per_batch
 from adain.data.pairs import Batch, StyleTransferDataModule
 from adain.functional.losses import weighted_total
 from adain.runtime.conf import build
@@ -219,12 +220,7 @@ def check_loader(trainer: pl.Trainer, data: StyleTransferDataModule, model: Any,
 
     batches = iter(data.train_dataloader())
     first = next(batches)
-    for _ in range(max(1, 3 * data.num_workers)):  # what was prefetched is no measure
-        next(batches)
-    start = time.perf_counter()
-    for _ in range(_MOST):
-        next(batches)
-    load = (time.perf_counter() - start) / _MOST
+    load = seconds_per_batch(batches, data.num_workers)
     step(first)  # the first one also allocates
     start, done = time.perf_counter(), 0
     while done < 2 or (done < _MOST and time.perf_counter() - start < _SECONDS):
@@ -244,8 +240,9 @@ def check_loader(trainer: pl.Trainer, data: StyleTransferDataModule, model: Any,
     del batches
     figures = {"load_seconds": load, "step_seconds": compute, "share_waiting": share, "num_workers": data.num_workers}
     text = (
-        f"a batch of {data.batch_size} pairs is loaded in {load:.3f} s by {data.num_workers} workers and trained on in "
-        f"{compute:.3f} s; together the model waits {share:.0%} of the time"
+        f"a batch of {data.batch_size} pairs is loaded in {load:.3f} s by {data.num_workers} workers "
+        f"({data.batch_size / load:.3g} pairs per second) and trained on in {compute:.3f} s; together the model waits "
+        f"{share:.0%} of the time"
     )
     if share < 0.1:
         return [Finding("ok", "loader and model", f"{text}: the model sets the pace", figures)]

@@ -176,9 +176,7 @@ class Benchmark:
                 step.content, step.style = contents.to(device), styles.to(device)
                 step.step()
 
-            rows.append(
-                measure_waiting(content, style, train, batch, self.resize, self.crop, self.workers, self.repeats)
-            )
+            rows += measure_waiting(content, style, train, batch, self.resize, self.crop, self.workers, self.repeats)
         return rows
 
 

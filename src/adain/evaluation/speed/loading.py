@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from adain.data.loader_speed import seconds_per_batch
 from adain.data.pairs import Framing, StyleTransferDataModule
 from adain.data.picture import decode_picture, to_unit
 from adain.data.sources import FolderSource
@@ -76,8 +77,8 @@ def measure_loading(paths: Sequence[Path], resize: int, crop: int, repeats: int)
 def measure_waiting(
     content: Path, style: Path, step: Callable[[Tensor, Tensor], object], batch: int, resize: int, crop: int,
     workers: int, steps: int,
-) -> Row:  # fmt: skip
-    """How much of its time a training step waits for the real loader.
+) -> list[Row]:  # fmt: skip
+    """What the real loader delivers by itself, and how much of its time a training step waits for it.
 
     Args:
         content: A folder of pictures.
@@ -88,12 +89,19 @@ def measure_waiting(
         crop: The same.
         workers: Loader processes.
         steps: How many to measure, after two of warm-up.
+
+    Returns:
+        Two rows; ``per_second`` of the first are pairs per second of all workers.
     """
     module = StyleTransferDataModule(
         FolderSource(str(content)), FolderSource(str(style)), batch, resize, crop, 0.5, crop, 1, workers, seed=0
     )
     module.setup()
     batches = iter(module.train_dataloader())
+    pair = seconds_per_batch(batches, workers) / batch
+    shared: Row = {"work": "load", "size": crop, "batch": batch, "contestant": f"ours, {workers} workers"}
+    alone = {**shared, "stage": "a pair, loader alone", "rounds": 1, "median_s": pair, "q1_s": pair, "q3_s": pair,
+             "per_second": 1 / pair}  # fmt: skip
     waited, whole = [], []
     for turn in range(steps + 2):
         start = time.perf_counter()
@@ -105,8 +113,8 @@ def measure_waiting(
             whole.append(time.perf_counter() - start)
     del batches  # ends the workers
     spread = Spread.of(waited)
-    return {
-        "work": "load", "size": crop, "batch": batch, "contestant": f"ours, {workers} workers",
-        "stage": "waiting in a step", "rounds": steps, "median_s": spread.median, "q1_s": spread.low,
-        "q3_s": spread.high, "waited": sum(waited) / sum(whole),
-    }  # fmt: skip
+    return [
+        alone,
+        {**shared, "stage": "waiting in a step", "rounds": steps, "median_s": spread.median, "q1_s": spread.low,
+         "q3_s": spread.high, "waited": sum(waited) / sum(whole)},
+    ]  # fmt: skip
