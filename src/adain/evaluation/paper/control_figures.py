@@ -66,43 +66,42 @@ def draw_strength(path: Path, alpha: Sequence[Row], weights: Sequence[Row]) -> N
         alpha: Rows of ``alpha``.
         weights: Rows of ``style_weight``, perhaps none yet.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
-    for axis, rows, key, label in (
-        (axes[0], alpha, "alpha", "alpha, at run time"),
-        (axes[1], weights, "style_weight", "lambda, in training"),
-    ):
-        values = values_of(rows, key)
-        for name, called, color, marks in _LINES:
-            axis.plot(values, [mean_of(rows, name, **{key: v}) for v in values], marks, color=color, ms=5, label=called)
-        axis.set(xlabel=label, ylim=(0, None))
-        axis.set_xticks(values, [f"{value:g}" for value in values])
+    knobs = [(alpha, "alpha", "alpha, at run time")]
     if weights:
-        axes[1].set_xscale("log")
-        axes[1].set_xticks(values_of(weights, "style_weight"), [f"{v:g}" for v in values_of(weights, "style_weight")])
-        axes[1].minorticks_off()
-        top = max(axis.get_ylim()[1] for axis in axes[:2])
-        axes[0].set_ylim(0, top)
-        axes[1].set_ylim(0, top)
-    else:
-        axes[1].text(0.5, 0.5, "not trained yet", ha="center", transform=axes[1].transAxes, color="#888888")
-    for rows, key, label, color, marks in (
-        (alpha, "alpha", "alpha, one decoder", "#c0392b", "o-"),
-        (weights, "style_weight", "lambda, a decoder each", "#2471a3", "s--"),
-    ):
+        knobs.append((weights, "style_weight", "lambda, in training"))
+    figure, axes = plt.subplots(1, len(knobs) + 1, figsize=(4.4 * (len(knobs) + 1), 4.4), layout="constrained")
+    top = 1.05 * max(row[name] for rows, key, _ in knobs for row in _means(rows, key) for name, *_ in _LINES)
+    for axis, (rows, key, label) in zip(axes, knobs, strict=False):
         values = values_of(rows, key)
-        points = [
-            [mean_of(rows, name, **{key: v}) for v in values] for name in ("content_feature_loss", "style_loss_mean")
-        ]
-        axes[2].plot(*points, marks, color=color, ms=5, label=label)
-        for value, x, y in zip(values, *points, strict=True):
-            axes[2].annotate(f"{value:g}", (x, y), xytext=(5, 5), textcoords="offset points", fontsize=9, color=color)
-    axes[2].set(xlabel="content loss, to the content's features", ylabel="style loss", xlim=(0, None), ylim=(0, None))
-    axes[2].legend(frameon=False)
-    axes[0].set_ylabel("loss (lower is better)")
-    for axis in axes:
+        if key == "style_weight":
+            axis.set_xscale("log")
+        for name, called, color, marks in _LINES:
+            axis.plot(values, [row[name] for row in _means(rows, key)], marks, color=color, ms=5, label=called)
+        axis.set(xlabel=label, ylim=(0, top))
+        axis.set_xticks(values, [f"{value:g}" for value in values])
+        axis.minorticks_off()
         axis.grid(alpha=0.25)
+    axes[0].set_ylabel("loss (lower is better)")
+    last, right, highest = axes[-1], 0.0, 0.0
+    for (rows, key, _), label, color, marks in zip(
+        knobs, ("alpha, one decoder", "lambda, a decoder each"), ("#c0392b", "#2471a3"), ("o-", "s--"), strict=False
+    ):
+        points = [(row["content_feature_loss"], row["style_loss_mean"]) for row in _means(rows, key)]
+        last.plot(*zip(*points, strict=True), marks, color=color, ms=5, label=label)
+        for value, point in zip(values_of(rows, key), points, strict=True):
+            last.annotate(f"{value:g}", point, xytext=(5, 5), textcoords="offset points", fontsize=9, color=color)
+            right, highest = max(right, point[0]), max(highest, point[1])
+    last.set(xlabel="content loss, to the content's features", ylabel="style loss")
+    last.set(xlim=(0, 1.15 * right), ylim=(0, 1.15 * highest))  # room for the numbers
+    last.grid(alpha=0.25)
+    last.legend(frameon=False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     save(figure, path)
+
+
+def _means(rows: Sequence[Row], key: str) -> list[dict[str, float]]:
+    """Return the mean losses at each value of a knob."""
+    return [{name: mean_of(rows, name, **{key: value}) for name, *_ in _LINES} for value in values_of(rows, key)]
 
 
 def draw_interpolation(
@@ -116,10 +115,10 @@ def draw_interpolation(
         styles: Those at the top left, top right, bottom left, and bottom right.
         rows: Of ``interpolation``.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.4), layout="constrained", width_ratios=(1.4, 1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4), layout="constrained", width_ratios=(1.5, 1))
     left.imshow(np.asarray(_mosaic(mixes, styles)))
     left.set_axis_off()
-    left.set_title("one content between four styles, which stand beside their corners", fontsize=10)
+    left.set_title("one content between four styles: each stands beside its corner", fontsize=10)
     weights = values_of(rows, "weight")
     for key, label, color, marks in (
         ("style_loss", "to the first style", "#c0392b", "o-"),
@@ -131,7 +130,7 @@ def draw_interpolation(
     right.set_xticks(weights, [f"{weight:g}" for weight in weights])
     right.grid(alpha=0.25)
     right.legend(frameon=False)
-    save(figure, path, dpi=110)
+    save(figure, path)
 
 
 def _mosaic(mixes: Sequence[Sequence[Image.Image]], styles: Sequence[Image.Image]) -> Image.Image:

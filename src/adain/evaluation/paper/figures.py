@@ -78,20 +78,19 @@ def draw_losses(path: Path, rows: Sequence[Row], names: Mapping[str, str], subti
     save(figure, path)
 
 
-def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Image.Image | None]], title: str) -> None:
+def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Image.Image | None]]) -> None:
     """Pictures in a grid, a title above each column.
 
     Args:
         path: The PNG file.
         columns: Titles.
         rows: Pictures of one size; None leaves a place empty, with a dash.
-        title: Above all.
     """
     side = 2.2
     figure, axes = plt.subplots(
         len(rows),
         len(columns),
-        figsize=(side * len(columns), side * len(rows) + 0.75),
+        figsize=(side * len(columns), side * len(rows) + 0.45),
         squeeze=False,
         layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0, compress=True),
     )
@@ -105,7 +104,6 @@ def draw_pictures(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Im
                 axis.imshow(np.asarray(picture))
             if row == 0:
                 axis.set_title(columns[column], fontsize=9)
-    figure.suptitle(title, fontsize=10)
     save(figure, path, dpi=150)
 
 

@@ -244,10 +244,10 @@ class Page:
                 [*map(frame.shown, line.inputs), *(_opened(self.store.output(output)) for output in line.outputs)]
                 for line in lines
             ]
-            draw_pictures(path, columns, rows, f"{size} x {size} px")
+            draw_pictures(path, columns, rows)
 
         stamps = [(file, file.stat().st_mtime_ns if file.exists() else None) for file in files]
-        return self._figure(name, title, (stamps,), draw)
+        return [*self._figure(name, title, (stamps,), draw), f"Pictures of {size} x {size} px.", ""]
 
     def _made(self, names: Sequence[str], pattern: str) -> list[str]:
         """Return the systems that have made their first picture."""
