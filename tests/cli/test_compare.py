@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from adain.cli.compare_training import Trainings
+from adain.cli.plain import plain_values
+from adain.cli.preflight.compose import compose_config
+from adain.evaluation.paper.request import read_request
 from tests.helpers.networks import saved
 from tests.helpers.pictures import draw_folders
 from tests.helpers.runners import run_here
@@ -208,3 +212,17 @@ def test_mistakes(cwd: Path, overrides: list[str], message: str) -> None:
     assert code == 1
     assert message in text
     assert not (cwd / "never").exists()
+
+
+@pytest.mark.slow  # a configuration for every kind of network
+@pytest.mark.parametrize("scale", ["laptop", "paper"])
+def test_the_recipes_of_a_scale_can_be_trained(cwd: Path, scale: str) -> None:
+    """Those of smoke are trained above."""
+    pytest.importorskip("datasets", reason="scale=paper needs the extra `hub`")
+    given = [f"scale={scale}", f"content={cwd / 'content'}", f"style={cwd / 'style'}"]
+    given += [f"{part}.{kind}=1" for part in ("losses", "ablations", "controls") for kind in ("contents", "styles")]
+    keys = plain_values(compose_config("compare", given))
+    missing = read_request(keys).missing
+    assert {training.kind for training in missing} == set(keys["recipes"])
+    for training in missing:
+        Trainings(keys, "cpu").check(training, cwd / "never")
