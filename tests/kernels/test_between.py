@@ -141,11 +141,12 @@ def test_statistics_come_with_the_map_and_their_derivative_with_its_own() -> Non
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "shape", [(2, 3, 5, 7), (1, 70, 3, 2), (1, 1, 1, 1), pytest.param((1, 2, 150, 3), marks=pytest.mark.slow)]
-)
-def test_a_small_deviation_under_a_large_mean_keeps_its_digits(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 70, 3, 2), (1, 1, 1, 1)])
+def test_a_small_deviation_under_a_large_mean_keeps_its_digits(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sums of squares in float32 would have none left: they are near 1e6, and the variance is below 0.1."""
+    monkeypatch.setattr(module, "_ROWS", 2)  # so that small maps are merged in several turns
     torch.manual_seed(0)
     features = (1e3 + 0.3 * torch.randn(shape)).to(memory_format=LAST)
     variance, mean = torch.var_mean(features.double(), (2, 3), correction=0, keepdim=True)

@@ -22,6 +22,7 @@ Resize = Literal["keep", "pool", "double"]
 """What becomes of a map's size: nothing; 2x2 maxima; each pixel repeated 2x2 (nearest)."""
 
 _TILE = 4096  # numbers per program
+_ROWS = 128  # tiles whose moments are merged at once
 _DEVICES = {"cuda"}  # ROCm's GPUs have this name too
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _INSTALLED = importlib.util.find_spec("triton") is not None
@@ -157,7 +158,7 @@ def _merge(
     own = min(16, launch.channels)
     triton_kernels.merge_moments[(samples, -(-channels // own))](
         tiles[0], tiles[1], mean, std, eps, height, width, channels, height + 2 * border, launch.grid[1],
-        BORDER=border, POSITIONS=launch.positions, ROWS=128, CHANNELS=own, num_warps=4,
+        BORDER=border, POSITIONS=launch.positions, ROWS=_ROWS, CHANNELS=own, num_warps=4,
     )  # fmt: skip
     return mean, std
 
