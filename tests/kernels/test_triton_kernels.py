@@ -40,7 +40,7 @@ for pool, scale, border, moments in [(0, 1, 1, 1), (1, 1, 1, 0), (0, 2, 1, 0)]:
     build(kernels.between_backward, 90, pointers, BIAS_LEARNS=True, **options)
 build(kernels.tile_moments, 80, {"x": "bf16", **of("mean", "squares")}, **tile)
 pointers = of("tile_mean", "tile_squares", "mean", "std")
-build(kernels.merge_moments, 80, pointers, BORDER=1, ROWS=128, POSITIONS=64, CHANNELS=16)
+build(kernels.merge_moments, 80, pointers, BORDER=1, ROWS=128, STEPS=4, POSITIONS=64, CHANNELS=16)
 """
 
 

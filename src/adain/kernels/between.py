@@ -156,9 +156,11 @@ def _merge(
     samples = launch.grid[0] // (height + 2 * border)
     mean, std = (torch.empty((samples, channels), dtype=torch.float32, device=tiles.device) for _ in range(2))
     own = min(16, launch.channels)
+    turns = -(-height * launch.grid[1] // _ROWS)
+    steps = 1 << (turns - 1).bit_length()  # a power of two: each value is compiled by itself
     triton_kernels.merge_moments[(samples, -(-channels // own))](
         tiles[0], tiles[1], mean, std, eps, height, width, channels, height + 2 * border, launch.grid[1],
-        BORDER=border, POSITIONS=launch.positions, ROWS=_ROWS, CHANNELS=own, num_warps=4,
+        BORDER=border, POSITIONS=launch.positions, ROWS=_ROWS, STEPS=steps, CHANNELS=own, num_warps=4,
     )  # fmt: skip
     return mean, std
 

@@ -172,19 +172,20 @@ def tile_moments(
 @triton.jit
 def merge_moments(
     tile_mean, tile_squares, mean, std, eps, height, width, channels, out_height, tiles,
-    BORDER: tl.constexpr, POSITIONS: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    BORDER: tl.constexpr, POSITIONS: tl.constexpr, ROWS: tl.constexpr, STEPS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Merge the tiles' moments of one sample (Chan, Golub & LeVeque 1979) to mean and standard deviation.
 
-    ``height`` and ``width`` are those of the map without its border.
+    ``height`` and ``width`` are those of the map without its border. Tiles beyond the last, up to ``STEPS`` times ``ROWS``,
+    count for nothing. (A bound that is no constant stops older interpreters.)
     """
     sample = tl.program_id(0)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     number = 0.0
     center = tl.zeros([CHANNELS], tl.float32)
     squares = tl.zeros([CHANNELS], tl.float32)
-    for start in range(0, height * tiles, ROWS):
-        t = start + tl.arange(0, ROWS)
+    for step in range(STEPS):
+        t = step * ROWS + tl.arange(0, ROWS)
         i, block = t // tiles, t % tiles
         low = tl.maximum(block * POSITIONS, BORDER)
         high = tl.minimum(block * POSITIONS + POSITIONS, width + BORDER)
@@ -198,9 +199,9 @@ def merge_moments(
         within = tl.load(tile_squares + at, mask=mask, other=0.0)
         inside = tl.sum(tl.where(mask, within + count * spread * spread, 0.0), 0)
         both = tl.maximum(number + more, 1.0)
-        step = middle - center
-        center += step * more / both
-        squares += inside + step * step * number * more / both
+        apart = middle - center
+        center += apart * more / both
+        squares += inside + apart * apart * number * more / both
         number += tl.sum(more, 0)
     tl.store(mean + sample * channels + c, center, mask=c < channels)
     tl.store(std + sample * channels + c, tl.sqrt(squares / tl.maximum(number, 1.0) + eps), mask=c < channels)
