@@ -223,9 +223,14 @@ class LpipsDistance(PairMetric):
     def __init__(self, network: Lpips, see: Callable[[Tensor], list[Tensor]] | None = None) -> None:
         super().__init__()
         self.network, self.see = network, see or network.extract_features
+        self._last: tuple[Tensor, list[Tensor]] | None = None  # the controls compare with the same content
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        return self.network.distance(self.see(output), self.see(content))
+        if output is content:
+            return torch.zeros(len(output), device=output.device)
+        if self._last is None or self._last[0] is not content:
+            self._last = content, self.see(content)
+        return self.network.distance(self.see(output), self._last[1])
 
 
 class HistogramDistance(PairMetric):
