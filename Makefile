@@ -117,7 +117,7 @@ export: .venv/.extra-export ## write safetensors and ONNX, checked against PyTor
 	@$(BIN)/python -m adain.cli.export $(OVERRIDES)
 
 ## Measure
-evaluate: $(READY) $(EXTRA) ## measure a decoder: [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
+evaluate: $(READY) $(EXTRA) ## measure a decoder: [benchmark=styleid800] [content=DIR style=DIR] [decoder=...] [outputs=DIR] [against=...]
 	@$(BIN)/python -m adain.cli.evaluate $(OVERRIDES)
 
 compare: .venv/.extra-compare $(EXTRA) ## reproduce the paper's table and figures for all four systems: an hour or more on two cores; resumable; scale=smoke|laptop|paper

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -23,15 +25,17 @@ def test_a_pan_shows_the_pictures_own_pixels() -> None:
     assert frame_change(views).min() > 0.01
 
 
-def test_a_rotation_turns_around_the_center() -> None:
+@pytest.mark.parametrize(("dot", "moves"), [((0, 30), (-1, 0)), ((30, 0), (0, 1))])
+def test_a_rotation_turns_around_the_center(dot: tuple[int, int], moves: tuple[int, int]) -> None:
+    """A view that turns clockwise sees what is right of the center rise, and what is below go right."""
     picture = torch.zeros(1, 3, 101, 101)
-    picture[..., 50, 80] = 1  # right of the center: one degree clockwise a frame leaves its view upwards
+    picture[..., 50 + dot[0], 50 + dot[1]] = 1
     views = moving_views(picture, MOTIONS["rotation"])
-    _, _, height, width = views.shape
-    peaks = [divmod(int(view[0].argmax()), width) for view in views]
-    assert peaks[0] == (height // 2, width // 2 + 30)
-    assert [y for y, _ in peaks] == sorted((y for y, _ in peaks), reverse=True)
-    assert height // 2 - peaks[-1][0] == round(30 * 3 * 3.14159 / 180)
+    height, width = views.shape[-2:]
+    places = [divmod(int(view[0].argmax()), width) for view in views]
+    assert places[0] == (height // 2 + dot[0], width // 2 + dot[1])
+    far = round(30 * math.radians(3))
+    assert places[-1] == (places[0][0] + far * moves[0], places[0][1] + far * moves[1])
 
 
 @pytest.mark.parametrize("name", ["pan", "rotation"])
