@@ -20,6 +20,7 @@ from adain.metrics.pairwise import (
     Ssim,
     StyleLoss,
 )
+from adain.metrics.structure import cfsd
 from adain.nn.encoder import STYLE_LAYERS, Encoder
 from adain.runtime.errors import InputError
 
@@ -89,6 +90,16 @@ def test_cfsd(encoder: Encoder, three: Three) -> None:
     metric = Cfsd(lambda picture: see(picture).structure)
     np.testing.assert_allclose(metric.per_pair(output, content, style), expected, rtol=1e-4)
     assert metric.per_pair(content, content.clone(), style).abs().max() < 1e-6
+
+
+def test_cfsd_of_many_positions_takes_some_rows_in_full() -> None:
+    """All rows of 900 positions by the definition, against 256 of them and the formula for the rest."""
+    generator = torch.Generator().manual_seed(5)
+    scale = 1 + torch.arange(900.0).view(30, 30) / 300  # rows differ, so that a sample alone would not do
+    output, content = (torch.rand(2, 1, 16, 30, 30, generator=generator) * scale).double()
+    rows = [torch.softmax(x[0].flatten(1).T @ x[0].flatten(1) / 256, 1) for x in (output, content)]
+    expected = float((rows[1] * (rows[1] / rows[0]).log()).sum())
+    assert float(cfsd(output, content)) == pytest.approx(expected, rel=5e-3)
 
 
 def test_ssim_against_scikit_image(three: Three) -> None:
