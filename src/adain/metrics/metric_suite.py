@@ -26,6 +26,7 @@ from adain.metrics.pairwise import (
     StyleLoss,
 )
 from adain.metrics.units import UNITS, ContentLossIn, Deeper, StyleLossIn
+from adain.metrics.warping import MOTIONS
 from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError
@@ -150,9 +151,14 @@ def add_losses(suite: MetricSuite, units: Sequence[LossUnits], weights: str | No
 def conventions(protocol: MetricProtocol) -> dict[str, str]:
     """Return how each metric whose conventions differ between papers is taken here, in words."""
     content, style = UNITS["ours"]
-    losses = {"content_loss": content, "style_loss_mean": style, "style_loss_sum": f"{style}, but summed over channels"}
+    losses = {"content_loss": content, "style_loss_mean": style, "style_loss_sum": style.replace("averaged", "summed")}
     for name, (content, style) in UNITS.items():
         losses |= {f"content_loss_{name}": content, f"style_loss_{name}": style}
+    for motion, moved in MOTIONS.items():
+        losses[f"flicker_{motion}"] = f"mean absolute change from frame to frame of a view that moves {moved}"
+        losses[f"warping_{motion}"] = (
+            "the same with the motion undone; sampling between pixels makes the content's above 0"
+        )
     return losses | _conventions(protocol)
 
 

@@ -24,6 +24,11 @@ class Motion(NamedTuple):
     shift: tuple[float, float] = (0.0, 0.0)
     degrees: float = 0.0
 
+    def __str__(self) -> str:
+        """Return it in words."""
+        right, down = self.shift
+        return f"{self.degrees:g}° a frame" if self.degrees else f"{right:g} px right and {down:g} px down a frame"
+
 
 MOTIONS: dict[MotionName, Motion] = {"pan": Motion(shift=(3, 2)), "rotation": Motion(degrees=1)}
 FRAMES = 4
