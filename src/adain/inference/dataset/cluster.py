@@ -1,7 +1,8 @@
 """The same stages as ``local.stylize`` on Ray Data: for those who have outgrown one machine.
 
-The networks live in a pool of actors, one on each GPU where there are any; saving is a task on any node, and so is reading,
-only that Ray joins it to the actors where they need no GPU.
+The networks live in a pool of actors, one on each GPU where there are any. They save what they make: an actor that is lost with
+its node is started again elsewhere within seconds, while a task there, or a picture it had passed on, is missed only after the
+minutes that a silent connection is given. Reading is a task on any node; Ray joins it to actors that need no GPU.
 The driver alone keeps the manifest and gives pictures their names, so the promise about kills is the local engine's.
 All nodes must see the folders and the decoder's file under the same paths and have this package installed.
 """
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,8 @@ import ray.data  # noqa: E402
 
 _BLOCK = 64  # jobs that travel together
 _BLOCK_BYTES = 16 * 2**20  # of decoded pictures: they are committed, and lost by a kill, block by block
-_WORKING, _SAVING = 0.9, 0.1  # cores: actors on all of them would leave none to save, and nothing would be committed
+_SAVERS = 4  # threads of an actor
+_CORES = 0.9  # of an actor, and of reading: what Ray itself runs fits beside them
 
 
 def stylize(
@@ -108,17 +111,25 @@ def stylize(
         blocks: list[Any] = [ray.put(table) for table in _tables(jobs)]
         rows = (
             ray.data.from_arrow_refs(blocks)
-            .map(functools.partial(_read, reader=reader), num_cpus=_WORKING)
+            .map(functools.partial(_read, reader=reader), num_cpus=_CORES)
             .map_batches(
                 _Paint,
-                fn_constructor_args=(decoder, float(shared["alpha"]), reader, cached_styles, batch_size, precision),
+                fn_constructor_args=(
+                    decoder,
+                    float(shared["alpha"]),
+                    reader,
+                    cached_styles,
+                    batch_size,
+                    precision,
+                    manifest.out.resolve(),
+                    quality,
+                ),
                 batch_size=4 * batch_size,
                 batch_format="pyarrow",
                 compute=ray.data.ActorPoolStrategy(size=copies),
-                num_cpus=_WORKING,
+                num_cpus=_CORES,
                 num_gpus=1 if gpus else 0,
             )
-            .map(functools.partial(_save, out=manifest.out.resolve(), quality=quality), num_cpus=_SAVING)
             .iter_rows()
         )
         return sum(_commit(row, manifest, shared, bar) for row in rows)
@@ -160,7 +171,7 @@ def _read(row: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 class _Paint:
-    """An actor: the networks and its own memory of styles."""
+    """An actor: the networks, its own memory of styles, and threads that save while it paints."""
 
     def __init__(
         self,
@@ -170,8 +181,11 @@ class _Paint:
         cached_styles: int,
         batch_size: int,
         precision: Arithmetic,
+        out: Path,
+        quality: int,
     ) -> None:
         self.painter = Painter(decoder, alpha, precision=precision)
+        self.out, self.quality, self.savers = out, quality, ThreadPoolExecutor(_SAVERS)
         self.reader, self.batch_size = reader, batch_size
         self.skipped: list[tuple[str, str]] = []
         self.style = functools.lru_cache(cached_styles)(self._style)
@@ -182,10 +196,10 @@ class _Paint:
         return style.name, self.painter.encode(style)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        rows, ready, made = table.to_pylist(), [], []
+        rows, ready, made, saving = table.to_pylist(), [], [], []
         for row in rows:
             if row["reason"]:
-                made.append({**row, "style": ""})
+                made.append({**row, "output_size": [0, 0], "style": ""})
                 continue
             job = Job(*json.loads(row["job"]))
             name, statistics = self.style(job.style)
@@ -194,43 +208,38 @@ class _Paint:
         for batch in batches(ready, self.batch_size):
             pictures = self.painter.paint([one.pixels for one in batch], [one.statistics for one in batch])
             for one, picture in zip(batch, pictures, strict=True):
+                saving.append(self.savers.submit(self._save, picture, one.job.output))
                 made.append(
                     {
                         "job": json.dumps(one.job),
-                        "pixels": picture.tobytes(),
-                        "shape": [picture.height, picture.width],
                         "size": list(one.size),
+                        "output_size": list(picture.size),
                         "reason": "",
                         "style": json.dumps(one.style),
                     }
                 )
+        for saved in saving:
+            saved.result()
         for row in made:
             row["skipped"] = "[]"
         if made:
             made[0]["skipped"], self.skipped = json.dumps(self.skipped), []
         return pa.Table.from_pylist(made, schema=_PAINTED)
 
+    def _save(self, picture: Image.Image, output: str) -> None:
+        write_part(self.out, output, encode(picture, output, self.quality))
+
 
 _PAINTED = pa.schema(
     [
         ("job", pa.string()),
-        ("pixels", pa.large_binary()),
-        ("shape", pa.list_(pa.int64())),
         ("size", pa.list_(pa.int64())),
+        ("output_size", pa.list_(pa.int64())),
         ("reason", pa.string()),
         ("style", pa.string()),
         ("skipped", pa.string()),
     ]
 )
-
-
-def _save(row: dict[str, Any], out: Path, quality: int) -> dict[str, Any]:
-    height, width = (int(side) for side in row["shape"])
-    if not row["reason"]:
-        job = Job(*json.loads(row["job"]))
-        picture = Image.frombytes("RGB", (width, height), row["pixels"])
-        write_part(out, job.output, encode(picture, job.output, quality))
-    return {key: row[key] for key in ("job", "style", "reason", "skipped", "size")} | {"output_size": [width, height]}
 
 
 def _commit(row: dict[str, Any], manifest: Manifest, shared: Mapping[str, Any], bar: Bar) -> int:
