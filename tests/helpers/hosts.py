@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -39,6 +39,7 @@ def two_hosts() -> Iterator[list[str]]:
         yield names
     finally:
         for name in names:
+            kill(inside(name))
             ip("netns", "del", name)
 
 
@@ -50,6 +51,11 @@ def inside(host: str) -> list[int]:
 def vanish(host: str) -> None:
     """A host loses its cable and its processes at once, so that no connection is closed."""
     ip("-n", host, "link", "set", "cable", "down")
-    for pid in inside(host):
+    kill(inside(host))
+
+
+def kill(pids: Iterable[int]) -> None:
+    """Those that are still there."""
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
