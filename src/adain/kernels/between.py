@@ -169,7 +169,12 @@ def _tiles(launch: _Launch, channels: int, device: torch.device) -> Tensor:
     return torch.empty((2, launch.grid[0] * launch.grid[1], channels), dtype=torch.float32, device=device)
 
 
-@torch.library.custom_op("adain::between", mutates_args=())
+@torch.library.custom_op(
+    "adain::between",
+    mutates_args=(),
+    schema="(Tensor y, Tensor? bias, bool rectify, str resize, int border, bool ceil_mode, float? eps) "
+    "-> (Tensor, Tensor, Tensor)",
+)
 def _between(
     y: Tensor, bias: Tensor | None, rectify: bool, resize: str, border: int, ceil_mode: bool, eps: float | None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -243,7 +248,12 @@ def _line(mean: Tensor, std: Tensor, of_mean: Tensor, of_std: Tensor, positions:
 torch.library.register_autograd("adain::between", _derive_between, setup_context=_keep_for_between)
 
 
-@torch.library.custom_op("adain::between_backward", mutates_args=())
+@torch.library.custom_op(
+    "adain::between_backward",
+    mutates_args=(),
+    schema="(Tensor gradient, Tensor? kept, Tensor? bias, Tensor? slope, Tensor? offset, SymInt[] size, bool rectify, "
+    "str resize, int border, bool bias_learns) -> (Tensor, Tensor)",
+)
 def _between_backward(
     gradient: Tensor, kept: Tensor | None, bias: Tensor | None, slope: Tensor | None, offset: Tensor | None,
     size: list[int], rectify: bool, resize: str, border: int, bias_learns: bool,
@@ -276,7 +286,9 @@ def _(
     return _map_like(gradient, size[2], size[3]), gradient.new_empty(size[1], dtype=torch.float32)
 
 
-@torch.library.custom_op("adain::channel_moments", mutates_args=())
+@torch.library.custom_op(
+    "adain::channel_moments", mutates_args=(), schema="(Tensor features, float eps) -> (Tensor, Tensor)"
+)
 def _channel_moments(features: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     from adain.kernels import triton_kernels
 
