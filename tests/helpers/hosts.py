@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,14 +49,22 @@ def inside(host: str) -> list[int]:
     return [int(pid) for pid in ip("netns", "pids", host).stdout.split()]
 
 
+def title(pid: int) -> bytes:
+    """The command line of a process; nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def vanish(host: str) -> None:
     """A host loses its cable and its processes at once, so that no connection is closed."""
     ip("-n", host, "link", "set", "cable", "down")
     kill(inside(host))
 
 
-def kill(pids: Iterable[int]) -> None:
-    """Those that are still there."""
+def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL) -> None:
+    """Signal those that are still there."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.hosts import ADDRESSES, inside, two_hosts, vanish
+from tests.helpers.hosts import ADDRESSES, inside, kill, title, two_hosts, vanish
 from tests.helpers.pictures import draw
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -196,8 +196,8 @@ def two_nodes(environment: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
 
 def painting(host: str) -> list[int]:
     """The actors of a host that hold the networks and have a block in hand: Ray puts the method into their titles."""
-    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in inside(host)}
-    return [pid for pid, title in titles.items() if b"_Paint" in title and b".submit" in title]
+    titles = {pid: title(pid) for pid in inside(host)}
+    return [pid for pid, words in titles.items() if b"_Paint" in words and b".submit" in words]
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -224,8 +224,7 @@ def test_two_nodes_make_the_same_also_when_one_is_lost(
             os.kill(first, signal.SIGSTOP)
             wait(lambda: painting(hosts[1]))
             if lost:
-                for pid in inside(hosts[1]):
-                    os.kill(pid, signal.SIGSTOP)
+                kill(inside(hosts[1]), signal.SIGSTOP)
             os.kill(first, signal.SIGCONT)
             wait(lambda: list(out.rglob("*.png")))
             assert len(rows(out)) < CONTENTS * COPIES
