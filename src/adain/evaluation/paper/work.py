@@ -120,9 +120,9 @@ class Work:
         for size in sorted(self.keys["sizes"]):
             yield "speed", partial(self.speed, size)
         yield "controls", self.controls
-        for name in ("adain", "gatys", "style_swap", "texture_network"):
-            yield "pictures", partial(self.pictures, name)
-            yield "losses", partial(self.losses, name)
+        systems = ("adain", "gatys", "style_swap", "texture_network")
+        yield from (("pictures", partial(self.pictures, name)) for name in systems)
+        yield from (("losses", partial(self.losses, name)) for name in systems)
         for version in VERSIONS:
             for norm in NORMS:
                 yield "normalization", partial(self.normalization, norm, version)
