@@ -77,7 +77,7 @@ def run(
 @pytest.mark.parametrize(
     "given",
     [{}, {"norm": "batch"}, {"optimizer": muon}, {"precision": "bf16-mixed", "gradient_clip_val": 0.1}],
-    ids=str,
+    ids=["plain", "batch norm", "muon", "bf16, clipped"],
 )
 def test_losses_and_weights_are_those_of_steps_without_a_graph(
     given: dict[str, Any], stand_in: StandIn, said: list[str], tmp_path: Path
