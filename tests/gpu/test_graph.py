@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.test_cuda_graph import run
+from tests.helpers.recorded import run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: make test-gpu")]
 WIDE = {"accelerator": "gpu", "widths": [32, 64, 128], "side": 64}

@@ -14,8 +14,8 @@ from adain.kernels import between as module
 from adain.kernels.between import Resize, between, channel_moments
 from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
+from tests.helpers.between import CASES, separately
 from tests.helpers.tensors import smooth_tensor
-from tests.kernels.test_between import CASES, separately
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: make test-gpu")]
 LARGER: list[tuple[tuple[int, int, int], bool, bool, Resize, int, bool]] = [

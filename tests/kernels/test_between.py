@@ -19,6 +19,7 @@ from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import Decoder, load_decoder
 from adain.nn.encoder import LAYERS, STYLE_LAYERS, Encoder
 from adain.runtime.schema import Norm
+from tests.helpers.between import CASES, separately
 
 pytest.importorskip("triton", reason="Triton is not installed here")
 LAST = torch.channels_last
@@ -28,39 +29,6 @@ LAST = torch.channels_last
 def by_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let maps on a CPU take the GPU's way."""
     monkeypatch.setattr(module, "_DEVICES", {"cpu"})
-
-
-def separately(
-    y: Tensor, bias: Tensor | None, rectify: bool, resize: Resize, border: int, ceil_mode: bool = True
-) -> Tensor:
-    if bias is not None:
-        y = y + bias[:, None, None]
-    y = F.relu(y) if rectify else y
-    if resize == "pool":
-        y = F.max_pool2d(y, 2, ceil_mode=ceil_mode)
-    elif resize == "double":
-        y = F.interpolate(y, scale_factor=2.0, mode="nearest")
-    return F.pad(y, [border] * 4, mode="reflect") if border else y
-
-
-CASES: list[tuple[tuple[int, int, int], bool, bool, Resize, int, bool]] = [
-    # channels, height and width; bias; ReLU; resize; border; ceil mode
-    ((5, 4, 7), True, True, "keep", 1, True),
-    ((3, 2, 2), False, False, "keep", 1, True),  # both borders copy from both rows
-    ((3, 3, 2), True, False, "keep", 0, True),
-    ((2, 3, 5), True, True, "keep", 2, True),  # a border of two pixels
-    ((65, 2, 3), True, True, "keep", 1, True),  # channels of two programs
-    ((1, 2, 4100), True, True, "keep", 1, True),  # columns of two programs
-    ((5, 5, 7), True, True, "pool", 1, True),
-    ((5, 5, 7), True, True, "pool", 1, False),  # the last row and column have no gradient
-    ((2, 4, 6), False, False, "pool", 0, True),
-    ((3, 3, 3), True, True, "pool", 1, True),
-    ((3, 1, 1), True, True, "pool", 0, True),
-    ((3, 1, 2), True, True, "double", 1, True),  # a row of one pixel
-    ((5, 3, 4), True, True, "double", 1, True),
-    ((4, 2, 2), False, False, "double", 0, True),
-    ((2, 2, 3), True, True, "double", 2, True),
-]
 
 
 @pytest.mark.parametrize(("shape", "biased", "rectify", "resize", "border", "ceil_mode"), CASES)

@@ -55,7 +55,8 @@ def test_every_file_of_every_group_passes(names: tuple[str | None, ...], monkeyp
 
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_every_experiment_passes(name: str) -> None:
-    preflight("train", [f"experiment={name}", *({"finetune": FOLDERS, "texture_network": [ONE_STYLE]}.get(name, []))])
+    needed = {"finetune": FOLDERS, "further": FOLDERS, "texture_network": [ONE_STYLE]}.get(name, [])
+    preflight("train", [f"experiment={name}", *needed])
 
 
 @pytest.mark.parametrize(
