@@ -100,7 +100,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Run:
     from tests.helpers.runners import Run, command, latest_run
 
     cwd = tmp_path_factory.mktemp("smoke")
-    done = command("train", "experiment=smoke", "trainer.precision=32-true", cwd=cwd)
+    done = command("train", "experiment=smoke", "model.widths=[32,64,128]", "trainer.precision=32-true", cwd=cwd)
     return Run(latest_run(cwd), done.returncode, done.stdout, done.stderr)
 
 

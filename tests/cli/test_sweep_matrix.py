@@ -34,7 +34,7 @@ STRATEGIES = {
 }
 
 
-QUICK_ONES = [("grid", "auto", "single"), ("optuna", "32-true", "single")]
+QUICK_ONES = [("grid", "auto", "single")]
 WHICH = [
     *product(SWEEPS, PRECISIONS, ["single"]),
     *product(["grid"], ["32-true", "bf16-mixed"], ["ddp", "fsdp"]),

@@ -130,6 +130,7 @@ def test_a_stopped_run_is_preempted(server: WandbServer, tmp_path: Path, monkeyp
     assert online.summary["status"] == "preempted"
 
 
+@pytest.mark.slow  # test_sweep looks at the same of offline runs
 def test_a_sweep_is_a_group_of_one_run_a_job(server: WandbServer, tmp_path: Path) -> None:
     before = set(server.runs)
     code, _, err = run_here("sweep", tmp_path, *TINY, "model.style_weight=1,5")

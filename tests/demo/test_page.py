@@ -165,6 +165,7 @@ def test_what_is_refused_is_said_in_the_page(page: Any, served: Served, tmp_path
     page.get_by_text("There is no photograph yet").wait_for(state="detached")
 
 
+@pytest.mark.slow  # a browser of its own; test_a_visit has one too
 def test_samples_and_a_fifth_style(page: Any) -> None:
     if not page.locator("#paintings").count():
         pytest.skip("the sample paintings are not cached")

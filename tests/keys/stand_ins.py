@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from adain.demo.studio import Studio
 from adain.evaluation.speed import machine
+from adain.nn.encoder import CONVOLUTIONS, Encoder
 from tests.helpers.pictures import encode, smooth
 from tests.keys.commands import Commands, Enough
 
@@ -48,9 +50,25 @@ class Hub:
             }
 
 
+@functools.cache
+def narrow_encoder(name: str, path: str | None) -> Encoder:
+    """The named one with a quarter of its channels where no decoder starts: it takes most of a tiny run's seconds."""
+    whole, layers, channels = load_encoder(name, path), [], 3
+    for convolution in CONVOLUTIONS:
+        weight, bias = getattr(whole, f"weight{convolution}"), getattr(whole, f"bias{convolution}")
+        kept = len(weight) if convolution in ("3_1", "4_1") else len(weight) // 4
+        share = weight.shape[1] / channels  # makes up for the missing inputs, without which deep features are all zero
+        layers.append((share * weight[:kept, :channels], bias[:kept]))
+        channels = kept
+    return Encoder(layers, whole.shift.flatten().tolist(), whole.padding, whole.ceil_mode)
+
+
+load_encoder = Encoder.load
+
+
 @contextmanager
 def stand_ins(commands: Commands) -> Iterator[None]:
-    """In place of the hub, W&B, the demo's server, ONNX and drawn figures. They tell what they are asked for."""
+    """In place of the hub, W&B, the demo's server, ONNX, drawn figures, and the encoder. They tell what they are asked for."""
 
     def load_dataset(**given: Any) -> Hub:
         return Hub(commands, **given)
@@ -78,5 +96,6 @@ def stand_ins(commands: Commands) -> Iterator[None]:
         patch.setattr("wandb.init", init)
         patch.setattr("adain.inference.export.write_onnx", write_onnx)
         patch.setattr(Figure, "savefig", savefig)
+        patch.setattr(Encoder, "load", lambda name, path=None: copy.deepcopy(narrow_encoder(name, path)))
         patch.setattr(machine, "measure", functools.cache(machine.measure))
         yield

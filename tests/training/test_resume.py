@@ -86,6 +86,7 @@ def test_killed_and_resumed_is_as_if_never_cut(
     assert_as_if_never_cut(train(tmp_path, "ckpt=last"), uncut)
 
 
+@pytest.mark.slow  # test_averaging has the averages, the tests above the resuming
 def test_averaged_weights_are_validated_kept_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("uncut", "begun", "cut"):
         (tmp_path / name).mkdir()
