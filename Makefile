@@ -139,7 +139,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 QUICK = -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 ## Work on this project
-test: $(READY) ## run the tests without the slow ones, under five minutes on two cores; ARGS='-k word' picks
+test: $(READY) ## run the tests without the slow ones, about five minutes on two cores; ARGS='-k word' picks
 	@$(PYTEST) $(QUICK) $(ARGS)
 
 test-slow: $(READY) ## run the slow tests, which start servers, queues, and several processes: a quarter of an hour; CI runs them nightly

@@ -55,6 +55,7 @@ def test_stages_stand_beside_their_floors(
     assert "share" in capsys.readouterr().out
 
 
+@pytest.mark.slow  # memory is measured in a process of its own; test_another_system stylizes too
 def test_stylizing_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = _bench(
         tmp_path, monkeypatch, "bench=stylize", "stylize_sizes=[48]", "memory=true", "compile=[false]"
