@@ -80,8 +80,8 @@ def _normalized(features: Tensor) -> Tensor:
     return (features - stats.mean) / stats.std
 
 
-class ContentLossIn(PairMetric):
-    """A content loss in a paper's units; at least 0, lower is better. See ``UNITS``.
+class _LossIn(PairMetric):
+    """A loss in a paper's units; at least 0, lower is better. See ``UNITS``.
 
     Args:
         units: Whose.
@@ -96,6 +96,10 @@ class ContentLossIn(PairMetric):
     ) -> None:
         super().__init__()
         self.units, self.see, self.deeper = units, see, deeper
+
+
+class ContentLossIn(_LossIn):
+    """A content loss in a paper's units. See ``_LossIn``."""
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         made, given = self.see(output).deepest.float(), self.see(content).deepest.float()
@@ -112,16 +116,8 @@ class ContentLossIn(PairMetric):
         return _mean_squares(made, adain(given, style_stats, content_stats))
 
 
-class StyleLossIn(PairMetric):
-    """A style loss in a paper's units; at least 0, lower is better. See ``UNITS`` and ``ContentLossIn``."""
-
-    higher_is_better = False
-
-    def __init__(
-        self, units: LossUnits, see: Callable[[Tensor], Features], deeper: Callable[[Tensor], Tensor] | None = None
-    ) -> None:
-        super().__init__()
-        self.units, self.see, self.deeper = units, see, deeper
+class StyleLossIn(_LossIn):
+    """A style loss in a paper's units. See ``_LossIn``."""
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         made, wanted = (self._statistics(picture, of_output=picture is output) for picture in (output, style))
