@@ -51,7 +51,7 @@ def test_each_step_of_a_training_is_followed_by_a_bare_one(tmp_path: Path, monke
 
     monkeypatch.setattr(loop, "_clocks", clocks)
     rows = loop.measure_loop(train, 5, tmp_path, torch.device("cpu"))
-    assert method.steps == 2 * (5 + 20)
+    assert method.steps == 2 * 2 * (5 + 20)  # in both loops
     assert {"model.widths=[1,1,1]", "logger=csv", "trainer=cpu"} <= set(seen)
     found = {(row["contestant"], row["stage"]): (row["median_s"], row["rounds"]) for row in rows}
     assert found == {
@@ -61,4 +61,6 @@ def test_each_step_of_a_training_is_followed_by_a_bare_one(tmp_path: Path, monke
         ("make train", "a step, processor time"): (20.0, 5),
         ("make train above the bare loop", "a step"): (1.0, 5),
         ("make train above the bare loop", "a step, processor time"): (10.0, 5),
+        ("Lightning alone above the bare loop", "a step"): (1.0, 5),
+        ("Lightning alone above the bare loop", "a step, processor time"): (10.0, 5),
     }

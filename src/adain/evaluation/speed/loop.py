@@ -13,6 +13,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch.utils.data import DataLoader
 
 from adain.evaluation.speed.candidates import Row
 from adain.evaluation.speed.clock import Spread, synchronise
@@ -40,7 +41,10 @@ class InTurns(pl.Callback):
     Attributes:
         loop: Of each step of the training: seconds by the clock, and processor seconds of this process.
         bare: The same of the bare steps.
+        last: The module, and its last batch.
     """
+
+    last: tuple[TrainedMethod, Any]
 
     def __init__(self) -> None:
         self.loop: list[tuple[float, float]] = []
@@ -52,6 +56,7 @@ class InTurns(pl.Callback):
     ) -> None:
         """Stop one clock, make the bare step, and start the next."""
         assert isinstance(pl_module, TrainedMethod)
+        self.last = pl_module, batch
         now = _clocks(trainer.strategy.root_device)
         if self._since is not None:
             self.loop.append((now[0] - self._since[0], now[1] - self._since[1]))
@@ -67,7 +72,7 @@ class InTurns(pl.Callback):
 
 
 def measure_loop(train: Training, steps: int, folder: Path, device: torch.device) -> list[Row]:
-    """Return what a step costs in both loops, and the difference.
+    """Return what a step costs in ``make train``, in a bare loop, and the difference; and Lightning's share of it.
 
     Args:
         train: Of the command line.
@@ -75,17 +80,19 @@ def measure_loop(train: Training, steps: int, folder: Path, device: torch.device
         folder: For the training's own files.
         device: Where.
     """
-    turns, last = InTurns(), steps + _WARM_UP
+    ours, lightning, count = InTurns(), InTurns(), steps + _WARM_UP
     where = "gpu" if device.type == "cuda" else "cpu"
-    train(
-        [*TINY, f"trainer={where}", f"trainer.max_steps={last}", f"trainer.val_check_interval={last}"], folder, [turns]
-    )
-    loop, bare = turns.loop[_WARM_UP - 1 :], turns.bare[_WARM_UP:]
+    words = [*TINY, f"trainer={where}", f"trainer.max_steps={count}", f"trainer.val_check_interval={count}"]
+    train(words, folder, [ours])
+    _lightning_alone(*ours.last, lightning, count, where)
     rows: list[Row] = []
     for clock, stage in enumerate(("a step", "a step, processor time")):
-        found = {"bare loop": [one[clock] for one in bare], "make train": [one[clock] for one in loop]}
-        pairs = zip(found["bare loop"], found["make train"], strict=True)
-        found["make train above the bare loop"] = [b - a for a, b in pairs]
+        found = {
+            "bare loop": [one[clock] for one in ours.bare[_WARM_UP:]],
+            "make train": [one[clock] for one in ours.loop[_WARM_UP - 1 :]],
+            "make train above the bare loop": _above(ours, clock),
+            "Lightning alone above the bare loop": _above(lightning, clock),
+        }
         for name, seconds in found.items():
             spread = Spread.of(seconds)
             rows.append(
@@ -93,6 +100,21 @@ def measure_loop(train: Training, steps: int, folder: Path, device: torch.device
                  "median_s": spread.median, "q1_s": spread.low, "q3_s": spread.high}
             )  # fmt: skip
     return sorted(rows, key=lambda row: list(found).index(row["contestant"]))
+
+
+def _lightning_alone(method: TrainedMethod, batch: Any, turns: InTurns, steps: int, where: str) -> None:
+    """Train on one batch that is there already, without a logger and without other callbacks."""
+    trainer = pl.Trainer(
+        accelerator=where, devices=1, max_steps=steps, limit_val_batches=0, callbacks=[turns], logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    loader: Any = DataLoader([batch] * steps, batch_size=None)  # type: ignore[arg-type]
+    trainer.fit(method, loader)
+
+
+def _above(turns: InTurns, clock: int) -> list[float]:
+    """Return by how much each counted step of the loop took longer than the bare step before it."""
+    return [b[clock] - a[clock] for a, b in zip(turns.bare[_WARM_UP:], turns.loop[_WARM_UP - 1 :], strict=True)]
 
 
 def _clocks(device: torch.device) -> tuple[float, float]:
