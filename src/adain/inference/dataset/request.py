@@ -20,9 +20,6 @@ from adain.training.checkpoints import resolve_checkpoint
 if TYPE_CHECKING:
     from adain.inference.dataset.manifest import Manifest
 
-_FORMATS = ("keep", "jpg", "png", "webp")
-_ENGINES = ("local", "ray")
-_OPTIONAL = ("size", "crop", "style_size", "batch_size", "workers", "ray.cpus", "ray.actors")
 _DECIDING = (
     "alpha", "seed", "styles_per_picture", "shards", "size", "crop", "style_size", "format", "quality", "precision",
 )  # fmt: skip
@@ -197,7 +194,7 @@ def _make(
 
 
 def _check(request: DatasetRequest) -> None:
-    """Check what can be known before anything is read.
+    """Check what ``schema.KEYS`` cannot say, before anything is read.
 
     Raises:
         UserError: At the first value that cannot be used.
@@ -218,22 +215,8 @@ def _check(request: DatasetRequest) -> None:
             raise UserError(f"out={out} lies {lies} the {key} folder {path}: give a folder apart from it")
     if out.exists() and not out.is_dir():
         raise UserError(f"out={out} is a file: give a folder")
-    for key, words in (("format", _FORMATS), ("engine", _ENGINES)):
-        if getattr(request, key) not in words:
-            raise UserError(f"{key}={getattr(request, key)} is not allowed: choose one of {', '.join(words)}")
-    for key, least in (("shards", 1), ("styles_per_picture", 1), ("max_pixels", 1), ("cached_styles", 1), ("seed", 0)):
-        value = getattr(request, key)
-        if value is None or value < least:
-            raise UserError(f"{key}={value} is not allowed: give at least {least}")
-    if not 0 <= (-1 if request.shard is None else request.shard) < request.shards:
+    if request.shard >= request.shards:
         raise UserError(f"shard={request.shard} is not allowed: shards={request.shards} has 0 to {request.shards - 1}")
-    if not 1 <= (request.quality or 0) <= 100:
-        raise UserError(f"quality={request.quality} is not allowed: give 1 to 100")
-    for key in _OPTIONAL:
-        value = request.ray[key.removeprefix("ray.")] if key.startswith("ray.") else getattr(request, key)
-        least = 16 if key in ("size", "crop", "style_size") else 0 if key == "workers" else 1
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            raise UserError(f"{key}={value} is not allowed: give null or a whole number of at least {least}")
     if request.crop is not None and (request.size is None or request.crop > request.size):
         raise UserError(
             f"crop={request.crop} needs contents at least as large: give size={request.crop} or more with it"
