@@ -13,7 +13,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ import pyarrow as pa
 from PIL import Image
 
 from adain.functional.statistics import Statistics
-from adain.inference.dataset.local import Made, Painter, Reader, Ready, Request, batches, encode
+from adain.inference.dataset.local import Painter, Reader, Ready, Request, batches, encode
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job
 from adain.runtime.errors import InputError, UserError
@@ -63,25 +63,11 @@ def stylize(
     actors: int | None = None,
     precision: Arithmetic = "auto",
 ) -> int:
-    """Make the pictures of the jobs on a Ray cluster. See ``local.stylize``.
+    """Make the pictures of the jobs on a Ray cluster, and return how many. Most arguments are those of ``local.stylize``.
 
-    Args:
-        jobs: As there.
-        reader: As there.
-        manifest: As there.
-        bar: As there.
-        shared: As there, with ``alpha``.
-        decoder: As ``Stylizer.load`` takes it, on every node.
-        batch_size: As there.
-        cached_styles: As there, in each actor.
-        quality: As there.
-        address: Of a running cluster, or ``auto``; None starts Ray on this machine.
-        cpus: Of this machine, for Ray to use; None for all. Not with an address.
-        actors: Copies of the networks; None for one on each GPU, or without any one on each core.
-        precision: As ``Stylizer`` takes it.
-
-    Returns:
-        How many pictures were made.
+    ``decoder`` is as ``Stylizer.load`` takes it, on every node, like ``precision``. ``cached_styles`` are kept in each actor.
+    ``address`` is a running cluster's, or ``auto``; None starts Ray on this machine, with ``cpus`` of its cores or all.
+    ``actors`` are copies of the networks; None is one on each GPU, or one on each core where there is no GPU.
 
     Raises:
         UserError: If the cluster cannot be reached, or as the stages do.
@@ -115,12 +101,11 @@ def stylize(
             .map_batches(
                 _Paint,
                 fn_constructor_args=(
-                    decoder,
-                    float(shared["alpha"]),
+                    functools.partial(Painter, decoder, float(shared["alpha"]), precision=precision),
                     reader,
                     cached_styles,
                     batch_size,
-                    precision,
+                    shared,
                     manifest.out.resolve(),
                     quality,
                 ),
@@ -132,7 +117,7 @@ def stylize(
             )
             .iter_rows()
         )
-        return sum(_commit(row, manifest, shared, bar) for row in rows)
+        return sum(_commit(json.loads(row["made"]), manifest, bar) for row in rows)
     except Exception as error:
         if (mistake := _user_error(error)) is not None:
             raise mistake from None
@@ -175,18 +160,17 @@ class _Paint:
 
     def __init__(
         self,
-        decoder: str,
-        alpha: float,
+        painter: Callable[[], Painter],
         reader: Reader,
         cached_styles: int,
         batch_size: int,
-        precision: Arithmetic,
+        shared: Mapping[str, Any],
         out: Path,
         quality: int,
     ) -> None:
-        self.painter = Painter(decoder, alpha, precision=precision)
-        self.out, self.quality, self.savers = out, quality, ThreadPoolExecutor(_SAVERS)
-        self.reader, self.batch_size = reader, batch_size
+        self.painter, self.reader, self.batch_size = painter(), reader, batch_size
+        self.shared, self.out, self.quality = shared, out, quality
+        self.savers = ThreadPoolExecutor(_SAVERS)
         self.skipped: list[tuple[str, str]] = []
         self.style = functools.lru_cache(cached_styles)(self._style)
 
@@ -196,63 +180,41 @@ class _Paint:
         return style.name, self.painter.encode(style)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        rows, ready, made, saving = table.to_pylist(), [], [], []
-        for row in rows:
-            if row["reason"]:
-                made.append({**row, "output_size": [0, 0], "style": ""})
+        """Paint and save what was read; return a line of JSON for each job, as ``_commit`` takes it."""
+        ready: list[Ready] = []
+        made: list[dict[str, Any]] = []
+        for read in table.to_pylist():
+            job = Job(*json.loads(read["job"]))
+            if read["reason"]:
+                made.append({"content": job.content, "reason": read["reason"]})
                 continue
-            job = Job(*json.loads(row["job"]))
-            name, statistics = self.style(job.style)
-            pixels = np.frombuffer(row["pixels"], np.uint8).reshape(*row["shape"], 3)
-            ready.append(Ready(job, pixels, tuple(row["size"]), name, statistics))
+            pixels = np.frombuffer(read["pixels"], np.uint8).reshape(*read["shape"], 3)
+            ready.append(Ready(job, pixels, tuple(read["size"]), *self.style(job.style)))
+        saving = []
         for batch in batches(ready, self.batch_size):
             pictures = self.painter.paint([one.pixels for one in batch], [one.statistics for one in batch])
             for one, picture in zip(batch, pictures, strict=True):
                 saving.append(self.savers.submit(self._save, picture, one.job.output))
-                made.append(
-                    {
-                        "job": json.dumps(one.job),
-                        "size": list(one.size),
-                        "output_size": list(picture.size),
-                        "reason": "",
-                        "style": json.dumps(one.style),
-                    }
-                )
+                made.append({"row": one.row(picture.size, self.shared)})
         for saved in saving:
             saved.result()
-        for row in made:
-            row["skipped"] = "[]"
         if made:
-            made[0]["skipped"], self.skipped = json.dumps(self.skipped), []
-        return pa.Table.from_pylist(made, schema=_PAINTED)
+            made[0]["skipped"], self.skipped = self.skipped, []
+        return pa.table({"made": pa.array(map(json.dumps, made), pa.string())})
 
     def _save(self, picture: Image.Image, output: str) -> None:
         write_part(self.out, output, encode(picture, output, self.quality))
 
 
-_PAINTED = pa.schema(
-    [
-        ("job", pa.string()),
-        ("size", pa.list_(pa.int64())),
-        ("output_size", pa.list_(pa.int64())),
-        ("reason", pa.string()),
-        ("style", pa.string()),
-        ("skipped", pa.string()),
-    ]
-)
-
-
-def _commit(row: dict[str, Any], manifest: Manifest, shared: Mapping[str, Any], bar: Bar) -> int:
-    job = Job(*json.loads(row["job"]))
-    for name, reason in json.loads(row["skipped"]):
+def _commit(made: dict[str, Any], manifest: Manifest, bar: Bar) -> int:
+    """Commit a picture, or list what could not be read; return how many pictures were made."""
+    for name, reason in made.get("skipped", ()):
         manifest.unreadable("style", name, reason)
     bar.update()
-    if row["reason"]:
-        manifest.unreadable("content", job.content, row["reason"])
+    if "row" not in made:
+        manifest.unreadable("content", made["content"], made["reason"])
         return 0
-    (width, height), (made_width, made_height) = map(tuple, (row["size"], row["output_size"]))
-    made = Made(job, json.loads(row["style"]), (int(width), int(height)), (int(made_width), int(made_height)))
-    manifest.commit(made.row(**shared))
+    manifest.commit(made["row"])
     return 1
 
 

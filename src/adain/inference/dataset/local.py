@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from adain.data.picture import PictureError, decode_picture, resize_short_side, to_picture, to_tensor, to_unit
@@ -28,6 +27,7 @@ from adain.functional.statistics import Statistics
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job, substitutes
 from adain.inference.stylizer import Stylizer
+from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
 from adain.runtime.precision import arithmetic
 from adain.runtime.progress import Bar
@@ -188,47 +188,12 @@ class Painter:
 
 def decoder_digest(decoder: str) -> str:
     """Return the SHA-256 of a decoder's weights, whatever file they are in, and its encoder's name."""
-    from adain.nn.decoder import load_decoder
-
     trained = load_decoder(decoder)
-    return weights_digest(trained.decoder, trained.encoder)
-
-
-def weights_digest(decoder: nn.Module, encoder: str = "") -> str:
-    """Return the SHA-256 of a network's weights and a name."""
-    digest = hashlib.sha256(encoder.encode())
-    for name, tensor in sorted(decoder.state_dict().items()):
+    digest = hashlib.sha256(trained.encoder.encode())
+    for name, tensor in sorted(trained.decoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-class Made(NamedTuple):
-    """What a finished picture came from.
-
-    Attributes:
-        job: What was asked for.
-        style: The style used, a relative name: that of the job, or what stands in for it if that is unreadable.
-        content_size: Width and height of the content's file, turned upright, in pixels.
-        output_size: Those of the picture made of it.
-    """
-
-    job: Job
-    style: str
-    content_size: tuple[int, int]
-    output_size: tuple[int, int]
-
-    def row(self, **shared: Any) -> dict[str, Any]:
-        """Return the manifest's row. ``shared`` is what all rows have in common: seed, alpha and decoder."""
-        return {
-            "output": self.job.output,
-            "content": self.job.content,
-            "style": self.style,
-            "copy": self.job.copy,
-            **shared,
-            "content_size": self.content_size,
-            "output_size": self.output_size,
-        }
 
 
 def encode(picture: Image.Image, output: str, quality: int) -> bytes:
@@ -259,7 +224,7 @@ def stylize(
         painter: The second.
         manifest: Where finished pictures are committed.
         bar: Is moved one step a job.
-        shared: What all rows of the manifest have in common.
+        shared: What all rows of the manifest have in common: seed, alpha and decoder.
         batch_size: Pictures of one size that go through the networks together.
         workers: Reading processes; 0 reads in this one.
         cached_styles: So many styles' statistics, 4 KB each, are kept for later pictures. At least 1.
@@ -269,9 +234,9 @@ def stylize(
         How many pictures were made.
     """
 
-    def save(made: Made, picture: Image.Image) -> None:
-        write_part(manifest.out, made.job.output, encode(picture, made.job.output, quality))
-        manifest.commit(made.row(**shared))
+    def save(row: dict[str, Any], picture: Image.Image) -> None:
+        write_part(manifest.out, row["output"], encode(picture, row["output"], quality))
+        manifest.commit(row)
 
     collate: Any = _as_it_is  # typed for batches, which this loader does not make
     loader = DataLoader(
@@ -291,8 +256,7 @@ def stylize(
             for batch in batches(_styled(reads, painter, manifest, bar), batch_size):
                 pictures = painter.paint([one.pixels for one in batch], [one.statistics for one in batch])
                 for one, picture in zip(batch, pictures, strict=True):
-                    made = Made(one.job, one.style, one.size, picture.size)
-                    pending.append(pool.submit(save, made, picture))
+                    pending.append(pool.submit(save, one.row(picture.size, shared), picture))
                 while pending and (pending[0].done() or len(pending) > 4 * (2 + workers)):
                     pending.popleft().result()
                     count += 1
@@ -322,6 +286,18 @@ class Ready(NamedTuple):
     size: tuple[int, int]
     style: str
     statistics: Statistics
+
+    def row(self, output_size: tuple[int, int], shared: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the manifest's row for the picture made of it. ``shared`` is what all rows have in common."""
+        return {
+            "output": self.job.output,
+            "content": self.job.content,
+            "style": self.style,
+            "copy": self.job.copy,
+            **shared,
+            "content_size": self.size,
+            "output_size": output_size,
+        }
 
 
 def _styled(reads: Iterable[Read], painter: Painter, manifest: Manifest, bar: Bar) -> Iterator[Ready]:

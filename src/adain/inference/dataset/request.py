@@ -153,7 +153,11 @@ def _make(
     content, style = (request.folder(key).resolve() for key in ("content", "style"))
     reader = local.Reader(content, style, names, request.size, request.crop, request.style_size, request.max_pixels)
     gpu = torch.cuda.is_available()
-    batch_size = request.batch_size or (8 if gpu else 1)
+    options: dict[str, Any] = {
+        "batch_size": request.batch_size or (8 if gpu else 1),
+        "cached_styles": request.cached_styles,
+        "quality": request.quality,
+    }
     on_this_machine = request.engine == "local"
     if on_this_machine:
         keep_freed_memory()
@@ -161,36 +165,13 @@ def _make(
     with Bar(total=total, initial=len(manifest), unit="picture", desc="stylizing", smoothing=0.05) as bar:
         if on_this_machine:
             workers = request.workers if request.workers is not None else min(8, os.cpu_count() or 1) if gpu else 1
-            return local.stylize(
-                jobs,
-                reader,
-                painter,
-                manifest,
-                bar,
-                shared,
-                batch_size,
-                workers,
-                request.cached_styles,
-                request.quality,
-            )
+            return local.stylize(jobs, reader, painter, manifest, bar, shared, workers=workers, **options)
         from adain.inference.dataset import cluster
 
         path = Path(decoder).expanduser()
-        return cluster.stylize(
-            jobs,
-            reader,
-            manifest,
-            bar,
-            shared,
-            str(path.resolve()) if path.exists() else decoder,
-            batch_size,
-            request.cached_styles,
-            request.quality,
-            request.ray["address"],
-            request.ray["cpus"],
-            request.ray["actors"],
-            request.precision,
-        )
+        there = str(path.resolve()) if path.exists() else decoder
+        options |= {"precision": request.precision, **request.ray}  # its keys are the arguments' names
+        return cluster.stylize(jobs, reader, manifest, bar, shared, there, **options)
 
 
 def _check(request: DatasetRequest) -> None:
