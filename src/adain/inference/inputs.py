@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adain.data.folders import is_visible, walk
 from adain.data.formats import picture_endings
-from adain.inference.request import check_live, is_live
+from adain.inference.request import check_pipe, is_live
 from adain.inference.video.kinds import is_typescript, is_video
 from adain.runtime.errors import UserError
 from adain.runtime.schema import VIDEO_EXTENSIONS
@@ -32,7 +33,7 @@ class Found(NamedTuple):
     video: bool = False
 
 
-def words_of(key: str, value: Any) -> list[str]:
+def _words_of(key: str, value: Any) -> list[str]:
     """Return one word, or a list of them, as a list.
 
     Raises:
@@ -60,43 +61,37 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
     found: list[Found] = []
     skipped = outputs.resolve() if outputs else None
     endings = picture_endings() | VIDEO_EXTENSIONS if key == "content" else picture_endings()
-    for word in words_of(key, value):
+    for word in _words_of(key, value):
         path = Path(word).expanduser()
-        matches: list[tuple[Path, Path | None]]
+        root: Path | None = None
         if key == "content" and is_live(word):
-            check_live(word)
-            found.append(Found(Path(word), Path("pipe"), None, True))
+            check_pipe()
+            found.append(Found(path, Path("pipe"), None, True))
             continue
         if path.is_dir():
+            root, nothing = path, "is a folder without pictures: give a folder of pictures, or a picture"
             below = walk(path, endings, skipped)  # our own results are no inputs
-            matches = [(Path(folder, name), path) for folder, names in below for name in names]
-            matches = [(file, root) for file, root in matches if not is_typescript(file)]
-            if not matches:
-                raise UserError(f"{key}={word} is a folder without pictures: give a folder of pictures, or a picture")
+            files = [Path(folder, name) for folder, names in below for name in names]
         elif path.is_file():
-            matches = [(path, None)]
+            files = [path]
         elif glob.has_magic(word):
-            root = _fixed_part(path)
-            hits = (Path(hit) for hit in sorted(glob.glob(str(path), recursive=True)))
-            matches = [
-                (hit, root)
-                for hit in hits
-                if is_visible(hit.relative_to(root), endings)
-                and hit.is_file()
-                and not _inside(hit, skipped)
-                and not is_typescript(hit)
-            ]
-            if not matches:
-                raise UserError(f"{key}={word} matches no picture: check the pattern, and quote it for the shell")
+            root, nothing = _fixed_part(path), "matches no picture: check the pattern, and quote it for the shell"
+            hits = map(Path, sorted(glob.glob(str(path), recursive=True)))
+            files = [hit for hit in hits if is_visible(hit.relative_to(root), endings) and hit.is_file()]
+            files = [file for file in files if skipped is None or not file.resolve().is_relative_to(skipped)]
         elif key == "content" and re.fullmatch(r"camera:\d+|/dev/video\d+", word):
             raise UserError(
                 f"content={word} cannot be used: cameras are read by the web page, or through a pipe with content=-"
             )
         else:
             raise UserError(f"{key}={word} does not exist: give a picture, a folder or a glob")
-        for file, searched in matches:
-            name = file.relative_to(searched) if searched is not None else Path(file.name)
-            found.append(Found(file, name, searched, key == "content" and is_video(file)))
+        if root is not None:
+            files = [file for file in files if not is_typescript(file)]
+            if not files:
+                raise UserError(f"{key}={word} {nothing}")
+        for file in files:
+            name = Path(file.name) if root is None else file.relative_to(root)
+            found.append(Found(file, name, root, key == "content" and is_video(file)))
     return found
 
 
@@ -108,15 +103,6 @@ def each_once(found: Sequence[Found]) -> list[Found]:
     return list(first.values())
 
 
-def _inside(path: Path, folder: Path | None) -> bool:
-    return folder is not None and path.resolve().is_relative_to(folder)
-
-
 def _fixed_part(pattern: Path) -> Path:
     """Return the folders of a glob before its first wildcard."""
-    parts = []
-    for part in pattern.parts[:-1]:
-        if glob.has_magic(part):
-            break
-        parts.append(part)
-    return Path(*parts)
+    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1]))

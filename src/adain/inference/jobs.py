@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from adain.inference.request import StylizeRequest, check_model, check_request, 
 from adain.inference.results import ENDINGS, PIPE
 from adain.inference.video.request import check_frames
 from adain.runtime.errors import UserError
-from adain.runtime.files import fitting_name
+from adain.runtime.files import existing, fitting_name, relative
 from adain.runtime.schema import VIDEO_RESULTS
 
 VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
@@ -52,18 +52,14 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
         raise UserError(f"style=PATH, or styles=A,B for a mix, must be given: {given}")
     default = Path(request.logs) / "stylized"
     # a name that would be a file's does not keep a folder from being searched
-    folder = default if request.out is None else Path(str(request.out)).expanduser()
+    folder = default if request.out is None else Path(request.out).expanduser()
     contents = find_pictures("content", request.content, folder)
     if request.pairing != "zip":
         contents = each_once(contents)
     if request.grid == "frames":  # its results are pictures
         check_frames(contents)
         contents = [found._replace(video=False) for found in contents]
-    mixed = request.styles is not None or request.grid in (
-        "corners",
-        "styles",
-        "decoders",
-    )  # all of them in one picture
+    mixed = request.styles is not None or request.grid in ("corners", "styles", "decoders")  # all in one picture
     key = "style" if request.styles is None else "styles"
     typed = getattr(request, key)
     styles = [] if learned else find_pictures(key, typed, None if mixed else folder)
@@ -82,23 +78,11 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
         pairs = [(content, (style,)) for content, style in zip(contents, styles, strict=True)]
     else:
         pairs = [(content, (style,)) for content in contents for style in styles]
-    out = None if request.out is None else str(request.out)
-    if out is not None and is_file_name(out, len(pairs)):
-        folder = folder.parent
-        roots = [
-            found.root for found in contents if found.root is not None and found.root.resolve() == folder.resolve()
-        ]
-        if roots:  # said of the file, which the user typed
-            raise UserError(f"out={out} lies in the folder of the inputs: give another, or it would become an input")
-    jobs = name_results(
-        pairs,
-        out,
-        request.format,
-        default,
-        request.model_name if learned else f"_{request.grid}" if request.grid else "",
-    )
-    if out != str(PIPE):
-        check_places(jobs, folder, [*contents, *styles, *(masks or [])])
+    suffix = request.model_name if learned else f"_{request.grid}" if request.grid else ""
+    jobs = name_results(pairs, request.out, request.format, default, suffix)
+    if request.out != str(PIPE):
+        file = request.out if request.out is not None and is_file_name(request.out, len(pairs)) else None
+        check_places(jobs, folder, [*contents, *styles, *(masks or [])], file)
     if request.weights is not None and abs(sum(request.weights) - 1) > 1e-6:
         print(
             f"weights {', '.join(f'{weight:g}' for weight in request.weights)} are divided by their sum "
@@ -113,14 +97,8 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
     Raises:
         UserError: At the first that does not hold.
     """
-    if request.weights is not None:
-        numbers = isinstance(request.weights, str | int | float) or [
-            weight for weight in request.weights if isinstance(weight, bool) or not isinstance(weight, int | float)
-        ]
-        if numbers:
-            raise UserError(f"weights={request.weights} is not a list of numbers: give one a style, as weights=0.7,0.3")
-        if request.styles is None:
-            raise UserError("weights are for mixing, but style= is applied alone: give styles=A,B")
+    if request.weights is not None and request.styles is None:
+        raise UserError("weights are for mixing, but style= is applied alone: give styles=A,B")
     if masks is not None and request.styles is None and styles != 1:
         raise UserError("masks need one style each: give styles=A,B masks=M,N")
     if request.grid == "alpha" and request.styles is not None:
@@ -129,14 +107,8 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
         raise UserError(f"grid=corners has 2 to 4 styles at its corners, but {styles} are given: give styles=A,B,C,D")
     if request.grid not in (None, "frames") and (masks is not None or request.weights is not None):
         raise UserError(f"grid={request.grid} takes neither weights nor masks: leave them out")
-    check_request(
-        styles,
-        request.alpha,
-        request.weights,
-        None if masks is None else len(masks),
-        request.color,
-        request.extrapolate,
-    )
+    count = None if masks is None else len(masks)
+    check_request(styles, request.alpha, request.weights, count, request.color, request.extrapolate)
     _ = request.tile_side  # refuses what it cannot be
     check_side(request.side)
 
@@ -186,9 +158,10 @@ def name_results(
         return VIDEO_ENDINGS.get(format or "", ".mp4") if content.video else ENDINGS.get(format or "", ".png")
 
     names = [_name(content, styles, suffix, ending(content), plain=True) for content, styles in pairs]
+    counts = Counter(map(_folded, names))
     names = [
-        name if unique else _name(content, styles, suffix, ending(content), plain=False)
-        for name, unique, (content, styles) in zip(names, _unique(names), pairs, strict=True)
+        name if counts[_folded(name)] == 1 else _name(content, styles, suffix, ending(content), plain=False)
+        for name, (content, styles) in zip(names, pairs, strict=True)
     ]
     taken: Counter[str] = Counter()
     jobs = []
@@ -230,23 +203,25 @@ def _name(content: Found, styles: tuple[Found, ...], suffix: str, ending: str, p
     return content.name.parent / fitting_name([called(content), "_", joined, suffix], ending, _LONGEST_NAME)
 
 
-def _unique(names: Sequence[Path]) -> list[bool]:
-    counts = Counter(map(_folded, names))
-    return [counts[_folded(name)] == 1 for name in names]
-
-
 def _folded(name: Path) -> str:
     """Return what is alike for names that a file system without upper case, or of macOS, takes for one."""
     return unicodedata.normalize("NFC", str(name).casefold())
 
 
-def check_places(jobs: Sequence[Job], folder: Path, inputs: Iterable[Found]) -> None:
+def check_places(jobs: Sequence[Job], folder: Path, inputs: Sequence[Found], file: str | None) -> None:
     """Check that results can be written, before there is any.
+
+    Args:
+        jobs: The results.
+        folder: Where they go, if ``file`` is None.
+        inputs: What they are made of.
+        file: Their one file, as typed, if they are one.
 
     Raises:
         UserError: If a result would replace an input or lie among them, or its folder cannot be written to.
     """
-    inputs = list(inputs)
+    lies = f"{folder} is" if file is None else f"{file} lies in"
+    folder = folder if file is None else folder.parent
     files = {found.path.resolve(): found.path for found in inputs}
     for job in jobs:
         if len(os.fsencode(job.out.name)) > _LONGEST_NAME + 10:
@@ -255,12 +230,10 @@ def check_places(jobs: Sequence[Job], folder: Path, inputs: Iterable[Found]) -> 
             raise UserError(f"out={job.out} would overwrite an input: give another name")
     for found in inputs:
         if found.root is not None and folder.resolve() == found.root.resolve():
-            raise UserError(f"out={folder} is the folder of the inputs: give another, or results would become inputs")
+            raise UserError(f"out={lies} the folder of the inputs: give another, or results would become inputs")
     for place in dict.fromkeys(job.out.parent for job in jobs):
-        existing = place
-        while not existing.exists() and existing != existing.parent:
-            existing = existing.parent
-        if not existing.is_dir():
-            raise UserError(f"out={place} cannot be written ({existing} is a file): give another folder")
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise UserError(f"out={place} cannot be written ({existing} is not writable): give another folder")
+        nearest = relative(existing(place))
+        if not nearest.is_dir():
+            raise UserError(f"out={place} cannot be written ({nearest} is a file): give another folder")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise UserError(f"out={place} cannot be written ({nearest} is not writable): give another folder")

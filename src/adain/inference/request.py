@@ -19,20 +19,20 @@ class StylizeRequest:
     content: Any
     style: Any
     styles: Any
-    weights: Any
+    weights: list[float] | None
     masks: Any
     pairing: str
     decoder: str | None
     alpha: float
     extrapolate: bool
-    preserve_color: str | bool
+    preserve_color: PreserveColor | bool
     grid: str | None
     cell: int
     out: str | None
     format: str | None
     quality: int
     overwrite: bool
-    tile: str | int | bool | None
+    tile: str | int | None
     stroke: float | None
     side: int | None
     max_pixels: int
@@ -52,9 +52,10 @@ class StylizeRequest:
 
     @property
     def color(self) -> PreserveColor:
-        """``preserve_color`` as ``Stylizer`` takes it, unless it is unknown."""
-        word = str(self.preserve_color).lower()
-        return {"true": "coral", "false": "none"}.get(word, word)  # type: ignore[return-value]
+        """``preserve_color`` as ``Stylizer`` takes it."""
+        if isinstance(self.preserve_color, bool):
+            return "coral" if self.preserve_color else "none"
+        return self.preserve_color
 
     @property
     def tile_side(self) -> int | Literal["auto"] | None:
@@ -63,16 +64,28 @@ class StylizeRequest:
         Raises:
             UserError: If it is neither ``auto``, ``none`` nor a number of at least 64.
         """
-        word = "none" if self.tile is None or self.tile is False or self.tile == 0 else str(self.tile).lower()
+        word = str(self.tile).lower()
         if word == "auto":
             return "auto"
-        if word == "none":
+        if word in ("none", "0"):
             return None
         if not word.isdigit() or int(word) < 64:
             raise UserError(
                 f"tile={self.tile} cannot be used: give auto, none, or the side of a tile of 64 pixels or more"
             )
         return int(word)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that ``Stylizer.stylize`` and ``stylize_video`` share, but for the pictures."""
+        return {
+            "alpha": self.alpha,
+            "weights": self.weights,
+            "preserve_color": self.color,
+            "extrapolate": self.extrapolate,
+            "tile": self.tile_side,
+            "stroke": self.stroke,
+        }
 
 
 def check_model(request: StylizeRequest) -> None:
@@ -95,7 +108,7 @@ def check_model(request: StylizeRequest) -> None:
         require(name, "masks")
     if request.styles is not None or request.grid == "corners":
         require(name, "mixing")
-    if not can.any_style and str(request.preserve_color).lower() in ("coral", "true"):
+    if not can.any_style and request.color == "coral":
         raise UserError(f"preserve_color=coral changes the style picture, which model={name} has not: give luminance")
     if str(request.tile).lower() not in ("auto", "none"):
         raise UserError(f"tile={request.tile} is for model=adain: model={name} takes each picture whole, leave it out")
@@ -143,13 +156,13 @@ def is_live(content: str) -> bool:
     return content == "-"
 
 
-def check_live(content: str) -> None:
-    """Check that something is piped in, if the content is a pipe.
+def check_pipe() -> None:
+    """Check that something is piped in.
 
     Raises:
         UserError: If nothing is.
     """
-    if is_live(content) and sys.stdin is not None and sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         raise UserError("content=- reads a pipe, but nothing is piped in: as in  ffmpeg -i IN -f matroska - | ...")
 
 

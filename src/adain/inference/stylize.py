@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -48,16 +48,16 @@ def stylize_files(request: StylizeRequest) -> None:
     from adain.runtime.memory import keep_freed_memory
 
     keep_freed_memory()
-    maker = ResultMaker(request, masks)
-    maker.stylizer, decoder = load_stylizer(request, source)
-    maker.source = source or ""
+    mask_pictures = None if masks is None else [_read_mask(found, request.max_pixels) for found in masks]
+    stylizer, name = load_stylizer(request, source)
+    maker = ResultMaker(request, stylizer, name, source or "", mask_pictures)
     unusable: dict[str, None] = {}
     done = 0
     try:
         with Bar(jobs, unit="result", desc="stylizing", disable=len(jobs) == 1, leave=False) as bar:
             for job in bar:
                 try:
-                    line = maker.make(job, decoder, sink)
+                    line = maker.make(job, sink)
                 except UnreadableInput as reason:
                     unusable[str(reason)] = None
                     continue
@@ -68,7 +68,7 @@ def stylize_files(request: StylizeRequest) -> None:
             print(f"{done} of {len(jobs)} results are made: overwrite=false keeps them", file=sys.stderr)
         raise
     if len(jobs) > 1:
-        print(f"{done} of {len(jobs)} results made  ({decoder})")
+        print(f"{done} of {len(jobs)} results made  ({name})")
     if unusable:
         listed = "; ".join(unusable)
         if len(unusable) > 5:
@@ -97,31 +97,53 @@ class UnreadableInput(ValueError):
     """An input that cannot be decoded. The message names it and says why."""
 
 
+def _read(key: str, path: Path, max_pixels: int, keep_alpha: bool = False, min_side: int = 16) -> Image.Image:
+    from adain.data.picture import PictureError, TooLarge, read_picture
+
+    try:
+        return read_picture(path, None, max_pixels, min_side, keep_alpha)
+    except PictureError as error:
+        raised = ", which may be raised" if isinstance(error, TooLarge) else ""
+        raise UnreadableInput(f"{key}={path} cannot be used ({error}{raised})") from None
+
+
+def _read_mask(found: Found, max_pixels: int) -> Image.Image:
+    from adain.data.image_io import on_black
+
+    try:
+        mask = on_black(_read("masks", found.path, max_pixels, keep_alpha=True, min_side=1))
+    except UnreadableInput as error:
+        raise UserError(f"{error}: give another picture") from None
+    if mask.getextrema()[1] == 0:
+        raise UserError(f"masks={found.path} covers nothing: make some of it white, or leave it and its style out")
+    return mask
+
+
 class ResultMaker:
     """Makes results one by one. Inputs that serve several are read once.
 
     Args:
         request: What is asked.
+        stylizer: Makes the pictures.
+        name: What it is called in the lines printed.
+        source: Its checkpoint; empty for a model without weights of its own.
         masks: One a style, or None.
-
-    Attributes:
-        stylizer, source: Set before the first result; pictures that every result needs are read before them.
-        profile: The color profile of the last result's content, if it had one.
     """
 
-    stylizer: Stylizer | MethodStylizer
-    source: str
-
-    def __init__(self, request: StylizeRequest, masks: list[Found] | None) -> None:
-        self.request = request
-        self.profile: bytes | None = None
-        self._content: tuple[Path, Image.Image] | None = None
-        self._encoded: dict[Path, Statistics] = {}
+    def __init__(
+        self,
+        request: StylizeRequest,
+        stylizer: Stylizer | MethodStylizer,
+        name: str,
+        source: str,
+        masks: list[Image.Image] | None,
+    ) -> None:
+        self.request, self.stylizer, self.name, self.source, self.masks = request, stylizer, name, source, masks
         self._sizes_said: set[tuple[int, int]] = set()
-        self.weights = None if request.weights is None else [float(weight) for weight in request.weights]
-        self.masks = None if masks is None else [self._mask(found) for found in masks]
+        self._content = lru_cache(maxsize=1)(self._read_content)
+        self._encoded = cache(self._encode)
 
-    def make(self, job: Job, decoder: str, sink: BinaryIO | None) -> str:
+    def make(self, job: Job, sink: BinaryIO | None) -> str:
         """Make a job's result, in its place or into ``sink``, and return what is to be printed of it.
 
         Raises:
@@ -129,45 +151,28 @@ class ResultMaker:
             UserError: If it does not fit into memory, or cannot be written.
         """
         if job.content.video:
-            return self.video(job, decoder, sink)
-        result = self.result(job)
-        if sink is None:
-            save(result, job.out, self.profile, self.request.quality)
+            return describe(job.out, self._of_video(partial(make_video, sink=sink), job), self.name)
+        profile: bytes | None = None
+        if self.request.grid == "frames":
+            result: Image.Image = self._of_video(make_frame_grid, job)
         else:
-            send(result, self.request.format, sink, self.profile, self.request.quality)
-        return f"{job.out}  ({result.width} x {result.height}, {decoder})"
+            content = self._content(job.content.path)
+            profile = content.info.get("icc_profile")
+            result = self._stylized(content, job)
+        if sink is None:
+            save(result, job.out, profile, self.request.quality)
+        else:
+            send(result, self.request.format, sink, profile, self.request.quality)
+        return f"{job.out}  ({result.width} x {result.height}, {self.name})"
 
-    def result(self, job: Job) -> Image.Image:
-        """Return the picture of a job.
-
-        Raises:
-            UnreadableInput: If an input of it cannot be decoded.
-            UserError: If it does not fit into memory.
-        """
+    def _stylized(self, content: Image.Image, job: Job) -> Image.Image:
         import torch
 
-        if self.request.grid == "frames":
-            shown: Image.Image = self._of_video(make_frame_grid, job)
-            return shown
-        if self._content is None or self._content[0] != job.content.path:
-            self._content = job.content.path, self._reduced(self._read("content", job.content.path, keep_alpha=True))
-        content = self._content[1]
-        self.profile = content.info.get("icc_profile")
         try:
             if self.request.grid is not None:
                 return self._grid(content, job)
             self._say_sizes(content)
-            return self.stylizer.stylize(
-                content,
-                alpha=self.request.alpha,
-                styles=[self._style(found) for found in job.styles],
-                weights=self.weights,
-                masks=self.masks,
-                preserve_color=self.request.color,
-                extrapolate=self.request.extrapolate,
-                tile=self.request.tile_side,
-                **self._stroke,
-            )
+            return self.stylizer.stylize(content, styles=self._styles(job), masks=self.masks, **self.request.options)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
@@ -175,18 +180,6 @@ class ResultMaker:
                 f"content={job.content.path} ({content.width} x {content.height}) does not fit into memory: "
                 "give smaller tiles, such as tile=256"
             ) from None
-
-    def video(self, job: Job, decoder: str, sink: BinaryIO | None = None) -> str:
-        """Make the video of a job, in its place or into ``sink``.
-
-        Returns:
-            What is to be printed of it.
-
-        Raises:
-            UnreadableInput: If an input of it cannot be decoded.
-        """
-        report = self._of_video(partial(make_video, sink=sink), job)
-        return describe(job.out, report, decoder)
 
     def _of_video(self, make: Callable[..., Any], job: Job) -> Any:
         from adain.inference.stylizer import Stylizer
@@ -196,7 +189,7 @@ class ResultMaker:
             raise UserError(
                 f"content={job.content.path} is a video, which an ablation cannot make: give another decoder"
             )
-        styles = [self._style(found) for found in job.styles]
+        styles = self._styles(job)
         try:
             return make(job, self.request, self.stylizer, styles, self.masks)
         except SourceError as error:
@@ -206,76 +199,50 @@ class ResultMaker:
         from adain.inference.grids import alpha_grid, corner_grid, decoder_grid, pictures_of, style_grid
         from adain.inference.stylizer import Stylizer
 
-        small = content.convert("RGB")
+        grid, small = str(self.request.grid), content.convert("RGB")
         small.thumbnail((self.request.cell, self.request.cell))
-        pictures = [self._read("style", found.path) for found in job.styles]
-        as_pictures = self.request.color == "coral" or self.request.grid == "decoders"
-        encoded: list[Any] = list(pictures) if as_pictures else []
-        total = pictures_of(str(self.request.grid), len(job.styles)) + len(pictures) - len(encoded)
-        bar = Bar(total=total, unit="picture", desc="stylizing", leave=False)
+        pictures = [_read("style", found.path, self.request.max_pixels) for found in job.styles]
+        named = [(picture, found.path.stem) for picture, found in zip(pictures, job.styles, strict=True)]
 
-        def stylized(
-            styles: Any, alpha: float, weights: tuple[float, ...] = (1.0,), stylizer: Any = self.stylizer
-        ) -> Image.Image:
-            made: Image.Image = stylizer.stylize(
-                small, alpha=alpha, styles=styles, weights=weights, preserve_color=self.request.color, extrapolate=True,
-                **self._stroke,
-            )  # fmt: skip
+        def style(index: int) -> Any:
+            as_picture = self.request.color == "coral" or grid == "decoders"  # each result needs the picture itself
+            return pictures[index] if as_picture else self._style(job.styles[index])
+
+        def stylized(styles: Any, stylizer: Any = self.stylizer, **changed: Any) -> Image.Image:
+            made: Image.Image = stylizer.stylize(small, styles=styles, **{**self.request.options, **changed})
             bar.update()
             return made
 
-        alpha = self.request.alpha
-        named = [(picture, found.path.stem) for picture, found in zip(pictures, job.styles, strict=True)]
-        with bar:
-            for found in () if as_pictures else job.styles:
-                encoded.append(self._style(found))
-                bar.update()
-            if self.request.grid == "alpha":
-                return alpha_grid(small, pictures[0], lambda strength: stylized(encoded, strength))
-            if self.request.grid == "styles":
-                return style_grid(small, named, lambda index: stylized([encoded[index]], alpha))
-            if self.request.grid == "decoders":
+        with Bar(total=pictures_of(grid, len(pictures)), unit="picture", desc="stylizing", leave=False) as bar:
+            if grid == "alpha":
+                return alpha_grid(small, pictures[0], lambda alpha: stylized([style(0)], alpha=alpha))
+            if grid == "styles":
+                return style_grid(small, named, lambda index: stylized([style(index)]))
+            if grid == "decoders":
                 shipped = Stylizer.load("shipped", self.request.device, self.request.precision)
                 run = "/".join(Path(self.source).parts[-4:-2])  # EXPERIMENT/DATE of its checkpoints/best.ckpt
                 columns: dict[str, Any] = {run or self.source: self.stylizer, "shipped": shipped}
-                return decoder_grid(
-                    small, named, columns, lambda index, by: stylized([encoded[index]], alpha, stylizer=by)
-                )
-            return corner_grid(small, named, lambda weights: stylized(encoded, alpha, weights))
+                return decoder_grid(small, named, columns, lambda index, by: stylized([style(index)], by))
+            styles = [style(index) for index in range(len(pictures))]
+            return corner_grid(small, named, lambda weights: stylized(styles, weights=weights))
 
-    @property
-    def _stroke(self) -> dict[str, Any]:
-        """Return the argument that only AdaIN's stylizer takes."""
-        return {} if self.request.stroke is None else {"stroke": self.request.stroke}
-
-    def _reduced(self, content: Image.Image) -> Image.Image:
+    def _read_content(self, path: Path) -> Image.Image:
         from adain.data.picture import resize_short_side
 
-        if self.request.side is None or min(content.size) <= self.request.side:
-            return content
-        profile = content.info.get("icc_profile")
-        reduced = resize_short_side(content, self.request.side)
-        if profile is not None:
-            reduced.info["icc_profile"] = profile
-        return reduced
+        content, side = _read("content", path, self.request.max_pixels, keep_alpha=True), self.request.side
+        return content if side is None or min(content.size) <= side else resize_short_side(content, side)
+
+    def _styles(self, job: Job) -> list[Image.Image | Statistics]:
+        return [self._style(found) for found in job.styles]
 
     def _style(self, found: Found) -> Image.Image | Statistics:
         if self.request.color == "coral":  # the style's own colors change with the content
-            return self._read("style", found.path)
-        if found.path not in self._encoded:
-            self._encoded[found.path] = self.stylizer.encode_style(self._read("style", found.path))
-        return self._encoded[found.path]
+            return _read("style", found.path, self.request.max_pixels)
+        return self._encoded(found.path)
 
-    def _mask(self, found: Found) -> Image.Image:
-        from adain.data.image_io import on_black
-
-        try:
-            mask = on_black(self._read("masks", found.path, keep_alpha=True, min_side=1))
-        except UnreadableInput as error:
-            raise UserError(f"{error}: give another picture") from None
-        if mask.getextrema()[1] == 0:
-            raise UserError(f"masks={found.path} covers nothing: make some of it white, or leave it and its style out")
-        return mask
+    def _encode(self, path: Path) -> Statistics:
+        encoded: Statistics = self.stylizer.encode_style(_read("style", path, self.request.max_pixels))
+        return encoded
 
     def _say_sizes(self, content: Image.Image) -> None:
         """Print that masks are resized, once for each size."""
@@ -283,12 +250,3 @@ class ResultMaker:
             if mask.size != content.size and (mask.size not in self._sizes_said):
                 self._sizes_said.add(mask.size)
                 print(f"masks of {mask.width} x {mask.height} are resized to the content")
-
-    def _read(self, key: str, path: Path, keep_alpha: bool = False, min_side: int = 16) -> Image.Image:
-        from adain.data.picture import PictureError, TooLarge, read_picture
-
-        try:
-            return read_picture(path, None, self.request.max_pixels, min_side, keep_alpha)
-        except PictureError as error:
-            raised = ", which may be raised" if isinstance(error, TooLarge) else ""
-            raise UnreadableInput(f"{key}={path} cannot be used ({error}{raised})") from None

@@ -123,8 +123,8 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
         return timed
 
     parts: list[tuple[str, Callable[[], object]]] = [
-        (ONCE, lambda: stylize_video(stylizer, clip, out, [style], batch_size=1)),  # type: ignore[arg-type]
-        (EACH, lambda: stylize_video(forgetful, clip, out, [style], batch_size=1)),
+        (ONCE, lambda: stylize_video(stylizer, clip, out, [style], batch_size=1)),
+        (EACH, lambda: stylize_video(forgetful, clip, out, [style], batch_size=1)),  # type: ignore[arg-type]
         ("decode", decode),
         ("stylize, style cached", stylize),
         ("encode", encode),

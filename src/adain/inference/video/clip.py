@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,24 +15,12 @@ from adain.data.image_io import Picture
 from adain.data.picture import MAX_PIXELS
 from adain.functional.statistics import Statistics
 from adain.inference.request import check_request, check_side, check_video
-from adain.inference.stylizer import Style, Tile
+from adain.inference.stylizer import Style, Stylizer, Tile
 from adain.inference.video.smoothing import Cuts, Recoloring, Smoother
 from adain.inference.video.source import Frame, Source
 from adain.inference.video.writing import Writer, even, writing
 from adain.metrics.flicker import frame_change
 from adain.runtime.schema import PreserveColor
-
-
-class Renderer(Protocol):
-    """What is asked of a ``Stylizer``."""
-
-    device: torch.device
-
-    def encode_style(self, style: Any, recolor: Any = None) -> Any:
-        """See ``Stylizer.encode_style``."""
-
-    def stylize(self, content: Any, **options: Any) -> Any:
-        """See ``Stylizer.stylize``."""
 
 
 class Report(NamedTuple):
@@ -60,7 +48,7 @@ class Report(NamedTuple):
 
 
 def stylize_video(
-    stylizer: Renderer,
+    stylizer: Stylizer,
     content: str | Path,
     out: str | Path | BinaryIO,
     styles: Sequence[Style],
@@ -138,7 +126,7 @@ class _Work:
 
     def __init__(
         self,
-        stylizer: Renderer,
+        stylizer: Stylizer,
         source: Source,
         styles: Sequence[Style],
         temporal: float,

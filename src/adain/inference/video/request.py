@@ -113,17 +113,12 @@ def make_video(
                 bar.write(f"{name}: {note}", file=sys.stderr)
 
         report = stylize_video(
-            stylizer,  # type: ignore[arg-type]  # its overloads take less than Any
+            stylizer,
             job.content.path,
             sink or job.out,
             styles,
-            request.alpha,
-            weights=None if request.weights is None else [float(weight) for weight in request.weights],
             masks=masks,
-            preserve_color=request.color,
-            extrapolate=request.extrapolate,
-            tile=request.tile_side,
-            stroke=request.stroke,
+            **request.options,
             temporal=request.temporal,
             side=request.side,
             seconds=request.seconds,

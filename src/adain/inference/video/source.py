@@ -20,7 +20,7 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from adain.inference.request import check_live, is_live
+from adain.inference.request import check_pipe, is_live
 from adain.inference.video.formats import deinterlaced, has_alpha, open_pictures, orientation
 from adain.runtime.errors import UserError
 
@@ -337,9 +337,10 @@ class Source:
 
 
 def _opened(content: str) -> Any:
-    check_live(content)
+    if is_live(content):
+        check_pipe()
     try:
-        if content == "-":
+        if is_live(content):
             return av.open("pipe:0")
         # an absolute path, or FFmpeg takes what is before a colon for a protocol
         return open_pictures(content) or av.open(os.path.abspath(content))
