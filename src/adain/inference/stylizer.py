@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 import torch
 from torch import Tensor
@@ -220,23 +221,12 @@ class Stylizer:
         Source:
             Huang & Belongie 2017, sections 7.2 and 7.3.
         """
+        again: Callable[..., Any] = partial(
+            self.stylize, alpha=alpha, weights=weights, masks=masks, preserve_color=preserve_color,
+            extrapolate=extrapolate, tile=tile, smooth=smooth,
+        )  # fmt: skip
         if isinstance(content, list | tuple):
-            return [
-                self.stylize(
-                    one,
-                    style,
-                    alpha,
-                    styles=styles,
-                    weights=weights,
-                    masks=masks,
-                    preserve_color=preserve_color,
-                    extrapolate=extrapolate,
-                    tile=tile,
-                    smooth=smooth,
-                    stroke=stroke,
-                )
-                for one in content
-            ]
+            return [again(one, style, styles=styles, stroke=stroke) for one in content]
         chosen = _chosen(style, styles)
         check_request(len(chosen), alpha, weights, None if masks is None else len(masks), preserve_color, extrapolate)
         pixels, restore = to_pixels(cast(Picture, content), "content")
@@ -246,13 +236,10 @@ class Stylizer:
             covers = torch.cat([unit(to_mask(mask, (height, width), i)) for i, mask in enumerate(masks, 1)], dim=1)
         if stroke is not None:
             small = resized(pixels, working_size(height, width, stroke))
-            made = self.stylize(
-                small, alpha=alpha, styles=chosen, weights=weights, masks=masks, preserve_color=preserve_color,
-                extrapolate=extrapolate, tile=tile, smooth=smooth,
-            )  # fmt: skip
+            made = again(small, styles=chosen)
             output = with_detail(made, small, pixels)
             return cast(P, restore(output if covers is None else torch.where(covers.amax(1, True) > 0, output, pixels)))
-        encoded = self._encoded(chosen, pixels, preserve_color)
+        encoded = self.encode_style(chosen, colors(pixels) if preserve_color == "coral" else None)
         for one in encoded:
             if len(one.mean) not in (1, len(pixels)):
                 raise InputError(
@@ -260,7 +247,7 @@ class Stylizer:
                 )
         side = self._tile_side(tile, height * width)
         together = side is None and (tile is None or self._fits(len(pixels) * height * width))
-        output = torch.empty_like(pixels, memory_format=torch.preserve_format)
+        output = torch.empty_like(pixels)
         for rows in [slice(None)] if together else [slice(i, i + 1) for i in range(len(pixels))]:
             part = [Statistics(*(p if len(p) == 1 else p[rows] for p in one)) for one in encoded]
             self._render(
@@ -270,22 +257,14 @@ class Stylizer:
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    def _encoded(self, chosen: Sequence[Style], pixels: Tensor, preserve_color: PreserveColor) -> list[Statistics]:
-        """Return every style's statistics, their colors changed to the content's first if asked for."""
-        return self.encode_style(chosen, colors(pixels) if preserve_color == "coral" else None)
-
     def _statistics_of(self, style: Tensor, recolor: Colors | None = None) -> Statistics:
         """Return the statistics of N style pictures, in tiles where they are large, with other colors if given."""
         change: Callable[[Tensor], Tensor] | None = None
         if recolor is not None:
-            content_colors, style_colors = recolor, colors(style)
-
-            def change(window: Tensor) -> Tensor:
-                there, here = (
-                    Colors(*(part.to(window.device) for part in one)) for one in (content_colors, style_colors)
-                )
-                return coral(window, there, here)
-
+            content_colors, style_colors = (
+                Colors(*(part.to(self.device) for part in one)) for one in (recolor, colors(style))
+            )
+            change = partial(coral, content=content_colors, style_colors=style_colors)
         side = self._tile_side("auto", len(style) * style.shape[-2] * style.shape[-1])
         picture, moments = whole(*style.shape[-2:]), Moments()
         for box in self._tiles(boxes(picture, side), "reading the style"):
