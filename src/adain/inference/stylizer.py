@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, overload
 
 import torch
 from torch import Tensor
@@ -35,6 +35,20 @@ Tile = int | Literal["auto"] | None
 
 Smooth = Callable[[list[Statistics]], list[Statistics]]
 """Statistics of one content or several, one a region, to those that are used in their place."""
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of ``Stylizer.stylize``."""
+
+    styles: Sequence[Style] | None
+    weights: Sequence[float] | None
+    masks: Sequence[Picture] | None
+    preserve_color: PreserveColor
+    extrapolate: bool
+    tile: Tile
+    smooth: Smooth | None
+    stroke: float | None
+
 
 _BYTES_PER_PIXEL = 1200  # at the peak, in conv1_2 and its mirror: two feature maps of 64 channels and a padded copy
 _WHOLE_BYTES = 2_400_000_000  # a CPU gains nothing from larger pieces
@@ -140,36 +154,10 @@ class Stylizer:
     # --- pictures ---------------------------------------------------------------------------------------------------
 
     @overload
-    def stylize(
-        self,
-        content: P,
-        style: Style | None = None,
-        alpha: float = 1.0,
-        *,
-        styles: Sequence[Style] | None = None,
-        weights: Sequence[float] | None = None,
-        masks: Sequence[Picture] | None = None,
-        preserve_color: PreserveColor = "none",
-        extrapolate: bool = False,
-        tile: Tile = "auto",
-        smooth: Smooth | None = None,
-        stroke: float | None = None,
-    ) -> P: ...
+    def stylize(self, content: P, style: Style | None = None, alpha: float = 1.0, **options: Unpack[Options]) -> P: ...
     @overload
     def stylize(
-        self,
-        content: Sequence[P],
-        style: Style | None = None,
-        alpha: float = 1.0,
-        *,
-        styles: Sequence[Style] | None = None,
-        weights: Sequence[float] | None = None,
-        masks: Sequence[Picture] | None = None,
-        preserve_color: PreserveColor = "none",
-        extrapolate: bool = False,
-        tile: Tile = "auto",
-        smooth: Smooth | None = None,
-        stroke: float | None = None,
+        self, content: Sequence[P], style: Style | None = None, alpha: float = 1.0, **options: Unpack[Options]
     ) -> list[P]: ...
     @torch.no_grad()
     def stylize(
