@@ -119,26 +119,25 @@ def write_safetensors(trained: Trained, path: Path, source: str) -> None:
         part.write_bytes(save(state, metadata))
 
 
-def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: float = TOLERANCE) -> list[Difference]:
+def write_onnx(encoder: Encoder, trained: Trained, folder: Path) -> list[Difference]:
     """Write ``style_encoder.onnx`` and ``transfer.onnx``, with dynamic batch, height and width, the encoder's weights inside.
 
     Args:
         encoder: The encoder that the decoder belongs to, on the CPU.
         trained: The decoder.
         folder: Where to write. It exists.
-        tolerance: See ``TOLERANCE``.
 
     Returns:
-        The differences found. All are within the tolerance.
+        The differences found. All are within ``TOLERANCE``.
 
     Raises:
         UserError: If onnx, onnxscript or onnxruntime is missing, or a graph differs from PyTorch. Nothing is then
             left under the final names.
     """
     picture, mean, std = torch.rand(2, 3, 45, 51), torch.rand(2, 512, 1, 1), torch.rand(2, 512, 1, 1)
-    batch, height, width = torch.export.Dim("batch"), _side("height"), _side("width")
+    batch = torch.export.Dim("batch")
+    height, width = (torch.export.Dim(name, min=16) for name in ("height", "width"))
     pixels, channels = {0: batch, 2: height, 3: width}, {0: batch}
-    found: list[Difference] = []
     with contextlib.ExitStack() as stack:  # both are renamed once both are right
         style_part = stack.enter_context(written(folder / "style_encoder.onnx"))
         transfer_part = stack.enter_context(written(folder / "transfer.onnx"))
@@ -150,11 +149,11 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path, tolerance: floa
         shapes = {"picture": pixels, "mean": channels, "std": channels, "alpha": None}
         _write_graph(transfer, transfer_part, inputs, ["stylized"], shapes)
         found = compare(style_encoder, transfer, style_part, transfer_part)
-        beyond = [difference for difference in found if not difference.largest <= tolerance]  # also what is no number
+        beyond = [difference for difference in found if not difference.largest <= TOLERANCE]  # also what is no number
         if beyond:
             raise UserError(
                 f"{beyond[0].graph}.onnx differs from PyTorch by {beyond[0].largest:.2g} at {_shown(beyond[0].shape)}, over "
-                f"{tolerance:g}: nothing was written; try other versions of torch, onnxscript and onnxruntime"
+                f"{TOLERANCE:g}: nothing was written; try other versions of torch, onnxscript and onnxruntime"
             )
     return found
 
@@ -240,10 +239,6 @@ def written(path: Path) -> Iterator[Path]:
             yield part
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give another folder") from None
-
-
-def _side(name: str) -> torch.export.Dim:
-    return torch.export.Dim(name, min=16)
 
 
 def _shown(shape: tuple[int, int, int]) -> str:

@@ -17,7 +17,7 @@ _LINE = 18
 Named = tuple[Image.Image, str]
 """A picture and what it is called."""
 
-Cell = tuple[Image.Image, str] | None
+Cell = Named | None
 """A picture with the words above it."""
 
 

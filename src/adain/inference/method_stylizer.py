@@ -43,13 +43,8 @@ def load_stylizer(request: StylizeRequest, source: str | None) -> tuple[Stylizer
         from adain.methods.load import load_method  # brings Lightning, which the plain decoder does not need
 
         stylizer = MethodStylizer(load_method("adain", ablation, find_device(request.device)))
-        for asked, ability in (
-            (request.alpha != 1 or request.grid == "alpha", "alpha"),
-            (request.styles is not None or request.grid == "corners", "mixing"),
-            (request.masks is not None, "masks"),
-        ):
-            if asked:
-                require("adain", ability, stylizer.method.capabilities)  # type: ignore[arg-type]
+        if request.alpha != 1 or request.grid == "alpha":
+            require("adain", "alpha", stylizer.method.capabilities)
         for key, plain in (("tile", ("auto", "none")), ("precision", ("auto", "32-true")), ("stroke", ("none",))):
             value = getattr(request, key)
             if str(value).lower() not in plain:

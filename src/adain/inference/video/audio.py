@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 
@@ -45,13 +45,13 @@ class Track:
         self._stream, self._shift = stream, Fraction(source.shift, av.time_base)
         self._end: int | None = None  # of the last packet that was read
         self._last: int | None = None  # decoding time of the last one that was made, which must rise
-        trial = _try(stream, target.format.name, None if source.live else source.content)
+        held, decoded = _try(stream, target.format.name, None if source.live else source.content)
         codec = stream.codec.canonical_name
-        self._encodes = not trial.held
+        self._encodes = not held
         if not self._encodes:
             self._out = target.add_stream_from_template(stream)
         else:
-            if not trial.decoded:
+            if not decoded:
                 raise ValueError(f"is {codec}, which {name} cannot hold and which cannot be decoded")
             encoder = _ENCODERS.get(target.format.name, "aac")
             self._out = _add_encoder(target, encoder, stream.codec_context)
@@ -116,20 +116,16 @@ class Track:
             yield packet
 
 
-class _Trial(NamedTuple):
-    """Whether a container takes a track as it is, and whether the track can be decoded."""
-
-    held: bool
-    decoded: bool
-
-
-def _try(stream: Any, container: str, content: str | None) -> _Trial:
+def _try(stream: Any, container: str, content: str | None) -> tuple[bool, bool]:
     """Try a track's first packets. Only writing tells whether they can be copied: FFmpeg's tables promise more.
 
     Args:
         stream: The track.
         container: FFmpeg's name of the result's.
         content: The file; None of a pipe, which cannot be read twice: only the header is tried then.
+
+    Returns:
+        Whether the container takes the track as it is, and whether the track can be decoded.
     """
     packets: list[Any] = []
     decoded: list[Any] = []
@@ -150,7 +146,7 @@ def _try(stream: Any, container: str, content: str | None) -> _Trial:
         held = True
     except (av.FFmpegError, ValueError):
         held = False
-    return _Trial(held, bool(decoded) or not packets)
+    return held, bool(decoded) or not packets
 
 
 def _first_packets(container: Any, index: int) -> list[Any]:

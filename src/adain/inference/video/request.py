@@ -151,8 +151,8 @@ def _picked(path: Path, numbers: Sequence[int], request: StylizeRequest) -> tupl
 
     from adain.inference.video.source import Source
 
-    source, pictures, seconds = Source(str(path)), [], []
-    try:
+    pictures, seconds = [], []
+    with Source(str(path)) as source:
         for number, frame in enumerate(source.frames(ahead=4)):
             if number in numbers:
                 pictures.append(Image.fromarray(frame.pixels))
@@ -160,8 +160,6 @@ def _picked(path: Path, numbers: Sequence[int], request: StylizeRequest) -> tupl
                 seconds.append(float(frame.pts * source.form.time_base))
             if number == numbers[-1]:
                 break
-    finally:
-        source.close()
     return pictures, seconds
 
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import av
@@ -232,9 +231,7 @@ class Source:
     def __enter__(self) -> Source:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _timed(self) -> Iterator[Frame]:
@@ -265,10 +262,8 @@ class Source:
         width, height = (form.height, form.width) if self._turned.transposed else (form.width, form.height)
         colors = {"src_colorspace": form.matrix, "src_color_range": 2 if form.full_range else 1}
         if has_alpha(frame):
-            frame, colors = (
-                self._on_white(frame.reformat(format="rgba", interpolation=EXACT, **colors).to_ndarray()),
-                {},
-            )
+            frame = self._on_white(frame.reformat(format="rgba", interpolation=EXACT, **colors).to_ndarray())
+            colors = {}
         rgb = frame.reformat(width, height, "rgb24", interpolation=EXACT, **colors).to_ndarray()
         return np.ascontiguousarray(self._turned.apply(rgb))
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import av
@@ -67,8 +66,13 @@ class Writer:
     """
 
     def __init__(self, target: str | BinaryIO, source: Source, crf: int, cut: bool, out: Path) -> None:
-        self.notes = _evened(source.form)
+        self.notes: list[str] = []
         self._source, self._form, self._cut, self._name = source, source.form, cut, out
+        width, height = even(source.form.width), even(source.form.height)
+        if (width, height) != (source.form.width, source.form.height):
+            self.notes.append(
+                f"the result is {width} x {height}: video needs even sides, so the last row or column is there twice"
+            )
         self._frames, self._end = 0, 0.0
         self._durations: dict[int, int] = {}  # by the frame's time: encoders assume an even rate
         self._tracks: dict[int, Track] = {}
@@ -127,9 +131,7 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Send what the encoders hold back and the audio that is left; after an error, nothing more."""
         if error is not None:
             with suppress(av.FFmpegError, OSError):
@@ -188,14 +190,6 @@ def add_encoder(out: Any, form: Form, codec: str, crf: int, at_once: bool = Fals
 def even(side: int) -> int:
     """Return the pixels of a side with 4:2:0 color, which goes by pairs."""
     return side + side % 2
-
-
-def _evened(form: Form) -> list[str]:
-    """Return what is to be said of odd sides."""
-    width, height = even(form.width), even(form.height)
-    if (form.width, form.height) == (width, height):
-        return []
-    return [f"the result is {width} x {height}: video needs even sides, so the last row or column is there twice"]
 
 
 def to_video_frame(frame: Frame, form: Form) -> av.VideoFrame:
