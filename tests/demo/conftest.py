@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adain.demo.server import free_port, work_folder
+from adain.demo.server import listen, work_folder
 from adain.demo.studio import Studio
 from adain.inference.stylizer import Stylizer
 from tests.helpers.demo import LIMITS, Served
@@ -30,6 +30,7 @@ def served(stylizer: Stylizer) -> Iterator[Served]:
         from adain.demo.launch import start
 
         studio = Studio(stylizer, LIMITS)
-        page = start(studio, "127.0.0.1", free_port("127.0.0.1", 0), folder, "reference")
+        bound = stack.enter_context(listen("127.0.0.1", 0))
+        page = start(studio, "127.0.0.1", bound, folder, "reference")
         stack.callback(page.close, verbose=False)
         yield Served(page.local_url, folder, studio, page)

@@ -205,7 +205,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(served: Served, monkeypatch: p
 
 
 def test_a_slow_head_is_cut_off(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adain.demo.connection._LOOKED_AT", 0.05)
+    monkeypatch.setattr("adain.demo.launch._LOOKED_AT", 0.05)
     for sent in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "):
         with connect(served) as line:
             line.sendall(sent)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from adain.demo.server import free_port, is_loopback
+from adain.demo.server import is_loopback, listen
 from adain.runtime.errors import InputError
 
 
@@ -14,13 +14,15 @@ def test_a_port_in_use_names_the_next_free_one() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=rf"port={port} is in use: give another, such as port=(\d+)$") as told:
-            free_port("127.0.0.1", port)
+            listen("127.0.0.1", port)
         other = int(str(told.value).rpartition("=")[2])
-        assert free_port("127.0.0.1", other) == other > port
+        with listen("127.0.0.1", other) as bound:
+            assert bound.getsockname()[1] == other > port
 
 
 def test_any_free_port() -> None:
-    assert 1024 <= free_port("127.0.0.1", 0) <= 65535
+    with listen("127.0.0.1", 0) as bound:
+        assert 1024 <= bound.getsockname()[1] <= 65535
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_any_free_port() -> None:
 )
 def test_mistakes(host: str, port: int, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        free_port(host, port)
+        listen(host, port)
 
 
 @pytest.mark.parametrize(

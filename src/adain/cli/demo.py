@@ -8,24 +8,24 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from adain.cli.app import run
-from adain.demo.server import check_url, free_port, is_loopback, signaled, work_folder
+from adain.demo.server import check_url, is_loopback, listen, signaled, work_folder
 from adain.training.checkpoints import resolve_checkpoint
 
 
 def demo(config: DictConfig) -> None:
     """Serve the page until Ctrl-C."""
     host = str(config.host)
-    port = free_port(host, config.port)
     check_url(config.url)
-    if not is_loopback(host):
-        print(
-            f"warning: host={host} lets everyone who reaches this machine use the page and upload pictures: it has no password",
-            file=sys.stderr,
-        )
-    resolved = resolve_checkpoint(config.decoder, Path(config.logs))
-    resolved.announce()
-    decoder = resolved.source
-    with work_folder() as folder:
+    with listen(host, config.port) as bound, work_folder() as folder:
+        if not is_loopback(host):
+            print(
+                f"warning: host={host} lets everyone who reaches this machine use the page and upload pictures: it has no "
+                "password",
+                file=sys.stderr,
+            )
+        resolved = resolve_checkpoint(config.decoder, Path(config.logs))
+        resolved.announce()
+        decoder = resolved.source
         print("loading ...", flush=True)
 
         from adain.demo.launch import start
@@ -36,7 +36,7 @@ def demo(config: DictConfig) -> None:
         keep_freed_memory()
         limits = Limits(int(config.max_mb * 2**20), config.max_pixels, config.side, config.live_side)
         studio = Studio(Stylizer.load(decoder, config.device, config.precision), limits)
-        page = start(studio, host, port, folder, decoder, config.url)
+        page = start(studio, host, bound, folder, decoder, config.url)
         ended = signaled()
         print(
             f"the page is at {page.local_url}   (decoder {decoder}, {studio.stylizer.device}; Ctrl-C ends it)",

@@ -79,23 +79,23 @@ def doors(page: gr.Blocks, server: App, files: Files, line: Line, max_bytes: int
             "data": _inputs(fn, body.get("data"), files),
         }
         await line.admit(fn, _visitor(request), session)
-        return _Passed(server, passed)
+        return _passed(server, passed)
 
     async def call(request: Request) -> App:
         fn = next(fn for fn in page.fns.values() if fn.api_name == "stylize")
         passed = {"data": _inputs(fn, (await _json(request)).get("data"), files)}
         await line.admit(fn, _visitor(request), None)
-        return _Passed(server, passed)
+        return _passed(server, passed)
 
     async def stream(request: Request) -> App:
         event = line.queue.event_ids_to_events.get(request.path_params["event"])
         if event is None or not event.streaming:
             raise Refused(404, "This stream has ended.")
         data = _inputs(event.fn, (await _json(request)).get("data"), files)
-        return _Passed(server, {"fn_index": event.fn._id, "session_hash": event.session_hash, "data": data})
+        return _passed(server, {"fn_index": event.fn._id, "session_hash": event.session_hash, "data": data})
 
     async def close(_: Request) -> App:
-        return _Passed(server, {})
+        return _passed(server, {})
 
     async def listen(request: Request) -> App:
         session = request.path_params.get("event") or request.query_params.get("session_hash", "")
@@ -129,26 +129,22 @@ async def tell(_: Request, refused: Exception) -> Response:
     return JSONResponse({"detail": text, "error": text}, status)
 
 
-class _Passed:
-    """Passes a request on with a body of ours."""
+def _passed(server: App, body: dict[str, Any]) -> App:
+    """Return the server as one that is asked with a body of ours."""
+    content = json.dumps(body).encode()
 
-    def __init__(self, server: App, body: dict[str, Any]) -> None:
-        self.server, self.body = server, json.dumps(body).encode()
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def ask(scope: Message, receive: Receive, send: Send) -> None:
         kept = [(name, value) for name, value in scope["headers"] if not name.startswith(b"content-")]
-        length = (b"content-length", str(len(self.body)).encode())
-        sent = False
+        length = (b"content-length", str(len(content)).encode())
+        unsent: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
         async def once() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": self.body, "more_body": False}
+            return unsent.pop() if unsent else await receive()
 
         headers = [*kept, length, (b"content-type", b"application/json")]
-        await self.server({**scope, "headers": headers}, once, send)
+        await server({**scope, "headers": headers}, once, send)
+
+    return ask
 
 
 def _visitor(request: Request) -> str:

@@ -67,6 +67,7 @@ class Guard:
 
     def __init__(self, app: App, max_upload: int, hosts: frozenset[str] | None, url: str | None) -> None:
         self.app, self.max_upload, self.hosts, self.url = app, max_upload, hosts, url
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(url)) if url is not None else None
         self._coming: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -117,7 +118,7 @@ class Guard:
             raise Refused(400, "This page has another address.")
         if scope["path"] == "/" and scope["method"] == "GET":
             return  # a link on another site may lead here
-        own = (None, f"http://{host}", _origin(self.url))
+        own = (None, f"http://{host}", self.origin)
         if headers.get("origin") not in own or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             raise Refused(403, "Only this page itself may ask for that.")
 
@@ -168,7 +169,3 @@ def _paced(receive: Receive) -> Receive:
         return message
 
     return paced
-
-
-def _origin(url: str | None) -> str | None:
-    return None if url is None else "{0.scheme}://{0.netloc}".format(urlsplit(url))

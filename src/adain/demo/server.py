@@ -19,8 +19,8 @@ from adain.runtime.signals import ENDING, SignalHandlers
 _TRIED = 200  # ports above one that is taken
 
 
-def free_port(host: str, port: int) -> int:
-    """Return the port, if it can be listened on; any free one for 0.
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on a port; on any free one for 0. Who connects waits until the page is served.
 
     Raises:
         InputError: If the port is taken, with the next that is free, or if the host is not of this machine.
@@ -28,7 +28,7 @@ def free_port(host: str, port: int) -> int:
     if not 0 <= port <= 65535:
         raise InputError(f"port={port} is no port: give 1 to 65535, or 0 for any that is free")
     try:
-        return _bound(host, port)
+        return _listening(host, port)
     except socket.gaierror:
         raise InputError(f"host={host} is unknown: give 127.0.0.1, or an address of this machine") from None
     except PermissionError:
@@ -40,40 +40,24 @@ def free_port(host: str, port: int) -> int:
             raise InputError(f"host={host} is no address of this machine: give 127.0.0.1, or one that is") from None
     for other in range(port + 1, min(port + _TRIED, 65536)):
         try:
-            _bound(host, other)
+            _listening(host, other).close()
         except OSError:
             continue
         raise InputError(f"port={port} is in use: give another, such as port={other}")
     raise InputError(f"port={port} is in use, and so are those after it: give port=0 for any that is free")
 
 
-def _bound(host: str, port: int) -> int:
-    with _socket(host, port) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _socket(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     made = socket.socket(family, kind, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
+        made.listen()
     except OSError:
         made.close()
         raise
     return made
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket on a port that ``free_port`` found.
-
-    Raises:
-        InputError: If another program took it meanwhile.
-    """
-    try:
-        return _socket(host, port)
-    except OSError as error:
-        raise InputError(f"port={port} could not be opened ({error}): give another") from None
 
 
 def check_url(url: str | None) -> None:
