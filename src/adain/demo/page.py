@@ -245,10 +245,9 @@ def _told() -> Iterator[None]:
         ) from None
     except Exception as error:
         traceback.print_exc()
-        text = "There was too little memory for it: give a smaller picture, or try again in a minute."
-        text = (
-            text if isinstance(error, MemoryError) else "This is our mistake: the server's terminal says what happened."
-        )
+        text = "This is our mistake: the server's terminal says what happened."
+        if isinstance(error, MemoryError):
+            text = "There was too little memory for it: give a smaller picture, or try again in a minute."
         raise gr.Error(text, title="This could not be painted", print_exception=False) from None
 
 

@@ -102,7 +102,7 @@ class Studio:
         except FileNotFoundError:
             raise InputError(f"The {what} is no longer here: give it again.") from None
         except PictureError as error:
-            advice = "smaller" if isinstance(error, TooLarge) else _listed(KINDS)
+            advice = "smaller" if isinstance(error, TooLarge) else f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
             raise InputError(f"The {what} cannot be used ({error}): give a {advice} picture.") from None
         full = picture.info["full_size"]
         if max(picture.size) > side:
@@ -289,7 +289,3 @@ def _check_header(stream: IO[bytes], max_pixels: int) -> None:
     except Exception:
         raise PictureError("not a picture, or of another kind") from None
     stream.seek(0)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"

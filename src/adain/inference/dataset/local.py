@@ -14,6 +14,7 @@ import signal
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,16 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from adain.data.picture import PictureError, decode_picture, resize_short_side, to_picture, to_tensor, to_unit
+from adain.data.image_io import SMALLEST
+from adain.data.picture import (
+    MAX_PIXELS,
+    PictureError,
+    decode_picture,
+    resize_short_side,
+    to_picture,
+    to_tensor,
+    to_unit,
+)
 from adain.functional.statistics import Statistics
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job, substitutes
@@ -33,7 +43,6 @@ from adain.runtime.precision import arithmetic
 from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic
 
-_SMALLEST = 16  # pixels, as Stylizer has it
 _BATCHED_PIXELS = 1_000_000  # larger pictures go one by one, where Stylizer keeps memory bounded
 _WAITING_BATCHES = 8  # batches' worth of pictures that may wait for others of their size
 _ATTEMPTS = 100  # so many unreadable styles in a row are not bad luck
@@ -82,6 +91,7 @@ class Read(NamedTuple):
     style: Style | None
 
 
+@dataclass
 class Reader(Dataset[Read]):
     """Decodes contents and styles. Workers send arrays through pipes: containers have little shared memory.
 
@@ -94,18 +104,13 @@ class Reader(Dataset[Read]):
         max_pixels: Larger pictures are passed over.
     """
 
-    def __init__(
-        self,
-        content: Path,
-        style: Path,
-        names: list[str],
-        size: int | None = None,
-        crop: int | None = None,
-        style_size: int | None = None,
-        max_pixels: int = 89_478_485,
-    ) -> None:
-        self.content, self.style, self.names = content, style, names
-        self.size, self.crop, self.style_size, self.max_pixels = size, crop, style_size, max_pixels
+    content: Path
+    style: Path
+    names: list[str]
+    size: int | None = None
+    crop: int | None = None
+    style_size: int | None = None
+    max_pixels: int = MAX_PIXELS
 
     def __getitem__(self, request: Request) -> Read:
         """Read what is asked for. Raises UserError if no style can be read."""
@@ -138,7 +143,7 @@ class Reader(Dataset[Read]):
 
 def _read(path: Path, side: int | None, max_pixels: int, enlarge: bool) -> tuple[Image.Image, tuple[int, int]]:
     """Return a picture and its size before resizing."""
-    picture = decode_picture(path, side, max_pixels, _SMALLEST)
+    picture = decode_picture(path, side, max_pixels, SMALLEST)
     full: tuple[int, int] = picture.info["full_size"]
     return picture if side is None or not (enlarge or min(full) > side) else resize_short_side(picture, side), full
 
