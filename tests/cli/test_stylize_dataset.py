@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import re
@@ -17,13 +16,7 @@ from adain.data.picture import read_picture
 from adain.inference.stylizer import Stylizer
 from tests.helpers.pictures import deny, draw
 from tests.helpers.runners import command
-
-_load = Stylizer.load
-
-
-@functools.cache
-def _reference() -> Stylizer:
-    return _load("reference", device="cpu")
+from tests.helpers.stylize import reference
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder the command runs in, with a few pictures; the networks are read once for all tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
-    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": _reference())
+    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": reference())
     for i in range(4):
         draw(tmp_path / "in put = ü" / ("cats" if i % 2 else "dogs") / f"{i}.png", i, (20, 17))
     for i in range(3):
@@ -125,7 +118,7 @@ def test_alpha_and_quality_are_those_of_the_pictures(folder: Path, monkeypatch: 
         read_picture(folder / "styles" / row["style"]),
     )
     expected = io.BytesIO()
-    _reference().stylize(content, style, 0.3).save(expected, "JPEG", quality=40)
+    reference().stylize(content, style, 0.3).save(expected, "JPEG", quality=40)
     assert (folder / "out" / row["output"]).read_bytes() == expected.getvalue()
 
 
@@ -196,7 +189,7 @@ def test_changed_settings_are_refused_and_nothing_is_touched(
     import torch
 
     call(monkeypatch, *GIVEN, "out=out")
-    state = _reference().decoder.state_dict()
+    state = reference().decoder.state_dict()
     torch.save({**state, "conv1_1.bias": state["conv1_1.bias"] + 1}, folder / "other.pth")
     draw(folder / "others" / "0.jpg", 50, (20, 17))
     before = {p: p.stat().st_mtime_ns for p in (folder / "out").rglob("*") if p.is_file() and p.suffix != ".lock"}

@@ -14,6 +14,7 @@ import torch
 from adain.functional.statistics import Statistics
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 190, 40), (30, 40, 210)
+STYLE = [torch.zeros(3, 16, 16)]
 COEFFICIENTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114)}  # ITU-R BT.709 and BT.601: of red and blue
 
 

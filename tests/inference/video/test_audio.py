@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.inference.video.clip import stylize_video
-from tests.helpers.clips import Copy, audio_of, begins, moving, times_of, write
-
-STYLE = [torch.zeros(3, 16, 16)]
+from tests.helpers.clips import STYLE, Copy, audio_of, begins, moving, times_of, write
 
 
 def made(source: Path, ending: str, **options: Any) -> tuple[Path, list[str]]:

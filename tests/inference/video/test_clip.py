@@ -24,6 +24,7 @@ from tests.helpers.clips import (
     BLUE,
     GREEN,
     RED,
+    STYLE,
     Copy,
     Dimming,
     audio_of,
@@ -35,8 +36,6 @@ from tests.helpers.clips import (
     times_of,
     write,
 )
-
-STYLE = [torch.zeros(3, 16, 16)]
 
 
 def copied(source: Path, out: Path, **options: Any) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 av = pytest.importorskip("av", reason="needs the extra video")
@@ -17,9 +16,8 @@ av = pytest.importorskip("av", reason="needs the extra video")
 from adain.inference.video.clip import stylize_video
 from adain.inference.video.source import Source
 from adain.runtime.errors import UserError
-from tests.helpers.clips import Copy, moving, write
+from tests.helpers.clips import STYLE, Copy, moving, write
 
-STYLE = [torch.zeros(3, 16, 16)]
 ONE = 1 << 16
 
 

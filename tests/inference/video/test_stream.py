@@ -15,9 +15,7 @@ av = pytest.importorskip("av", reason="needs the extra video")
 
 from adain.inference.video.clip import stylize_video
 from adain.runtime.errors import UserError
-from tests.helpers.clips import Copy, audio_of, begins, moving, planes_of, times_of, write
-
-STYLE = [torch.zeros(3, 16, 16)]
+from tests.helpers.clips import STYLE, Copy, audio_of, begins, moving, planes_of, times_of, write
 
 
 class Pipe:
