@@ -208,13 +208,6 @@ def test_nothing_readable_is_an_error(
     assert "4 contents cannot be read" in failed(monkeypatch, capsys, *GIVEN, "out=out")
 
 
-def test_ray_that_is_not_installed_is_told_at_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "engine=ray needs Ray, which is not installed" in failed(monkeypatch, capsys, *GIVEN, "out=o", "engine=ray")
-
-
 @pytest.mark.slow  # in a process of its own; the others run it in this one
 def test_the_command_as_a_user_runs_it(folder: Path) -> None:
     done = command("stylize_dataset", *GIVEN[:3], "out=out", "workers=1", cwd=folder)

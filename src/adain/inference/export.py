@@ -20,7 +20,6 @@ from adain.nn.adain import StyleTransfer
 from adain.nn.decoder import Trained
 from adain.nn.encoder import Encoder
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 from adain.runtime.files import replacing
 
 OPSET = 20
@@ -131,8 +130,7 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path) -> list[Differe
         The differences found. All are within ``TOLERANCE``.
 
     Raises:
-        UserError: If onnx, onnxscript or onnxruntime is missing, or a graph differs from PyTorch. Nothing is then
-            left under the final names.
+        UserError: If a graph differs from PyTorch. Nothing is then left under the final names.
     """
     picture, mean, std = torch.rand(2, 3, 45, 51), torch.rand(2, 512, 1, 1), torch.rand(2, 512, 1, 1)
     batch = torch.export.Dim("batch")
@@ -252,15 +250,6 @@ def _write_graph(
     outputs: list[str],
     shapes: dict[str, dict[int, torch.export.Dim] | None],
 ) -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"ONNX needs the package {error.name}, which is not installed: {install_command('export')}, or "
-            "give onnx=false for safetensors alone"
-        ) from None
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations

@@ -26,13 +26,7 @@ _LONGEST_NAME = 245  # bytes; file systems allow 255, and equal names get a numb
 
 
 class Job(NamedTuple):
-    """One result to make.
-
-    Attributes:
-        content: Its content.
-        styles: Its style, or those it mixes.
-        out: Its file.
-    """
+    """One result to make: a content in a style, or in a mix of several, and its file."""
 
     content: Found
     styles: tuple[Found, ...]

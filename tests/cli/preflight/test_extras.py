@@ -21,6 +21,7 @@ from tests.helpers.runners import run_here
         ("demo", "port=0", "gradio", "demo"),
         ("export", "decoder=shipped", "onnxscript", "export"),
         ("bench", "bench=video", "av", "video"),
+        ("stylize_dataset", "engine=ray", "pyarrow", "ray"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adain.inference.dataset.plan import Job, Plan, list_styles
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 from adain.runtime.schema import Arithmetic
 from adain.training.checkpoints import resolve_checkpoint
 
@@ -202,10 +201,3 @@ def _check(request: DatasetRequest) -> None:
         raise UserError(
             f"crop={request.crop} needs contents at least as large: give size={request.crop} or more with it"
         )
-    if request.engine == "ray":
-        from importlib.util import find_spec
-
-        if find_spec("ray") is None or find_spec("pyarrow") is None:
-            raise UserError(
-                f"engine=ray needs Ray, which is not installed: {install_command('ray')}, or give engine=local"
-            )

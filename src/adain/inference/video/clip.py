@@ -29,8 +29,7 @@ class Report(NamedTuple):
     Attributes:
         frames: Of the result.
         seconds: That making them took.
-        width: Of the result.
-        height: Of the result.
+        width, height: Of the result.
         flicker: The result's change from frame to frame minus the source's; NaN of a single frame.
         change: Mean change from frame to frame of the result and of the source, in [0, 1].
         scenes: That were told apart.

@@ -67,8 +67,7 @@ class Form:
     """What the result keeps of its source.
 
     Attributes:
-        width: Of the upright, perhaps reduced frame.
-        height: Likewise.
+        width, height: Of the upright, perhaps reduced frame.
         time_base: Seconds of a tick of ``Frame.pts``.
         rate: Frames per second, on average.
         matrix: Between RGB and YUV, by swscale's number.
@@ -241,7 +240,7 @@ class Source:
         last: int | None = None
         end = 0
         for frame in deinterlaced(chain([self._first], self._decoding), base):
-            pts = frame.pts if frame.pts is not None else (end + (offset or 0) if last is not None else offset or 0)
+            pts = frame.pts if frame.pts is not None else end + (offset or 0)
             if offset is None:
                 offset = min(0, pts) if not self.live else pts
             if last is not None and (last + offset - pts) * base > BACK:  # another recording is joined to this one
