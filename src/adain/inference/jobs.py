@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adain.inference.inputs import Found, each_once, find_pictures
-from adain.inference.request import StylizeRequest, check_model, check_request, check_side
+from adain.inference.request import StylizeRequest, check_model, check_request
 from adain.inference.results import ENDINGS, PIPE
 from adain.inference.video.request import check_frames
 from adain.runtime.errors import UserError
@@ -104,7 +104,6 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
     count = None if masks is None else len(masks)
     check_request(styles, request.alpha, request.weights, count, request.color, request.extrapolate)
     _ = request.tile_side  # refuses what it cannot be
-    check_side(request.side)
 
 
 def name_results(

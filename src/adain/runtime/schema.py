@@ -163,7 +163,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "overwrite": bool,
         "tile": str | int,
         "stroke": Annotated[float, Ge(1 / 16), Le(16)] | None,
-        "side": int | None,
+        "side": Side | None,
         "max_pixels": MaxPixels,
         "temporal": Share,
         "seconds": Positive | None,

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adain.inference.inputs import Found
-from adain.inference.request import StylizeRequest, check_video, is_live
-from adain.inference.results import PIPE
+from adain.inference.request import StylizeRequest, is_live
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
 from adain.runtime.progress import Bar
@@ -59,8 +58,6 @@ def check_videos(request: StylizeRequest, jobs: Sequence[Job]) -> None:
         raise UserError(f"model={request.model['name']} makes pictures, but content holds a video: leave it out")
     if find_spec("av") is None:
         raise UserError(f"videos need PyAV, which is not installed: {install_command('video')}")
-    for job in videos:
-        check_video(None if shown or job.out == PIPE else job.out.name, request.temporal, request.seconds, request.crf)
     contents = {job.content.path for job in videos}
     live = [path for path in contents if is_live(str(path))]
     if live and len(jobs) > 1:
