@@ -104,7 +104,7 @@ class MethodStylizer:
             styles: One: a picture or what ``encode_style`` made of it. None for a network that has learned its style.
             alpha: From 0, the content, to 1.
             preserve_color: As in ``Stylizer.stylize``.
-            none: Masks, weights and tiles, which were refused before.
+            none: Masks, weights, tiles and strokes, which were refused before.
 
         Returns:
             Of the content's size, with its transparency.
