@@ -305,7 +305,6 @@ class Stylizer:
         for box in self._tiles(tiles, "stylizing"):
             window = box.grown(picture)
             features = self._features(pixels, window, picture) if kept is None else window.of(kept)
-            content = unit(box.of_pixels(pixels), self.device)
             with arithmetic(self.device, self.precision):
                 made = self.network.render(
                     features,
@@ -319,12 +318,12 @@ class Stylizer:
             del features
             made = box.of_pixels(made.float(), window)
             if luminance:
-                made = keep_chroma(made, content)
+                made = keep_chroma(made, unit(box.of_pixels(pixels), self.device))
             if covers is not None:
                 cover = regions(box.of_pixels(covers).to(self.device), weights).sum(1, keepdim=True)
-                made = torch.lerp(content, made, cover)
+                made = torch.lerp(unit(box.of_pixels(pixels), self.device), made, cover)
             box.of_pixels(output).copy_(made if output.is_floating_point() else made.mul(255).round_())
-            del content, made
+            del made
 
     def _tiles(self, tiles: list[Box], doing: str) -> Iterator[Box]:
         """Yield the tiles under a bar, if it is wanted and they are several. Give memory back after each row of them."""

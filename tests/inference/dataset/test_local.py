@@ -253,12 +253,13 @@ def test_a_full_disk_stops_the_run_with_one_sentence(
 
 
 def test_too_little_device_memory_is_a_users_message(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
+    picture = np.zeros((20, 30, 3), np.uint8)
     monkeypatch.setattr(painter.stylizer, "stylize", fails)
     with pytest.raises(UserError, match="1 pictures of 30 x 20 do not fit .* smaller batch_size"):
-        painter.paint([np.zeros((20, 30, 3), np.uint8)], [None])  # type: ignore[list-item]
+        painter.paint([picture], [painter.encode(local.Style("", picture))])
 
 
 @pytest.mark.parametrize("ending", ["jpg", "JPEG", "jpe", "png", "webp"])

@@ -24,22 +24,13 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from adain.data.image_io import SMALLEST
-from adain.data.picture import (
-    MAX_PIXELS,
-    PictureError,
-    decode_picture,
-    resize_short_side,
-    to_picture,
-    to_tensor,
-    to_unit,
-)
+from adain.data.picture import MAX_PIXELS, PictureError, decode_picture, resize_short_side
 from adain.functional.statistics import Statistics
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job, substitutes
-from adain.inference.stylizer import Stylizer
+from adain.inference.stylizer import Stylizer, Tile
 from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
-from adain.runtime.precision import arithmetic
 from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic
 
@@ -166,23 +157,20 @@ class Painter:
 
     def encode(self, style: Style) -> Statistics:
         """Return the statistics of a decoded style."""
-        return self.stylizer.encode_style(Image.fromarray(style.pixels))
+        return self.stylizer.encode_style(style.pixels)
 
     @torch.inference_mode()
     def paint(self, contents: list[np.ndarray], styles: list[Statistics]) -> list[Image.Image]:
-        """Return pictures of one size, each in its style. A single one goes through ``Stylizer``, as in ``make stylize``.
+        """Return pictures of one size, each in its style.
 
         Raises:
             UserError: If the device's memory does not suffice.
         """
+        each = Statistics(*(torch.cat(parts) for parts in zip(*styles, strict=True)))
         try:
-            if len(contents) == 1:
-                return [self.stylizer.stylize(Image.fromarray(contents[0]), styles[0], self.alpha)]
-            pixels = torch.stack([to_tensor(Image.fromarray(content)) for content in contents])
-            each = Statistics(*(torch.cat(parts) for parts in zip(*styles, strict=True)))
-            with arithmetic(self.device, self.stylizer.precision):
-                made = self.stylizer.network(to_unit(pixels.to(self.device)), [each], self.alpha).float()
-            return [to_picture(one) for one in made]
+            tile: Tile = "auto" if len(contents) == 1 else None  # only small pictures come together
+            made = self.stylizer.stylize(np.stack(contents), each, self.alpha, tile=tile)
+            return [Image.fromarray(picture) for picture in made]
         except torch.OutOfMemoryError:
             height, width = contents[0].shape[:2]
             raise UserError(
