@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from adain.methods.interface import CAPABILITIES, known_method, require
 from adain.runtime.errors import InputError, UserError
-from adain.runtime.schema import VIDEO_RESULTS, Arithmetic, PreserveColor
+from adain.runtime.schema import Arithmetic, PreserveColor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,29 +164,3 @@ def check_pipe() -> None:
     """
     if sys.stdin is not None and sys.stdin.isatty():
         raise UserError("content=- reads a pipe, but nothing is piped in: as in  ffmpeg -i IN -f matroska - | ...")
-
-
-def check_video(out: str | None, temporal: float, seconds: float | None, crf: int) -> None:
-    """Check a video's options. ``out`` is the result's name, None of a stream.
-
-    Raises:
-        UserError: If one is out of its range.
-    """
-    if out is not None and not out.lower().endswith(VIDEO_RESULTS):
-        raise UserError(f"out={out} has no video's ending: give {', '.join(VIDEO_RESULTS[:-1])} or {VIDEO_RESULTS[-1]}")
-    if not 0 <= temporal <= 1:
-        raise UserError(f"temporal={temporal} is out of range: give 0 (each frame by itself) to 1 (the scene's first)")
-    if seconds is not None and (isinstance(seconds, str | bool) or not seconds > 0):
-        raise UserError(f"seconds={seconds} cannot be used: give a number above 0, or null for the whole")
-    if not 0 <= crf <= 51:
-        raise UserError(f"crf={crf} is out of range: give 0 (lossless) to 51 (worst); 18 is the default")
-
-
-def check_side(side: object) -> None:
-    """Check the shorter side that contents are reduced to.
-
-    Raises:
-        UserError: If it is neither None nor a whole number of at least 16.
-    """
-    if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 16):
-        raise UserError(f"side={side} cannot be used: give the pixels of the shorter side, at least 16, or null")

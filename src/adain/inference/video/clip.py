@@ -14,13 +14,14 @@ from torch import Tensor
 from adain.data.image_io import Picture
 from adain.data.picture import MAX_PIXELS
 from adain.functional.statistics import Statistics
-from adain.inference.request import check_request, check_side, check_video
+from adain.inference.request import check_request
 from adain.inference.stylizer import Style, Stylizer, Tile
 from adain.inference.video.smoothing import Cuts, Recoloring, Smoother
 from adain.inference.video.source import Frame, Source
 from adain.inference.video.writing import Writer, even, writing
 from adain.metrics.flicker import frame_change
-from adain.runtime.schema import PreserveColor
+from adain.runtime.errors import UserError
+from adain.runtime.schema import VIDEO_RESULTS, PreserveColor
 
 
 class Report(NamedTuple):
@@ -102,13 +103,12 @@ def stylize_video(
         UserError: If something is out of its range, cannot be read or cannot be written.
     """
     check_request(len(styles), alpha, weights, None if masks is None else len(masks), preserve_color, extrapolate)
-    check_side(side)
-    check_video(Path(out).name if isinstance(out, str | Path) else None, temporal, seconds, crf)
+    target = Path(out) if isinstance(out, str | Path) else out
+    _check(target, temporal, side, seconds, crf)
     options: dict[str, Any] = {
         "alpha": alpha, "weights": weights, "masks": masks, "extrapolate": extrapolate, "tile": tile, "stroke": stroke,
         "preserve_color": "luminance" if preserve_color == "luminance" else "none",
     }  # fmt: skip
-    target = Path(out) if isinstance(out, str | Path) else out
     with (
         Source(str(content), side, seconds, max_pixels, listen=True) as source,
         writing(target, source, crf, cut=seconds is not None) as writer,
@@ -118,6 +118,21 @@ def stylize_video(
             if say is not None:
                 say(note)
         return _Work(stylizer, source, styles, temporal, preserve_color, batch_size).run(writer, options, progress)
+
+
+def _check(out: Path | BinaryIO, temporal: float, side: object, seconds: float | None, crf: int) -> None:
+    if isinstance(out, Path) and not out.name.lower().endswith(VIDEO_RESULTS):
+        raise UserError(
+            f"out={out.name} has no video's ending: give {', '.join(VIDEO_RESULTS[:-1])} or {VIDEO_RESULTS[-1]}"
+        )
+    if not 0 <= temporal <= 1:
+        raise UserError(f"temporal={temporal} is out of range: give 0 (each frame by itself) to 1 (the scene's first)")
+    if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 16):
+        raise UserError(f"side={side} cannot be used: give the pixels of the shorter side, at least 16, or null")
+    if seconds is not None and (isinstance(seconds, str | bool) or not seconds > 0):
+        raise UserError(f"seconds={seconds} cannot be used: give a number above 0, or null for the whole")
+    if not 0 <= crf <= 51:
+        raise UserError(f"crf={crf} is out of range: give 0 (lossless) to 51 (worst); 18 is the default")
 
 
 class _Work:
