@@ -1,4 +1,4 @@
-"""A contestant of a benchmark whose clock stands still."""
+"""A benchmark's candidate whose clock stands still."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import Mapping
 from adain.evaluation.speed.clock import Stages
 
 
-class Fixed:
-    """Its stages take the seconds that they are said to take."""
-
-    def __init__(self, seconds: Mapping[str, float]) -> None:
-        self.seconds = seconds
-
-    def stages(self) -> Stages:
-        return [(name, lambda seconds=seconds: seconds) for name, seconds in self.seconds.items()]
+def fixed(seconds: Mapping[str, float]) -> Stages:
+    """Return stages that take the seconds that they are said to take."""
+    return [(name, lambda seconds=seconds: seconds) for name, seconds in seconds.items()]

@@ -7,7 +7,7 @@ import torch
 
 from adain.evaluation.paper import speed
 from adain.evaluation.speed.methods import ENCODE, KEPT
-from tests.helpers.candidates import Fixed
+from tests.helpers.candidates import fixed
 
 SECONDS = {
     "adain": {ENCODE: 1.0, KEPT: 2.0},
@@ -18,7 +18,7 @@ SECONDS = {
 
 
 def test_both_columns_are_held_against_adains_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "build", lambda setting, device: Fixed(SECONDS[setting.method]))
+    monkeypatch.setattr(speed, "build", lambda setting, device: fixed(SECONDS[setting.method]))
     rows = {row["method"]: row for row in speed.measure_speed(256, 2, (3, 500), False, torch.device("cpu"))}
 
     def column(name: str) -> list[float | None]:

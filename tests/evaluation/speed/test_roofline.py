@@ -8,12 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
 from adain.evaluation.speed.roofline import (
     Work,
-    backward_to_input,
-    backward_to_weights,
+    convolution_work,
     decoder_convolutions,
     encoder_convolutions,
     floor_seconds,
-    forward,
     stage_work,
     total,
 )
@@ -36,7 +34,7 @@ def _flops(work: list[Work]) -> int:
 def test_the_encoder_is_counted_as_torch_counts_it(encoder: Encoder, batch: int, height: int, width: int) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         encoder(torch.rand(batch, 3, height, width))
-    assert _flops(forward(encoder_convolutions(height, width), batch)) == counter.get_total_flops()
+    assert _flops(convolution_work("forward", encoder_convolutions(height, width), batch)) == counter.get_total_flops()
 
 
 def test_the_decoder_is_counted_as_torch_counts_it() -> None:
@@ -50,9 +48,8 @@ def test_the_decoder_is_counted_as_torch_counts_it() -> None:
         sums += 2 * 16 * 9 * channels_in * channels_out
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         decoder(torch.rand(2, 512, height, width))
-    assert (
-        _flops(forward(decoder_convolutions(8 * height, 8 * width), 2)) == counter.get_total_flops() - 2 * border - sums
-    )
+    counted = convolution_work("forward", decoder_convolutions(8 * height, 8 * width), 2)
+    assert _flops(counted) == counter.get_total_flops() - 2 * border - sums
 
 
 def test_the_backward_pass_is_counted_as_torch_counts_it() -> None:
@@ -67,7 +64,7 @@ def test_the_backward_pass_is_counted_as_torch_counts_it() -> None:
     doubled = [c for c in plan if c.input_pixels != c.height * c.width]
     assert len(doubled) == 3
     extra = 2 * sum(c.flops * 5 // 4 for c in doubled)
-    counted = [*backward_to_input(again, 1), *backward_to_input(plan[1:], 1), *backward_to_weights(plan, 1)]
+    counted = [*convolution_work("input", [*again, *plan[1:]], 1), *convolution_work("weights", plan, 1)]
     assert _flops(counted) + extra + color == counter.get_total_flops()
 
 
@@ -75,7 +72,7 @@ def test_a_convolution_s_bytes_are_its_tensors() -> None:
     first = encoder_convolutions(10, 14)[0]
     x, weight = torch.rand(3, 3, 10, 14), torch.rand(64, 3, 3, 3)
     out = F.conv2d(x, weight, padding=1)
-    assert forward([first], 3)[0].numbers == x.numel() + weight.numel() + out.numel()
+    assert convolution_work("forward", [first], 3)[0].numbers == x.numel() + weight.numel() + out.numel()
 
 
 def test_a_layer_waits_for_the_slower_of_arithmetic_and_memory() -> None:

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from adain.runtime.schema import MethodName
 
 SOURCE = "Titan X, from the paper"
 
 
-class Seconds(NamedTuple):
-    """Seconds for one picture.
-
-    Attributes:
-        without: With the style encoded before.
-        including: With its encoding; None where there is none to encode.
-    """
-
-    without: float
-    including: float | None
-
-
-SPEED: dict[tuple[MethodName, int], Seconds] = {
-    ("gatys", 256): Seconds(14.17, 14.19),
-    ("gatys", 512): Seconds(46.75, 46.79),
-    ("style_swap", 256): Seconds(0.171, 0.407),
-    ("style_swap", 512): Seconds(3.214, 4.144),
-    ("texture_network", 256): Seconds(0.011, None),
-    ("texture_network", 512): Seconds(0.038, None),
-    ("adain", 256): Seconds(0.018, 0.027),
-    ("adain", 512): Seconds(0.065, 0.098),
+SPEED: dict[tuple[MethodName, int], tuple[float, float | None]] = {
+    ("gatys", 256): (14.17, 14.19),
+    ("gatys", 512): (46.75, 46.79),
+    ("style_swap", 256): (0.171, 0.407),
+    ("style_swap", 512): (3.214, 4.144),
+    ("texture_network", 256): (0.011, None),
+    ("texture_network", 512): (0.038, None),
+    ("adain", 256): (0.018, 0.027),
+    ("adain", 512): (0.065, 0.098),
 }
-"""Huang & Belongie 2017, the table of speeds: a Pascal Titan X, mean of 100 pictures, by method and side in pixels."""
+"""Seconds for one picture, with its style encoded before, and with its encoding, if there is any; by method and side in
+pixels. Huang & Belongie 2017, the table of speeds: a Pascal Titan X, mean of 100 pictures."""
 
 NAMES: dict[str, str] = {
     "gatys": "Gatys et al.",

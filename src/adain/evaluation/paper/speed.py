@@ -10,7 +10,7 @@ import torch
 
 from adain.evaluation.paper.published import SPEED
 from adain.evaluation.speed.candidates import build
-from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
+from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronize
 from adain.evaluation.speed.memory import peak_memory
 from adain.evaluation.speed.methods import ENCODE, KEPT
 from adain.evaluation.speed.stages import Setting, pictures
@@ -23,7 +23,7 @@ from adain.runtime.schema import MethodName
 def measure_speed(
     size: int, repeats: int, iterations: tuple[int, int], memory: bool, device: torch.device
 ) -> list[Row]:
-    """Times all four systems at one size, a picture at a time.
+    """Time all four systems at one size, a picture at a time.
 
     Args:
         size: Side of the content and of the style, in pixels.
@@ -39,7 +39,7 @@ def measure_speed(
     settings = {
         name: Setting("ours", "method", size, 1, method=name, iterations=iterations) for name in get_args(MethodName)
     }
-    stages = {name: build(setting, device).stages() for name, setting in settings.items()}
+    stages = {name: build(setting, device) for name, setting in settings.items()}
     total = (repeats + 1) * sum(map(len, stages.values()))
     with Bar(total=total, desc=f"speed, {size} px", unit="stage", smoothing=0, leave=False) as bar:
         shown = {name: _shown(own, bar.update, device) for name, own in stages.items()}
@@ -54,18 +54,13 @@ def measure_speed(
     for name, setting in settings.items():
         row: Row = {"method": name, "size": size, "rounds": repeats}
         row["gatys_iterations"], row["gatys_done"] = (iterations[1], iterations[0]) if name == "gatys" else (None, None)
-        published = SPEED.get((name, size))
-        for column, seconds, paper in (
-            ("without", without, published.without if published else None),
-            ("with", including, published.including if published else None),
-        ):
+        papers, base = (SPEED.get((method, size), (None, None)) for method in (name, "adain"))
+        for column, seconds, paper, adain in zip(("without", "with"), (without, including), papers, base, strict=True):
             own = Spread.of(seconds[name]) if name in seconds else None
             times_adain = ratio(seconds[name], seconds["adain"]) if name in seconds else None
             row |= _cells(f"{column}_s", own) | _cells(f"{column}_times_adain", times_adain)
             row[f"{column}_paper_s"] = paper
-            base = SPEED.get(("adain", size))
-            theirs = (base.without if column == "without" else base.including) if base else None
-            row[f"{column}_paper_times_adain"] = paper / theirs if paper and theirs else None
+            row[f"{column}_paper_times_adain"] = paper / adain if paper and adain else None
         row["peak_mib"] = None
         if memory:
             # the most of its stages: a user needs them all
@@ -121,7 +116,7 @@ def _shown(stages: Stages, update: Callable[[], object], device: torch.device) -
         def measured() -> float:
             start = time.perf_counter()
             own = work()
-            synchronise(device)
+            synchronize(device)
             seconds = own if isinstance(own, float) else time.perf_counter() - start
             update()
             return seconds
@@ -132,6 +127,4 @@ def _shown(stages: Stages, update: Callable[[], object], device: torch.device) -
 
 
 def _cells(name: str, spread: Spread | None) -> Row:
-    if spread is None:
-        return {name: None, f"{name}_q1": None, f"{name}_q3": None}
-    return {name: spread.median, f"{name}_q1": spread.low, f"{name}_q3": spread.high}
+    return dict.fromkeys((name, f"{name}_q1", f"{name}_q3")) if spread is None else spread.columns(name)

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity
 
 from adain.data.sample import sample_folder
 from adain.data.sources import FolderSource
 from adain.evaluation.speed import machine
-from adain.evaluation.speed.candidates import Row, measure
+from adain.evaluation.speed.candidates import measure
+from adain.evaluation.speed.clock import synchronize
 from adain.evaluation.speed.loading import measure_loading, measure_waiting
 from adain.evaluation.speed.loop import Training, measure_loop
 from adain.evaluation.speed.memory import how, peak_memory
-from adain.evaluation.speed.profiling import profile_step
 from adain.evaluation.speed.report import save
 from adain.evaluation.speed.stages import OurStep, Setting, own_layout
 from adain.evaluation.speed.training import measure_training
+from adain.evaluation.store import Row
 from adain.runtime.memory import keep_freed_memory
 from adain.runtime.precision import fastest_precision
 from adain.runtime.schema import BenchKind, MethodName
@@ -88,8 +90,7 @@ class Benchmark:
             rows += self._load(device, say)
         if self.profile:
             setting = Setting("ours", "stages", self.sizes[0], self.batch_sizes[0], precisions[0])
-            operators = profile_step(OurStep(setting, device).step, folder / "trace.json", device)
-            results["operators"] = [operator._asdict() for operator in operators]
+            results["operators"] = _profile(OurStep(setting, device).step, folder / "trace.json", device)
             notes.append(f"trace: {folder}/trace.json, to be opened in ui.perfetto.dev")
         if device.type == "cpu":
             notes.append("no GPU here: its rows stay empty")
@@ -178,6 +179,33 @@ class Benchmark:
 
             rows += measure_waiting(content, style, train, batch, self.resize, self.crop, self.workers, self.repeats)
         return rows
+
+
+def _profile(step: Callable[[], object], path: Path, device: torch.device) -> list[Row]:
+    """Run a step once to warm up and once under the profiler, and write its trace in Chrome's format.
+
+    Returns:
+        The ten operators with the most time, the slowest first: ``name``, ``calls``, ``seconds`` in itself, not in those it
+        called, on the GPU where there is one, and its ``share`` of all operators' seconds.
+    """
+    on_gpu = device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    step()
+    with torch.profiler.profile(activities=activities) as profile:
+        step()
+        synchronize(device)
+    profile.export_chrome_trace(str(path))
+    found: list[Row] = [
+        {
+            "name": event.key,
+            "calls": event.count,
+            "seconds": (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1e6,
+        }
+        for event in profile.key_averages()
+    ]
+    whole = sum(row["seconds"] for row in found) or 1.0
+    found.sort(key=lambda row: row["seconds"], reverse=True)
+    return [row | {"share": row["seconds"] / whole} for row in found[:10]]
 
 
 def _add_memory(rows: list[Row], settings: Sequence[Setting], device: torch.device, results: dict[str, Any]) -> None:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from adain.evaluation.speed.clock import Contestant, Spread, interleave, ratio
-from adain.evaluation.speed.layer_times import layer_times
+from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, timings
 from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.methods import MethodStylize
 from adain.evaluation.speed.port import PortStep, PortStylize
-from adain.evaluation.speed.roofline import Layer, floor_seconds, stage_work, total
+from adain.evaluation.speed.roofline import Layer, Work, floor_seconds, stage_work, total
 from adain.evaluation.speed.stages import STYLIZE, TRAINING, OurStep, OurStylize, Setting
-
-Row = dict[str, Any]
-"""One line of the results: who, what, how fast, how near the floor. Values are plain."""
+from adain.evaluation.store import Row
 
 PORT = "reference port"
+_LAYER_ROUNDS = 10
+_MAYBE = (
+    "peak_mib", "gflop", "gigabytes", "floor_s", "share", "against_port", "against_port_q1", "against_port_q3"
+)  # fmt: skip
+"""Columns of a row that stay empty where nothing is known of them."""
 
 
-def build(setting: Setting, device: torch.device) -> Contestant:
-    """The contestant of a setting, its weights loaded."""
+def build(setting: Setting, device: torch.device) -> Stages:
+    """Return the stages of a setting's candidate, its weights loaded."""
     kinds: dict[tuple[str, str], Any] = {
         ("ours", "stages"): OurStep,
         ("ours", "stylize"): OurStylize,
@@ -30,14 +33,14 @@ def build(setting: Setting, device: torch.device) -> Contestant:
         ("port", "stages"): PortStep,
         ("port", "stylize"): PortStylize,
     }
-    contestant: Contestant = kinds[setting.who, setting.work](setting, device)
-    return contestant
+    stages: Stages = kinds[setting.who, setting.work](setting, device).stages()
+    return stages
 
 
 def measure(
     settings: Sequence[Setting], rates: Mapping[int, Rates], repeats: int, least_seconds: float, device: torch.device
 ) -> list[Row]:
-    """Times contestants at one size against each other.
+    """Time candidates at one size against each other.
 
     Args:
         settings: All of one work, size and batch.
@@ -47,10 +50,10 @@ def measure(
         device: Where.
 
     Returns:
-        A row for each contestant and stage.
+        A row for each candidate and stage.
     """
-    measured = {number: _layer_times(settings, number, device) for number in {setting.number for setting in settings}}
-    stages = {setting.name: build(setting, device).stages() for setting in settings}
+    measured = {number: _floors(settings[0], number, device) for number in {setting.number for setting in settings}}
+    stages = {setting.name: build(setting, device) for setting in settings}
     times = interleave(stages, repeats, device, least_seconds)
     rows = [
         _row(setting, stage, seconds, rates[setting.number], measured[setting.number])
@@ -62,23 +65,54 @@ def measure(
             # the port has no kept style: what ours saves by keeping it is held against the port's only way
             stage = row["stage"] if row["stage"] in times[PORT] else row["stage"].partition(",")[0]
             if stage in times[PORT] and row["contestant"] != PORT:
-                spread = ratio(times[PORT][stage], times[row["contestant"]][row["stage"]])
-                row.update(against_port=spread.median, against_port_q1=spread.low, against_port_q3=spread.high)
+                row |= ratio(times[PORT][stage], times[row["contestant"]][row["stage"]]).columns("against_port")
     return rows
 
 
-def _layer_times(settings: Sequence[Setting], number: int, device: torch.device) -> dict[Layer, float]:
-    """Return the seconds of the convolutions of all stages by themselves. Only a GPU's floors are made of them."""
-    first = settings[0]
-    if device.type != "cuda" or first.work == "method":
+def _floors(setting: Setting, number: int, device: torch.device) -> dict[Layer, float]:
+    """Return the seconds of each convolution of all stages by itself, on a GPU: cuDNN's rates differ tenfold."""
+    if device.type != "cuda" or setting.work == "method":
         return {}
-    stages = TRAINING if first.work == "stages" else STYLIZE
-    work = [one for stage in stages for one in stage_work(stage, first.batch, first.size, first.size) or []]
+    stages = TRAINING if setting.work == "stages" else STYLIZE
+    work = [one for stage in stages for one in stage_work(stage, setting.batch, setting.size, setting.size) or []]
     return layer_times(work, device, torch.bfloat16 if number == 2 else torch.float32)
 
 
+def layer_times(work: Iterable[Work], device: torch.device, dtype: torch.dtype) -> dict[Layer, float]:
+    """Return the median seconds of each different convolution, channels last, its input padded already.
+
+    Args:
+        work: What ``roofline.stage_work`` gives.
+        device: Where.
+        dtype: Of maps and weights.
+    """
+    layers = dict.fromkeys(one.layer for one in work if one.layer is not None)
+    times = {
+        layer: interleave({"": [("", _convolution(layer, device, dtype))]}, _LAYER_ROUNDS, device)[""][""]
+        for layer in layers
+    }
+    return {layer: Spread.of(seconds).median for layer, seconds in times.items()}
+
+
+def _convolution(layer: Layer, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
+    """Return the call of a layer's convolution, or of its derivative."""
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+
+    weight = random(layer.outside, layer.inside, 3, 3)
+    x = random(layer.batch, layer.inside, layer.height + 2, layer.width + 2)
+    if layer.kind == "forward":
+        return lambda: F.conv2d(x, weight)
+    gradient = random(layer.batch, layer.outside, layer.height, layer.width)
+    mask = [layer.kind == "input", layer.kind == "weights", False]
+    return lambda: torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, mask
+    )
+
+
 def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates, measured: Mapping[Layer, float]) -> Row:
-    spread = Spread.of(seconds)
+    times = timings(seconds)
     row: Row = {
         "work": setting.work,
         "size": setting.size,
@@ -89,19 +123,9 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates, m
         "compile": setting.compile,
         "graph": setting.graph,
         "stage": stage,
-        "median_s": spread.median,
-        "q1_s": spread.low,
-        "q3_s": spread.high,
-        "rounds": len(seconds),
-        "per_second": setting.batch / spread.median,
-        "peak_mib": None,
-        "gflop": None,
-        "gigabytes": None,
-        "floor_s": None,
-        "share": None,
-        "against_port": None,
-        "against_port_q1": None,
-        "against_port_q3": None,
+        **times,
+        "per_second": setting.batch / times["median_s"],
+        **dict.fromkeys(_MAYBE),
     }
     # floors are counted for AdaIN's training and stylizing
     counted = setting.work != "method"
@@ -109,5 +133,5 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates, m
     if work is not None:
         flops, moved = total(work, setting.number)
         floor = floor_seconds(work, rates.flops, rates.bandwidth, setting.number, measured)
-        row.update(gflop=flops / 1e9, gigabytes=moved / 1e9, floor_s=floor, share=floor / spread.median)
+        row.update(gflop=flops / 1e9, gigabytes=moved / 1e9, floor_s=floor, share=floor / times["median_s"])
     return row

@@ -15,8 +15,8 @@ from adain.data.loader_speed import seconds_per_batch
 from adain.data.pairs import Framing, StyleTransferDataModule
 from adain.data.picture import decode_picture, to_unit
 from adain.data.sources import FolderSource
-from adain.evaluation.speed.candidates import Row
-from adain.evaluation.speed.clock import Spread, interleave, ratio
+from adain.evaluation.speed.clock import interleave, ratio, timings
+from adain.evaluation.store import Row
 
 PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 """The reference port's transform, out of torchvision's own parts: the aspect is squashed, JPEGs are decoded whole."""
@@ -63,13 +63,11 @@ def measure_loading(paths: Sequence[Path], resize: int, crop: int, repeats: int)
         torch.set_num_threads(threads)
     rows: list[Row] = []
     for name in loaders:
-        seconds = [s / len(paths) for s in times[name]["load"]]
-        spread = Spread.of(seconds)
-        row: Row = {"work": "load", "size": crop, "batch": 1, "contestant": name, "stage": "load", "rounds": repeats}
-        row.update(median_s=spread.median, q1_s=spread.low, q3_s=spread.high, per_second=1 / spread.median)
+        row: Row = {"work": "load", "size": crop, "batch": 1, "contestant": name, "stage": "load"}
+        row |= timings([seconds / len(paths) for seconds in times[name]["load"]])
+        row["per_second"] = 1 / row["median_s"]
         if name == "ours":
-            against = ratio(times[PLAIN]["load"], times[name]["load"])
-            row.update(against_port=against.median, against_port_q1=against.low, against_port_q3=against.high)
+            row |= ratio(times[PLAIN]["load"], times[name]["load"]).columns("against_port")
         rows.append(row)
     return rows
 
@@ -100,8 +98,6 @@ def measure_waiting(
     batches = iter(module.train_dataloader())
     pair = seconds_per_batch(batches, workers) / batch
     shared: Row = {"work": "load", "size": crop, "batch": batch, "contestant": f"ours, {workers} workers"}
-    alone = {**shared, "stage": "a pair, loader alone", "rounds": 1, "median_s": pair, "q1_s": pair, "q3_s": pair,
-             "per_second": 1 / pair}  # fmt: skip
     waited, whole = [], []
     for turn in range(steps + 2):
         start = time.perf_counter()
@@ -112,9 +108,7 @@ def measure_waiting(
             waited.append(ready - start)
             whole.append(time.perf_counter() - start)
     del batches  # ends the workers
-    spread = Spread.of(waited)
     return [
-        alone,
-        {**shared, "stage": "waiting in a step", "rounds": steps, "median_s": spread.median, "q1_s": spread.low,
-         "q3_s": spread.high, "waited": sum(waited) / sum(whole)},
-    ]  # fmt: skip
+        {**shared, "stage": "a pair, loader alone", **timings([pair]), "per_second": 1 / pair},
+        {**shared, "stage": "waiting in a step", **timings(waited), "waited": sum(waited) / sum(whole)},
+    ]

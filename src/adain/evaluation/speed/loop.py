@@ -15,8 +15,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from adain.evaluation.speed.candidates import Row
-from adain.evaluation.speed.clock import Spread, synchronise
+from adain.evaluation.speed.clock import synchronize, timings
+from adain.evaluation.store import Row
 from adain.functional.losses import weighted_total
 from adain.methods.base import TrainedMethod
 
@@ -94,11 +94,8 @@ def measure_loop(train: Training, steps: int, folder: Path, device: torch.device
             "Lightning alone above the bare loop": _above(lightning, clock),
         }
         for name, seconds in found.items():
-            spread = Spread.of(seconds)
-            rows.append(
-                {"work": "loop", "size": 16, "batch": 1, "contestant": name, "stage": stage, "rounds": len(seconds),
-                 "median_s": spread.median, "q1_s": spread.low, "q3_s": spread.high}
-            )  # fmt: skip
+            row: Row = {"work": "loop", "size": 16, "batch": 1, "contestant": name, "stage": stage}
+            rows.append(row | timings(seconds))
     return sorted(rows, key=lambda row: list(found).index(row["contestant"]))
 
 
@@ -118,5 +115,5 @@ def _above(turns: InTurns, clock: int) -> list[float]:
 
 
 def _clocks(device: torch.device) -> tuple[float, float]:
-    synchronise(device)
+    synchronize(device)
     return time.perf_counter(), time.process_time()

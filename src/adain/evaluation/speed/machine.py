@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from adain.evaluation.speed.clock import synchronise
+from adain.evaluation.speed.clock import synchronize
 
 
 class Rates(NamedTuple):
@@ -63,10 +63,10 @@ def _best(work: Callable[[], object], device: torch.device, seconds: float) -> f
     work()
     best, end = float("inf"), time.perf_counter() + seconds
     while best == float("inf") or time.perf_counter() < end:
-        synchronise(device)
+        synchronize(device)
         start = time.perf_counter()
         work()
-        synchronise(device)
+        synchronize(device)
         best = min(best, time.perf_counter() - start)
     return best
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from adain.evaluation.speed.candidates import build
-from adain.evaluation.speed.clock import synchronise
+from adain.evaluation.speed.clock import synchronize
 from adain.evaluation.speed.stages import Setting
 from adain.runtime import memory
 
@@ -56,14 +56,14 @@ def _child(connection: Connection, setting: Setting, where: str) -> None:
     if setting.who == "ours":
         memory.keep_freed_memory()  # as training and stylize do
     base = _now(device)
-    contestant = build(setting, device)
+    stages = build(setting, device)
     peaks: dict[str, float] = {}
     for _ in range(2):  # the optimizer's state comes with its first step
-        for stage, work in contestant.stages():
+        for stage, work in stages:
             gc.collect()
             memory.reset_peak_memory(device)
             work()
-            synchronise(device)
+            synchronize(device)
             peaks[stage] = max(peaks.get(stage, 0.0), (memory.peak_memory(device) - base) / 2**20)
     connection.send(peaks)
     connection.close()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adain.evaluation.speed.clock import Stages, synchronise
+from adain.evaluation.speed.clock import Stages, synchronize
 from adain.evaluation.speed.stages import STYLIZE, Setting, pictures
 from adain.methods.adain import AdaINMethod
 from adain.methods.gatys import Gatys
@@ -58,7 +58,7 @@ class MethodStylize:
             start = time.perf_counter()
             marks = []
             for _ in self.method.iterate(content, self.kept):
-                synchronise(self.device)
+                synchronize(self.device)
                 marks.append(time.perf_counter())
             # the last mark follows the losses of the finished picture, which is no iteration
             each = float(np.median(np.diff(marks[:-1])))

@@ -77,44 +77,36 @@ class PortStep:
 
     def stages(self) -> Stages:
         """The parts of its ``Net.forward``, then the whole."""
-        parts = (self.encode_content, self.encode_style, self.adain, self.decode, self.encode_output)
-        return list(zip(TRAINING, (*parts, self.backward, self.update, self.step), strict=True))
+        parts = (self._encode_content, self._encode_style, self._adain, self._decode, self._encode_output)
+        return list(zip(TRAINING, (*parts, self._backward, self._update, self._step), strict=True))
 
-    def encode_content(self) -> None:
-        """As ours."""
+    def _encode_content(self) -> None:
         self.kept["own"] = self.network.encode(self.content)
 
-    def encode_style(self) -> None:
-        """As ours; it keeps the feature maps."""
+    def _encode_style(self) -> None:
         self.kept["wanted"] = self.network.encode_with_intermediate(self.style)
 
-    def adain(self) -> None:
-        """As ours."""
+    def _adain(self) -> None:
         self.kept["target"] = self.transfer(self.kept.pop("own"), self.kept["wanted"][-1])
 
-    def decode(self) -> None:
-        """As ours."""
+    def _decode(self) -> None:
         self.kept["output"] = self.network.decoder(self.kept["target"])
 
-    def encode_output(self) -> None:
-        """As ours."""
+    def _encode_output(self) -> None:
         network, wanted = self.network, self.kept.pop("wanted")
         found = network.encode_with_intermediate(self.kept.pop("output"))
         content = network.calc_content_loss(found[-1], self.kept.pop("target"))
         style = sum(network.calc_style_loss(a, b) for a, b in zip(found, wanted, strict=True))
         self.kept["loss"] = content + 10 * style
 
-    def backward(self) -> None:
-        """As ours."""
+    def _backward(self) -> None:
         torch.autograd.backward(self.kept.pop("loss"))
 
-    def update(self) -> None:
-        """As ours."""
+    def _update(self) -> None:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def step(self) -> None:
-        """The step of its training loop."""
+    def _step(self) -> None:
         content, style = self.network(self.content, self.style)
         self.optimizer.zero_grad()
         torch.autograd.backward(content + 10.0 * style)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from adain.evaluation.speed.candidates import Row
+from adain.evaluation.results import write_csv
+from adain.evaluation.store import Row
 from adain.runtime.files import write_whole
 
 RECIPE_STEPS, RECIPE_BATCH, RECIPE_SIZE = 160_000, 8, 256
@@ -32,7 +31,7 @@ _TITLES = {
 
 
 def save(folder: Path, results: dict[str, Any]) -> list[str]:
-    """Writes ``bench.json``, ``bench.csv`` and, where plotly is installed, ``bench.html``.
+    """Write ``bench.json``, ``bench.csv`` and, where plotly is installed, ``bench.html``.
 
     Args:
         folder: An existing one.
@@ -42,39 +41,30 @@ def save(folder: Path, results: dict[str, Any]) -> list[str]:
         The names of the files written.
     """
     rows: list[Row] = results["rows"]
-    files = {"bench.json": json.dumps(results, indent=2) + "\n"}
-    if rows:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        files["bench.csv"] = text.getvalue()
-        if (page := _plot(rows)) is not None:
-            files["bench.html"] = page
-    for name, content in files.items():
-        write_whole(folder / name, content)
-    return list(files)
+    write_whole(folder / "bench.json", json.dumps(results, indent=2) + "\n")
+    if not rows:
+        return ["bench.json"]
+    write_csv(folder / "bench.csv", rows)
+    if (page := _plot(rows)) is None:
+        return ["bench.json", "bench.csv"]
+    write_whole(folder / "bench.html", page)
+    return ["bench.json", "bench.csv", "bench.html"]
 
 
 def show(results: dict[str, Any], console: Console) -> None:
-    """Prints all tables, then what they need to be read with."""
+    """Print all tables, then what they need to be read with."""
     rows: list[Row] = results["rows"]
     for (work, size, batch), places in groupby(rows, lambda row: (row["work"], row["size"], row["batch"])):
         for contestant, found in groupby(places, lambda row: row["contestant"]):
             console.print(_table(f"{_TITLES[work]}, {size} px, batch {batch}: {contestant}", list(found)))
     if operators := results.get("operators"):
-        table = Table(
-            "operator",
-            box=SIMPLE,
-            title="one training step: the operators that take the most time",
-            title_justify="left",
-        )
+        title = "one training step: the operators that take the most time"
+        table = Table("operator", box=SIMPLE, title=title, title_justify="left")
         for column in ("calls", "ms", "share"):
             table.add_column(column, justify="right")
         for operator in operators:
-            table.add_row(
-                operator["name"], str(operator["calls"]), _ms(operator["seconds"]), f"{operator['share']:.0%}"
-            )
+            cells = str(operator["calls"]), _ms(operator["seconds"]), f"{operator['share']:.0%}"
+            table.add_row(operator["name"], *cells)
         console.print(table)
     for name, rates in results.get("rates", {}).items():
         console.print(
@@ -102,31 +92,14 @@ def projections(rows: Sequence[Row]) -> list[str]:
 
 
 def _table(title: str, rows: Sequence[Row]) -> Table:
-    columns = {
-        "ms": lambda r: _ms(r["median_s"]),
-        "quartiles": lambda r: f"{_ms(r['q1_s'])}-{_ms(r['q3_s'])}",
-        "per s": lambda r: f"{r['per_second']:.3g}",
-        "MiB": lambda r: f"{r['peak_mib']:,.0f}",
-        "floor": lambda r: _ms(r["floor_s"]),
-        "share": lambda r: f"{r['share']:.0%}",
-        "x port": lambda r: _spread(r, "against_port"),
-        "x plain": lambda r: _spread(r, "against_plain"),
-        "x default": lambda r: f"{r['against_default']:.2f}",
-        "waits": lambda r: f"{r['waited']:.1%}",
-        "of whole": lambda r: f"{r['of_whole']:.0%}",
-    }
-    needs = {
-        "ms": "median_s", "quartiles": "q1_s", "per s": "per_second", "MiB": "peak_mib", "floor": "floor_s",
-        "share": "share", "x port": "against_port", "x plain": "against_plain", "x default": "against_default",
-        "waits": "waited", "of whole": "of_whole",
-    }  # fmt: skip
     table = Table("stage", title=title, title_justify="left", padding=(0, 0), box=SIMPLE)
-    used = [name for name in columns if any(row.get(needs[name]) is not None for row in rows)]
-    for name in used:
+    used = {key: shown for key, shown in _COLUMNS.items() if any(row.get(key) is not None for row in rows)}
+    for name, _ in used.values():
         table.add_column(name, justify="right", no_wrap=True)
     table.columns[0].no_wrap = True
     for row in rows:
-        table.add_row(row["stage"], *(columns[name](row) if row.get(needs[name]) is not None else "" for name in used))
+        cells = (cell(row) if row.get(key) is not None else "" for key, (_, cell) in used.items())
+        table.add_row(row["stage"], *cells)
     return table
 
 
@@ -137,6 +110,22 @@ def _spread(row: Row, key: str) -> str:
 def _ms(seconds: float) -> str:
     ms = 1000 * seconds
     return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}"
+
+
+_COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
+    "median_s": ("ms", lambda row: _ms(row["median_s"])),
+    "q1_s": ("quartiles", lambda row: f"{_ms(row['q1_s'])}-{_ms(row['q3_s'])}"),
+    "per_second": ("per s", lambda row: f"{row['per_second']:.3g}"),
+    "peak_mib": ("MiB", lambda row: f"{row['peak_mib']:,.0f}"),
+    "floor_s": ("floor", lambda row: _ms(row["floor_s"])),
+    "share": ("share", lambda row: f"{row['share']:.0%}"),
+    "against_port": ("x port", lambda row: _spread(row, "against_port")),
+    "against_plain": ("x plain", lambda row: _spread(row, "against_plain")),
+    "against_default": ("x default", lambda row: f"{row['against_default']:.2f}"),
+    "waited": ("waits", lambda row: f"{row['waited']:.1%}"),
+    "of_whole": ("of whole", lambda row: f"{row['of_whole']:.0%}"),
+}
+"""Columns of a printed table, by the key of a row that they need: their heads, and their cells."""
 
 
 def _plot(rows: Sequence[Row]) -> str | None:

@@ -1,7 +1,7 @@
 """The least that each stage must do: operations counted from the layers, bytes counted from the feature maps.
 
 Pure functions of sizes, derived from the encoder's and the decoder's plan. Nothing is measured here and torch is not
-asked; where ``layer_times`` has measured each convolution by itself, its seconds take the place of the count. One
+asked; where ``candidates`` has measured each convolution by itself, its seconds take the place of the count. One
 operation is one multiplication or one addition, so a convolution has two for each multiply-add, by its definition:
 ``adain.kernels.winograd`` does with fewer, so a stage may come out above its floor.
 
@@ -11,7 +11,7 @@ beside them: every convolution reads its input and its weights once and writes i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from adain.nn.decoder import WIDTHS, layers
@@ -22,7 +22,7 @@ Kind = Literal["forward", "input", "weights"]
 
 
 class Layer(NamedTuple):
-    """One of the three convolutions of a layer, as ``layer_times`` measures it.
+    """One of the three convolutions of a layer, as ``candidates.layer_times`` measures it.
 
     Attributes:
         kind: ``forward``, or the gradient of its ``input`` or ``weights``.
@@ -57,7 +57,6 @@ class Conv(NamedTuple):
     """One 3x3 convolution at one size.
 
     Attributes:
-        name: As in the plan.
         inside, outside: Channels in and out.
         height, width: Of the output, in pixels.
         input_pixels: Pixels of the input feature map: a quarter of the output's where it is doubled in between.
@@ -65,7 +64,6 @@ class Conv(NamedTuple):
         pooled: Whether a 2x2 max-pool stands before it.
     """
 
-    name: str
     inside: int
     outside: int
     height: int
@@ -76,7 +74,7 @@ class Conv(NamedTuple):
 
 
 def encoder_convolutions(height: int, width: int) -> list[Conv]:
-    """The encoder's convolutions for one picture, in order, pooling rounding odd sides up."""
+    """Return the encoder's convolutions for one picture, in order, pooling rounding odd sides up."""
     widths, found, inside = (*WIDTHS, _BOTTLENECK_WIDTH), [], 3
     for index, name in enumerate(CONVOLUTIONS):
         pooled = index > 0 and name[0] != CONVOLUTIONS[index - 1][0]
@@ -84,95 +82,68 @@ def encoder_convolutions(height: int, width: int) -> list[Conv]:
             height, width = -(-height // 2), -(-width // 2)
         outside = widths[int(name[0]) - 1]
         pixels = height * width
-        found.append(
-            Conv(f"conv{name}", inside, outside, height, width, pixels, 2 * 9 * inside * outside * pixels, pooled)
-        )
+        found.append(Conv(inside, outside, height, width, pixels, 2 * 9 * inside * outside * pixels, pooled))
         inside = outside
     return found
 
 
-def decoder_convolutions(height: int, width: int, widths: Sequence[int] = WIDTHS) -> list[Conv]:
-    """The decoder's convolutions for features of one picture of that size, in order.
+def decoder_convolutions(height: int, width: int) -> list[Conv]:
+    """Return the decoder's convolutions for features of one picture of that size, in order.
 
     A 3x3 convolution after nearest x2 up-sampling meets only four different pixels: two by two sums of its weights do
     the same in 4/9 of the operations, and that is what is counted.
     """
     height, width, inside, doubled, found = -(-height // 8), -(-width // 8), _BOTTLENECK_WIDTH, False, []
     for layer in layers():
-        outside = 3 if layer.target == "picture" else widths[int(layer.target.lstrip("relupo")[0]) - 1]
+        outside = 3 if layer.target == "picture" else WIDTHS[int(layer.target.lstrip("relupo")[0]) - 1]
         taps, pixels = 4 if doubled else 9, height * width
         entering = pixels // 4 if doubled else pixels
-        found.append(Conv(layer.name, inside, outside, height, width, entering, 2 * taps * inside * outside * pixels))
+        found.append(Conv(inside, outside, height, width, entering, 2 * taps * inside * outside * pixels))
         inside, doubled = outside, layer.upsample
         if doubled:
             height, width = 2 * height, 2 * width
     return found
 
 
-def forward(convolutions: Iterable[Conv], batch: int) -> list[Work]:
-    """Each convolution's output from its input; a pool before it reads four times what it passes on."""
-    return [
-        Work(
-            batch * c.flops,
-            batch * (c.input_pixels * c.inside * (4 if c.pooled else 1) + c.height * c.width * c.outside)
-            + 9 * c.inside * c.outside,
-            layer=Layer("forward", batch, c.inside, c.outside, c.height, c.width),
-        )
-        for c in convolutions
-    ]
+def convolution_work(kind: Kind, convolutions: Iterable[Conv], batch: int) -> list[Work]:
+    """Return what each convolution must do in one direction. Every one reads or writes its weights once.
+
+    Args:
+        kind: ``forward`` reads the input, four times as large if a pool stands before, and writes the output. ``input``
+            reads the output, for ReLU, and its gradient; it writes the input's gradient. ``weights`` reads the input and
+            the output's gradient.
+        convolutions: For one picture.
+        batch: Pictures.
+    """
+    found = []
+    for c in convolutions:
+        inputs, outputs = c.input_pixels * c.inside, c.height * c.width * c.outside
+        pooled = 4 if c.pooled else 1
+        numbers = {"forward": pooled * inputs + outputs, "input": 2 * outputs + inputs, "weights": outputs + inputs}
+        layer = Layer(kind, batch, c.inside, c.outside, c.height, c.width)
+        found.append(Work(batch * c.flops, batch * numbers[kind] + 9 * c.inside * c.outside, layer=layer))
+    return found
 
 
-def backward_to_input(convolutions: Sequence[Conv], batch: int) -> list[Work]:
-    """Gradients of each convolution's input: reads the output, for ReLU, and its gradient; writes the input's."""
-    return [
-        Work(
-            batch * c.flops,
-            batch * (2 * c.height * c.width * c.outside + c.input_pixels * c.inside) + 9 * c.inside * c.outside,
-            layer=Layer("input", batch, c.inside, c.outside, c.height, c.width),
-        )
-        for c in convolutions
-    ]
-
-
-def backward_to_weights(convolutions: Sequence[Conv], batch: int) -> list[Work]:
-    """Gradients of each convolution's weights: reads input and output gradient, writes the weights'."""
-    return [
-        Work(
-            batch * c.flops,
-            batch * (c.height * c.width * c.outside + c.input_pixels * c.inside) + 9 * c.inside * c.outside,
-            layer=Layer("weights", batch, c.inside, c.outside, c.height, c.width),
-        )
-        for c in convolutions
-    ]
-
-
-def stage_work(stage: str, batch: int, height: int, width: int, widths: Sequence[int] = WIDTHS) -> list[Work] | None:
-    """What a stage must do.
+def stage_work(stage: str, batch: int, height: int, width: int) -> list[Work] | None:
+    """Return the work of each layer in a stage; None where it is not arithmetic on tensors (loading).
 
     Args:
         stage: A name out of ``stages.TRAINING`` or ``stages.STYLIZE``.
         batch: Pictures of each kind.
         height: Of each picture, in pixels.
         width: The same.
-        widths: The decoder's.
-
-    Returns:
-        The work of each layer; None where the stage is not arithmetic on tensors (loading).
     """
-    encoder, decoder = encoder_convolutions(height, width), decoder_convolutions(height, width, widths)
+    encoder, decoder = encoder_convolutions(height, width), decoder_convolutions(height, width)
     out_height, out_width = (8 * -(-side // 8) for side in (height, width))
     again = encoder_convolutions(out_height, out_width)  # the decoder's picture is up to 7 pixels larger
     features = batch * _BOTTLENECK_WIDTH * encoder[-1].height * encoder[-1].width
     parameters = sum(9 * c.inside * c.outside + c.outside for c in decoder)
-    encode, decode = forward(encoder, batch), forward(decoder, batch)
+    encode, decode = (convolution_work("forward", network, batch) for network in (encoder, decoder))
     adain = [Work(7 * features, 3 * features)]  # read for the statistics, read and written for the shift and scale
-    losses = forward(again, batch)
+    losses = convolution_work("forward", again, batch)
     # the decoder's own input needs no gradient: nothing before it is trained
-    backward = [
-        *backward_to_input(again, batch),
-        *backward_to_input(decoder[1:], batch),
-        *backward_to_weights(decoder, batch),
-    ]
+    backward = [*convolution_work("input", [*again, *decoder[1:]], batch), *convolution_work("weights", decoder, batch)]
     adam = [Work(12 * parameters, 0, 7 * 4 * parameters)]  # reads p, g, m, v; writes p, m, v; always float32
     table = {
         "encode content": encode,
@@ -190,7 +161,7 @@ def stage_work(stage: str, batch: int, height: int, width: int, widths: Sequence
 
 
 def total(work: Iterable[Work], bytes_per_number: int) -> tuple[int, int]:
-    """Operations and bytes of some work."""
+    """Return the operations and bytes of some work."""
     work = list(work)
     return sum(w.flops for w in work), sum(w.numbers * bytes_per_number + w.fixed_bytes for w in work)
 
@@ -202,7 +173,7 @@ def floor_seconds(
     number: int,
     measured: Mapping[Layer, float] | None = None,
 ) -> float:
-    """The least time: each layer waits for its arithmetic or for its bytes, whichever takes longer.
+    """Return the least time: each layer waits for its arithmetic or for its bytes, whichever takes longer.
 
     Args:
         work: See ``stage_work``.

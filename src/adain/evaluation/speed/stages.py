@@ -37,7 +37,7 @@ STYLIZE = ("stylize", "stylize, style cached")
 
 
 class Setting(NamedTuple):
-    """One contestant at one size: all that is needed to build it, in this process or another.
+    """One candidate at one size: all that is needed to build it, in this process or another.
 
     Attributes:
         who: ``ours`` or ``port``.
@@ -93,7 +93,7 @@ def own_layout(device: torch.device, precision: str) -> str:
 
 
 def pictures(setting: Setting, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The same random contents and styles for every contestant of that size."""
+    """The same random contents and styles for every candidate of that size."""
     generator = torch.Generator().manual_seed(0)
     shape = (2, setting.batch, 3, setting.size, setting.size)
     content, style = torch.rand(shape, generator=generator).to(device)
@@ -119,31 +119,26 @@ class OurStep:
         whole = ("whole step", self.step)
         if self.setting.compile or self.setting.graph:
             return [whole]
-        parts = (self.encode_content, self.encode_style, self.adain, self.decode, self.encode_output)
-        return [*zip(TRAINING, (*parts, self.backward, self.update), strict=False), whole]
+        parts = (self._encode_content, self._encode_style, self._adain, self._decode, self._encode_output)
+        return [*zip(TRAINING, (*parts, self._backward, self._update), strict=False), whole]
 
-    def encode_content(self) -> None:
-        """Features of the contents."""
+    def _encode_content(self) -> None:
         with _autocast(self.setting, self.device), torch.no_grad():
             self.kept["own"] = self.method.encoder(self.content)
 
-    def encode_style(self) -> None:
-        """Statistics of the styles at all taps; no feature map is kept."""
+    def _encode_style(self) -> None:
         with _autocast(self.setting, self.device), torch.no_grad():
             self.kept["wanted"] = self.method.encoder.extract_statistics(self.style)[1]
 
-    def adain(self) -> None:
-        """The target."""
+    def _adain(self) -> None:
         with torch.no_grad():
             self.kept["target"] = adain(self.kept.pop("own"), self.kept["wanted"][BOTTLENECK])
 
-    def decode(self) -> None:
-        """The output pictures."""
+    def _decode(self) -> None:
         with _autocast(self.setting, self.device):
             self.kept["output"] = self.method.decoder(self.kept["target"])
 
-    def encode_output(self) -> None:
-        """The losses."""
+    def _encode_output(self) -> None:
         with _autocast(self.setting, self.device):
             features, stats = self.method.encoder.extract_statistics(self.kept.pop("output"))
             terms = {"content": content_loss(features, self.kept.pop("target"))}
@@ -151,12 +146,10 @@ class OurStep:
                 terms[f"style/{name}"] = style_loss(stats[name], statistics, "mean")
             self.kept["loss"] = weighted_total(terms, self.method.weights)
 
-    def backward(self) -> None:
-        """The decoder's gradients."""
+    def _backward(self) -> None:
         torch.autograd.backward(self.kept.pop("loss"))
 
-    def update(self) -> None:
-        """Adam."""
+    def _update(self) -> None:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -169,8 +162,7 @@ class OurStep:
         with _autocast(self.setting, self.device):
             loss = self.loss(self.content, self.style)
         torch.autograd.backward(loss)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._update()
 
 
 class OurStylize:

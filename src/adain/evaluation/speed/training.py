@@ -12,10 +12,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from adain.data.pairs import Batch
-from adain.evaluation.speed.candidates import Row
-from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronise
+from adain.evaluation.speed.clock import Spread, Stages, interleave, ratio, synchronize, timings
 from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plain_losses
 from adain.evaluation.speed.stages import OurStep, Setting, own_layout, pictures
+from adain.evaluation.store import Row
 from adain.methods.adain import AdaINMethod
 from adain.methods.optimizers import adam
 from adain.nn.weights import find, read_state
@@ -57,18 +57,11 @@ def measure_training(
             turns[f"ours, {precision}, Lightning's loop"] = [("step", _lightning(setting, steps, device))]
         times = {name: found["step"] for name, found in interleave(turns, repeats, device).items()}
         for name, seconds in {"plain, default allocator": alone[size, batch], **times}.items():
-            each = [s / steps for s in seconds]
-            spread = Spread.of(each)
-            against = ratio(times["plain"], seconds)
-            rows.append(
-                {
-                    "work": "train", "size": size, "batch": batch, "contestant": name, "stage": "whole step",
-                    "median_s": spread.median, "q1_s": spread.low, "q3_s": spread.high, "rounds": repeats,
-                    "per_second": batch / spread.median, "against_plain": against.median,
-                    "against_plain_q1": against.low, "against_plain_q3": against.high,
-                    "against_default": Spread.of(alone[size, batch]).median / (spread.median * steps),
-                }
-            )  # fmt: skip
+            row: Row = {"work": "train", "size": size, "batch": batch, "contestant": name, "stage": "whole step"}
+            row |= timings([s / steps for s in seconds])
+            row |= {"per_second": batch / row["median_s"], **ratio(times["plain"], seconds).columns("against_plain")}
+            row["against_default"] = Spread.of(alone[size, batch]).median / (row["median_s"] * steps)
+            rows.append(row)
     return rows
 
 
@@ -109,7 +102,7 @@ def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
             self.ends: list[float] = []
 
         def on_train_batch_end(self, *args: Any) -> None:
-            synchronise(device)
+            synchronize(device)
             self.ends.append(time.perf_counter())
 
     def turn() -> float:

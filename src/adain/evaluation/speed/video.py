@@ -13,8 +13,8 @@ import av
 import numpy as np
 import torch
 
-from adain.evaluation.speed.candidates import Row
-from adain.evaluation.speed.clock import Spread, Stages, interleave, synchronise
+from adain.evaluation.speed.clock import Stages, interleave, synchronize, timings
+from adain.evaluation.store import Row
 from adain.inference.stylizer import Stylizer
 from adain.inference.video.clip import stylize_video
 from adain.inference.video.source import Form, Frame, Source
@@ -47,13 +47,9 @@ class _Forgetful:
 
 
 def measure_video(
-    sizes: list[int],
-    precisions: list[str],
-    repeats: int,
-    least_seconds: float,
-    device: torch.device,
+    sizes: list[int], precisions: list[str], repeats: int, least_seconds: float, device: torch.device
 ) -> list[Row]:
-    """A clip of moving noise decoded, stylized and encoded, and each of these by itself.
+    """Time a clip of moving noise that is decoded, stylized and encoded, and each of these by itself.
 
     Args:
         sizes: Sides of its frames and of the style.
@@ -69,22 +65,17 @@ def measure_video(
     rows: list[Row] = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            contestants = {
+            candidates = {
                 f"ours, {precision}": _stages(Path(folder), size, precision, device)  # type: ignore[arg-type]
                 for precision in precisions
             }
-            times = interleave(contestants, repeats, device, least_seconds)
+            times = interleave(candidates, repeats, device, least_seconds)
         for name, found in times.items():
-            whole = Spread.of(found[ONCE]).median
+            whole = timings(found[ONCE])["median_s"]
             for stage, seconds in found.items():
-                spread = Spread.of(seconds)
-                rows.append(
-                    {
-                        "work": "video", "size": size, "batch": 1, "contestant": name, "stage": stage,
-                        "median_s": spread.median, "q1_s": spread.low, "q3_s": spread.high, "rounds": len(seconds),
-                        "per_second": 1 / spread.median, "of_whole": spread.median / whole,
-                    }
-                )  # fmt: skip
+                row: Row = {"work": "video", "size": size, "batch": 1, "contestant": name, "stage": stage}
+                row |= timings(seconds)
+                rows.append(row | {"per_second": 1 / row["median_s"], "of_whole": row["median_s"] / whole})
     return rows
 
 
@@ -117,7 +108,7 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
         def timed() -> float:
             start = time.perf_counter()
             work()
-            synchronise(device)
+            synchronize(device)
             return (time.perf_counter() - start) / FRAMES
 
         return timed
