@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from adain.evaluation.paper.control_figures import draw_interpolation, draw_normalization, draw_strength
-from adain.evaluation.paper.control_tables import (
-    color_table,
-    interpolation_table,
-    normalization_table,
-    regions_table,
-    strength_tables,
-)
 from adain.evaluation.paper.controls import COLORINGS, corners, shown_neighbors, shown_pairs
-from adain.evaluation.paper.figures import COLORS, draw_losses, draw_pictures
+from adain.evaluation.paper.figures import (
+    COLORS,
+    draw_interpolation,
+    draw_losses,
+    draw_normalization,
+    draw_pictures,
+    draw_strength,
+)
 from adain.evaluation.paper.normalization import last_losses, style_losses
 from adain.evaluation.paper.published import NAMES, SOURCE
 from adain.evaluation.paper.quality import Judge
@@ -27,10 +26,15 @@ from adain.evaluation.paper.store import ComparisonStore, Table
 from adain.evaluation.paper.tables import (
     MISSING,
     ablations_table,
+    color_table,
+    interpolation_table,
     losses_table,
     losses_title,
+    normalization_table,
+    regions_table,
     speed_table,
     split_table,
+    strength_tables,
 )
 from adain.evaluation.results import write_csv
 from adain.evaluation.store import Row
@@ -111,7 +115,7 @@ class Page:
         if not (rows := self._table("losses")):
             return []
         title = losses_title(rows, self.settings)
-        image = self._figure("losses", "Losses", (rows,), lambda path: draw_losses(path, rows, NAMES, title))
+        image = self._figure("losses", "Losses", (rows,), lambda path: draw_losses(path, rows, title))
         return [*image, *losses_table(rows, self.settings, self.systems)]
 
     def _pictures(self) -> list[str]:
