@@ -1,6 +1,7 @@
 """The paper's runtime controls, figures 7 to 10, with numbers: strength, interpolation, color, regions.
 
-Every function measures what the store has not, and keeps each output's row at once.
+Every function takes the pairs of all contents with all styles, measures what the store has not, and keeps each output's
+row at once, in the table of its name.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Stylist:
             alpha: See ``functional.target``.
             options: ``weights`` or ``shares``: see there.
         """
-        picture = self.judge.picture(content)
+        picture = self.judge.gallery(content)
         if content not in self._features:
             self._features = {content: self.network.encode(picture)}  # the last alone: pairs come content by content
         encoded = [self._encoded(style) for style in styles]
@@ -68,36 +69,22 @@ class Stylist:
         if isinstance(style, Tensor):
             return self.network.encode_style(style)
         if style not in self._styles:
-            self._styles[style] = self.network.encode_style(self.judge.picture(style))
+            self._styles[style] = self.network.encode_style(self.judge.gallery(style))
         return self._styles[style]
 
 
 def measure_alpha(stylist: Stylist, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore) -> None:
-    """Figure 7: the losses at each alpha, and how far the pixels are from the content's.
-
-    Args:
-        stylist: With the decoder.
-        alphas: From 0, the reconstruction, to 1.
-        pairs: Contents and styles.
-        store: Keeps the rows, in ``alpha``.
-    """
+    """Measure figure 7: the losses at each alpha, and how far the pixels are from the content's."""
     jobs = [(pair, alpha) for pair in pairs for alpha in alphas]
     jobs = [job for job in jobs if not store.has("alpha", **_named(job[0]), alpha=job[1])]
     for pair, alpha in Bar(jobs, desc="strength", unit="picture", disable=not jobs, leave=False):
         output = stylist(pair.content_path, [pair.style_path], alpha)
-        error = (output - stylist.judge.picture(pair.content_path)).square().mean().item()
+        error = (output - stylist.judge.pictures(pair)[0]).square().mean().item()
         store.append("alpha", [_named(pair) | {"alpha": alpha, **stylist.judge(output, pair), "pixel_error": error}])
 
 
 def measure_style_weight(stylist: Stylist, weight: float, pairs: Sequence[Pair], store: ComparisonStore) -> None:
-    """Beside figure 7: the losses of a decoder that was trained with another lambda, at alpha 1.
-
-    Args:
-        stylist: With the decoder.
-        weight: Its lambda.
-        pairs: As for alpha.
-        store: Keeps the rows, in ``style_weight``.
-    """
+    """Measure what stands beside figure 7: the losses of a decoder that was trained with another lambda, at alpha 1."""
     for pair in pairs:
         if not store.has("style_weight", **_named(pair), style_weight=weight):
             output = stylist(pair.content_path, [pair.style_path])
@@ -107,76 +94,49 @@ def measure_style_weight(stylist: Stylist, weight: float, pairs: Sequence[Pair],
 def measure_interpolation(
     stylist: Stylist, weights: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
 ) -> None:
-    """Figure 8: the style loss to each of two styles as one gives way to the other, for all neighbors among the styles.
-
-    Args:
-        stylist: With the decoder.
-        weights: Of the second style, from 0 to 1; the first has the rest.
-        pairs: Of all contents with all styles.
-        store: Keeps the rows, in ``interpolation``.
-    """
+    """Measure figure 8: the style loss to each of two neighboring styles, by the second one's weight, from 0 to 1."""
     for first, second in _neighbors(pairs):
         for weight in weights:
             names = {"content": first.content, "style": first.style, "second_style": second.style, "weight": weight}
             if store.has("interpolation", **names):
                 continue
             output = stylist(first.content_path, [first.style_path, second.style_path], weights=[1 - weight, weight])
-            losses = {key: stylist.judge(output, pair) for key, pair in (("style", first), ("second_style", second))}
-            store.append(
-                "interpolation",
-                [names | {f"{key}_loss": found["style_loss_mean"] for key, found in losses.items()}],
-            )
+            losses = [stylist.judge(output, pair)["style_loss_mean"] for pair in (first, second)]
+            store.append("interpolation", [names | {"style_loss": losses[0], "second_style_loss": losses[1]}])
 
 
 def measure_color(stylist: Stylist, pairs: Sequence[Pair], store: ComparisonStore) -> None:
-    """Figure 9: losses, and the distance of colors to content and style, without and with color control.
-
-    Args:
-        stylist: With the decoder.
-        pairs: Contents and styles.
-        store: Keeps the rows, in ``color``.
-    """
+    """Measure figure 9: losses, and the distance of colors to content and style, without and with color control."""
     jobs = [(pair, control) for pair in pairs for control in COLORINGS]
     jobs = [job for job in jobs if not store.has("color", **_named(job[0]), control=job[1])]
     for pair, control in Bar(jobs, desc="color", unit="picture", disable=not jobs, leave=False):
-        content, style = (stylist.judge.picture(path) for path in (pair.content_path, pair.style_path))
         output = colored(stylist, pair, control)
-        distances = {
-            "color_to_content": color_distance(output, content).item(),
-            "color_to_style": color_distance(output, style).item(),
-        }
-        store.append("color", [_named(pair) | {"control": control, **stylist.judge(output, pair), **distances}])
+        row = _named(pair) | {"control": control, **stylist.judge(output, pair)}
+        for name, picture in zip(("content", "style"), stylist.judge.pictures(pair), strict=True):
+            row[f"color_to_{name}"] = color_distance(output, picture).item()
+        store.append("color", [row])
 
 
 def colored(stylist: Stylist, pair: Pair, control: Color) -> Tensor:
     """Return an output whose colors are the style's, or the content's in one of two ways.
 
-    Args:
-        stylist: With the decoder.
-        pair: Content and style.
-        control: ``coral`` gives the style the content's colors first, ``luminance`` takes each pixel's from the content.
+    ``coral`` gives the style the content's colors first, ``luminance`` takes each pixel's from the content.
     """
-    content, style = (stylist.judge.picture(path) for path in (pair.content_path, pair.style_path))
+    content, style = stylist.judge.pictures(pair)
     recolored = coral(style, colors(content)).clamp(0, 1) if control == "coral" else pair.style_path
     output = stylist(pair.content_path, [recolored])
     return keep_chroma(output, content) if control == "luminance" else output
 
 
 def measure_regions(stylist: Stylist, pairs: Sequence[Pair], store: ComparisonStore) -> None:
-    """Figure 10: the style loss of each half to both styles, where each half is given one of them.
-
-    Args:
-        stylist: With the decoder.
-        pairs: Of all contents with all styles; neighbors among the styles share a picture.
-        store: Keeps the rows, in ``regions``.
-    """
+    """Measure figure 10: the style loss of each half to both styles, where each half is given one of two neighbors."""
     for first, second in _neighbors(pairs):
         names = {"content": first.content, "style": first.style, "second_style": second.style}
         if store.has("regions", **names):
             continue
         judge = stylist.judge
-        styles = [judge.suite.features(judge.picture(pair.style_path)).statistics for pair in (first, second)]
-        content, output = judge.picture(first.content_path), in_halves(stylist, first, second)
+        styles = [judge.suite.features(judge.pictures(pair)[1]).statistics for pair in (first, second)]
+        content, output = judge.pictures(first)[0], in_halves(stylist, first, second)
         rows: list[Row] = []
         for side, (own, other) in zip(SIDES, (styles, styles[::-1]), strict=True):
             found, before = (_region_statistics(judge, picture, side) for picture in (output, content))
@@ -187,7 +147,7 @@ def measure_regions(stylist: Stylist, pairs: Sequence[Pair], store: ComparisonSt
 
 def in_halves(stylist: Stylist, first: Pair, second: Pair) -> Tensor:
     """Return the first pair's content, its left half in the first pair's style and its right half in the second's."""
-    content = stylist.judge.picture(first.content_path)
+    content = stylist.judge.pictures(first)[0]
     height, width = (-(-side // 8) for side in content.shape[-2:])
     masks = torch.cat([_half(side, (height, width), content) for side in SIDES], 1)
     return stylist(first.content_path, [first.style_path, second.style_path], shares=regions(masks))
@@ -217,14 +177,7 @@ def _style_loss(output: dict[str, Statistics], style: dict[str, Statistics]) -> 
 def make_control_pictures(
     stylist: Stylist, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore
 ) -> None:
-    """Write the outputs that figures 7 to 10 show.
-
-    Args:
-        stylist: With the decoder.
-        alphas: Of figure 7; in figure 8 the steps between styles.
-        pairs: Of all contents with all styles; see ``shown_pairs`` and ``corners``.
-        store: Keeps them in ``outputs``.
-    """
+    """Write the outputs that figures 7 to 10 show; in figure 8, the alphas are the steps between styles."""
     made: dict[str, Callable[[], Tensor]] = {}
     for row, pair in enumerate(shown_pairs(pairs)):
         for alpha in alphas:

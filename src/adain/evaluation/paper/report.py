@@ -20,7 +20,6 @@ from adain.evaluation.paper.figures import (
 )
 from adain.evaluation.paper.normalization import last_losses, style_losses
 from adain.evaluation.paper.published import NAMES, SOURCE
-from adain.evaluation.paper.quality import Judge
 from adain.evaluation.paper.request import ABLATIONS, VERSIONS, Request
 from adain.evaluation.paper.store import ComparisonStore, Table
 from adain.evaluation.paper.tables import (
@@ -37,6 +36,7 @@ from adain.evaluation.paper.tables import (
     strength_tables,
 )
 from adain.evaluation.results import write_csv
+from adain.evaluation.run import Frame
 from adain.evaluation.store import Row
 from adain.runtime.files import write_whole
 from adain.training.curves import all_curves, draw_curves
@@ -65,7 +65,6 @@ class Page:
         settings: What it is of.
         request: What is compared on what.
         systems: How each network was come by, in words.
-        judge: Gives the judge of pictures of one size.
         files: The CSV and PNG files so far.
     """
 
@@ -73,7 +72,6 @@ class Page:
     settings: Mapping[str, Any]
     request: Request
     systems: Mapping[str, str]
-    judge: Callable[[int], Judge]
     files: list[Path] = field(default_factory=list)
 
     def write(self) -> list[Path]:
@@ -186,8 +184,8 @@ class Page:
         places = range(len(self.settings["controls"]["alphas"]))
         made = [[_opened(self.store.output(f"mix_{i}_{j}")) for j in places] for i in places]
         mixes = [[picture for picture in line if picture is not None] for line in made]
-        frame = self.judge(self.settings["controls"]["size"])
-        styles = [frame.shown(pair.style_path) for pair in corners(self.request.control_pairs)]
+        frame = Frame(self.settings["controls"]["size"], crop=True)
+        styles = [frame.read(pair.style_path) for pair in corners(self.request.control_pairs)]
         image = self._figure(
             "interpolation", "Between styles", (rows,), lambda path: draw_interpolation(path, mixes, styles, rows)
         )
@@ -243,9 +241,9 @@ class Page:
         size = self.settings[section]["size"]
 
         def draw(path: Path) -> None:
-            frame = self.judge(size)
+            frame = Frame(size, crop=True)
             rows = [
-                [*map(frame.shown, line.inputs), *(_opened(self.store.output(output)) for output in line.outputs)]
+                [*map(frame.read, line.inputs), *(_opened(self.store.output(output)) for output in line.outputs)]
                 for line in lines
             ]
             draw_pictures(path, columns, rows)

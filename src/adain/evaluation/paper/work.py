@@ -242,4 +242,4 @@ class Work:
         known = json.loads(path.read_text()) if path.exists() else {}
         self._systems = known | self._systems
         write_whole(path, json.dumps(self._systems, indent=2) + "\n")
-        return Page(self.store, self.settings, self.request, self._systems, self.judge).write()
+        return Page(self.store, self.settings, self.request, self._systems).write()
