@@ -14,26 +14,13 @@ from adain.runtime.schema import Arithmetic, BenchmarkName, EncoderName, LossUni
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How pairs are evaluated.
+    """How pairs are evaluated: the keys of ``conf/inference/evaluate.yaml``, which says what each does.
 
     Attributes:
-        model: The system's name.
-        options: Its options when it is used.
+        model, options: The system's name, and its options when it is used.
         encoder, encoder_weights: Whose features are compared, and a file with its weights.
-        metrics: Names.
-        losses: Whose content and style losses are stated too.
-        motion: How a view is moved over each content, to measure flicker.
-        protocol: Whose conventions they follow.
+        metrics, losses, motion: Names, none perhaps.
         benchmark: The name of the published pairs that these are; None if they are not.
-        weights: Files of the metrics' networks, by name; found or fetched where None.
-        size, crop: See ``run.Frame``.
-        alpha: How far the output goes from the content to the style.
-        batch_size: Pairs at a time.
-        device: ``auto`` or torch's word.
-        precision: Of the arithmetic that makes outputs and sees VGG-19's features.
-        seed, bootstrap: Of the intervals; draws.
-        save_outputs: Whether outputs are kept as PNG files.
-        page_pairs, page_order: How many pairs the page shows, and the metric that sorts them.
         outputs: The folder of finished outputs as it was given, for the title.
         logs: Where a folder is made if none is given.
     """

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from adain.data.picture import PictureError, read_picture, resize_short_side, to
 from adain.evaluation.pairs import Pair
 from adain.evaluation.store import EvaluationStore, Row
 from adain.methods.adain import AdaINMethod
+from adain.methods.interface import Method
 from adain.metrics.feature_cache import FeatureCache
 from adain.metrics.flicker import frame_change
 from adain.metrics.frechet import frechet_distance
@@ -33,14 +34,6 @@ _MOST_NAMED = 10  # unreadable pictures in one message
 _THUMB = 160  # pixels
 Maker = Callable[[Tensor, Tensor, float], Tensor]
 """Makes outputs of contents, styles and alpha."""
-
-
-class System(Protocol):
-    """What is asked of a system of style transfer."""
-
-    def stylize(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
-        """See ``methods``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ class Frame:
 
 
 def check_readable(pairs: list[Pair], silent: bool = False) -> None:
-    """Decodes every picture once, whole, before any work is done.
+    """Decode every picture once, whole, before any work is done.
 
     Raises:
         InputError: If some are no pictures, all of them named, or an output has another shape than its content.
@@ -88,11 +81,9 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
     bad: list[str] = []
     for path in Bar(files, desc="checking pictures", unit="picture", leave=False, disable=silent):
         try:
-            picture = read_picture(path, min_side=16)
+            ratios[path] = read_picture(path, min_side=16).size
         except PictureError as error:
             bad.append(f"{path} ({error})")
-            continue
-        ratios[path] = picture.size
     if bad:
         more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
         raise InputError(
@@ -109,6 +100,11 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
             )
 
 
+def as_batch(picture: Image.Image, device: torch.device) -> Tensor:
+    """Return a picture on a device, ``1 x 3 x H x W``, RGB in [0, 1]."""
+    return to_unit(to_tensor(picture))[None].to(device)
+
+
 class Gallery:
     """Framed pictures, the last few kept: in a cross of folders each is used again and again."""
 
@@ -119,7 +115,7 @@ class Gallery:
     def __call__(self, path: Path) -> Tensor:
         """``1 x 3 x H x W`` on the device, the same tensor as long as it is kept."""
         if path not in self._kept:
-            self._kept[path] = to_unit(to_tensor(self.frame.read(path)))[None].to(self.device)
+            self._kept[path] = as_batch(self.frame.read(path), self.device)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(path)
@@ -131,7 +127,7 @@ def measure(
     store: EvaluationStore,
     suite: MetricSuite,
     gallery: Gallery,
-    system: Callable[[], System] | None,
+    system: Callable[[], Method[Any]] | None,
     alpha: float,
     batch_size: int,
     world: int = 1,
@@ -140,7 +136,7 @@ def measure(
     precision: Concrete = "32-true",
     motion: Sequence[MotionName] = (),
 ) -> None:
-    """Measures every pair that the store has not, batch by batch, and keeps each batch at once.
+    """Measure every pair that the store has not, batch by batch, and keep each batch at once.
 
     Args:
         pairs: All of them; a row's index is the place here.
@@ -184,7 +180,7 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
     return list(groups.values())
 
 
-def _maker(system: System, features: FeatureCache, precision: Concrete, device: torch.device) -> Maker:
+def _maker(system: Method[Any], features: FeatureCache, precision: Concrete, device: torch.device) -> Maker:
     """Return the system as a function. AdaIN encodes each content and each style once for all their pairs."""
     if not isinstance(system, AdaINMethod) or system.concat:
         make: Maker = system.stylize
@@ -281,7 +277,7 @@ def _finished(pair: Pair, frame: Frame, shape: torch.Size, device: torch.device)
         raise InputError(f"{pair.output_path} cannot be used ({error}): make it anew") from None
     if not frame.crop:
         picture = picture.resize((shape[-1], shape[-2]), Image.Resampling.BICUBIC)
-    return to_unit(to_tensor(frame.cut(picture)))[None].to(device)
+    return as_batch(frame.cut(picture), device)
 
 
 def _thumb(picture: Image.Image) -> Image.Image:

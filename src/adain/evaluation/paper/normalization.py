@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from adain.data.picture import to_picture, to_tensor, to_unit
+from adain.data.picture import to_picture
 from adain.evaluation.paper.request import NORMS, VERSIONS, Version
-from adain.evaluation.run import Frame
+from adain.evaluation.run import Frame, as_batch
 from adain.evaluation.store import Row
 from adain.methods.interface import Method
 from adain.runtime.files import replacing
@@ -66,18 +66,14 @@ def prepare(
         if all(file.exists() for file in files.values()):
             continue
         if encoded is None:
-            encoded = method.encode_style(_tensor(frame.read(style), device))
+            encoded = method.encode_style(as_batch(frame.read(style), device))
         picture = frame.read(path)
-        styled = method.stylize(_tensor(picture, device), encoded)
+        styled = method.stylize(as_batch(picture, device), encoded)
         made = {"original": picture, "contrast": equalize(picture), "style": to_picture(styled[0])}
         for version, file in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file) as part:
                 made[version].save(part, "PNG")
-
-
-def _tensor(picture: Image.Image, device: torch.device) -> torch.Tensor:
-    return to_unit(to_tensor(picture))[None].to(device)
 
 
 Losses = Mapping[tuple[GeneratorNorm, Version], Points]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pytorch_lightning.loggers import Logger
@@ -38,21 +38,9 @@ from adain.nn.weights import read_state
 from adain.runtime.files import write_whole
 from adain.runtime.schema import GeneratorNorm
 
-
-class Trainer(Protocol):
-    """Trains a system that no checkpoint is given for."""
-
-    def __call__(self, training: Training, folder: Path) -> tuple[Path, str]:
-        """Train it into a folder, or continue there, or take what is finished.
-
-        Args:
-            training: Which, and how.
-            folder: Of this network.
-
-        Returns:
-            The last checkpoint, and in words how it was trained.
-        """
-        ...
+Trainer = Callable[[Training, Path], tuple[Path, str]]
+"""Trains a network that no checkpoint is given for into its folder, or continues there, or takes what is finished. It
+returns the last checkpoint, and in words how the network was trained."""
 
 
 def settings_of(request: Request, device: torch.device) -> dict[str, Any]:
