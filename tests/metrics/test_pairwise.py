@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from adain.metrics.feature_cache import FeatureCache, check_pictures, observe, stack
+from adain.metrics.feature_cache import FeatureCache, check_pictures
 from adain.metrics.pairwise import (
     Cfsd,
     ColorDistance,
@@ -140,13 +140,16 @@ def test_features_of_one_pass_are_shared(encoder: Encoder, three: Three) -> None
     assert len(calls) == 3
 
 
-def test_stacked_features_are_those_of_the_batch(encoder: Encoder, pictures: torch.Tensor) -> None:
-    whole = observe(encoder, pictures)
-    parts = stack([whole[0:1], whole[1:2]])
-    assert torch.equal(parts.deepest, whole.deepest)
-    assert torch.equal(parts.structure, whole.structure)
-    assert torch.equal(parts.grams["relu2_1"], whole.grams["relu2_1"])
-    assert torch.equal(parts.statistics["relu1_1"].std, whole.statistics["relu1_1"].std)
+def test_features_of_a_joined_batch_are_those_of_its_pictures(encoder: Encoder, pictures: torch.Tensor) -> None:
+    see, parts = FeatureCache(encoder), pictures.split(1)
+    found, first, second = see(see.join(parts)), see(parts[0]), see(parts[1])
+    for name in ("deepest", "structure"):
+        assert torch.equal(getattr(found, name), torch.cat([getattr(first, name), getattr(second, name)]))
+    assert torch.equal(found.grams["relu2_1"], torch.cat([first.grams["relu2_1"], second.grams["relu2_1"]]))
+    stds = [of.statistics["relu1_1"].std for of in (first, second)]
+    assert torch.equal(found.statistics["relu1_1"].std, torch.cat(stds))
+    assert found.positions == first.positions
+    torch.testing.assert_close(found.deepest, see(pictures).deepest, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("spoil", [lambda x: x * 2 - 1, lambda x: x * 255, lambda x: x / 0])

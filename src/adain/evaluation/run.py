@@ -20,10 +20,9 @@ from adain.evaluation.store import EvaluationStore, Row
 from adain.methods.adain import AdaINMethod
 from adain.methods.interface import Method
 from adain.metrics.feature_cache import FeatureCache
-from adain.metrics.flicker import frame_change
+from adain.metrics.flicker import MOTIONS, frame_change, moving_views, warping_error
 from adain.metrics.frechet import frechet_distance
 from adain.metrics.metric_suite import MetricSuite, features_of
-from adain.metrics.warping import MOTIONS, moving_views, warping_error
 from adain.runtime.errors import InputError
 from adain.runtime.precision import arithmetic, memory_format
 from adain.runtime.progress import Bar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,8 +45,7 @@ def check_pictures(**pictures: Tensor) -> None:
             )
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """What is kept of one VGG-19 pass over N pictures.
 
     Attributes:
@@ -63,39 +62,10 @@ class Features:
     deepest: Tensor
     positions: dict[str, int]
 
-    def __getitem__(self, index: slice) -> Features:
-        """The features of some of the pictures."""
-        return Features(
-            {name: Statistics(s.mean[index], s.std[index]) for name, s in self.statistics.items()},
-            {name: matrix[index] for name, matrix in self.grams.items()},
-            self.structure[index],
-            self.deepest[index],
-            self.positions,
-        )
-
-
-def stack(parts: Sequence[Features]) -> Features:
-    """The features of several batches of pictures of one size as those of one batch."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    return Features(
-        {
-            name: Statistics(
-                torch.cat([p.statistics[name].mean for p in parts]), torch.cat([p.statistics[name].std for p in parts])
-            )
-            for name in first.statistics
-        },
-        {name: torch.cat([p.grams[name] for p in parts]) for name in first.grams},
-        torch.cat([p.structure for p in parts]),
-        torch.cat([p.deepest for p in parts]),
-        first.positions,
-    )
-
 
 @torch.no_grad()
 def observe(encoder: Encoder, picture: Tensor) -> Features:
-    """One pass of the encoder over pictures, each feature map dropped as soon as it was used.
+    """Return what one pass of the encoder gives of pictures, each feature map dropped as soon as it was used.
 
     Args:
         encoder: VGG-19.
@@ -150,7 +120,7 @@ class FeatureCache:
             return observe(self.encoder, picture)
 
     def of(self, network: str, picture: Tensor) -> Any:
-        """Return what a network of ``networks`` sees: tensors whose first dimension is the batch, or ``Features``."""
+        """Return what a network of ``networks`` sees; see ``_stack`` for what that may be."""
         seen = self._pictures.get(id(picture)) or self._batches.get(id(picture))
         if seen is None:
             seen = _keep(self._batches, picture, (), self.keep)
@@ -191,9 +161,18 @@ def _keep(held: OrderedDict[int, _Seen], picture: Tensor, parts: tuple[Tensor, .
 
 
 def _stack(parts: Sequence[Any]) -> Any:
-    if isinstance(parts[0], Features):
-        return stack(parts)
-    if isinstance(parts[0], Tensor):
+    """Return what is seen of several batches of pictures of one size as that of one batch.
+
+    Args:
+        parts: Tensors, whose first dimension is the batch; or lists, named tuples or dictionaries of such. Whatever else
+            is in them is the same in all parts.
+    """
+    first = parts[0]
+    if isinstance(first, Tensor):
         return torch.cat(list(parts))
-    joined = [torch.cat(list(same)) for same in zip(*parts, strict=True)]
-    return Statistics(*joined) if isinstance(parts[0], Statistics) else joined
+    if isinstance(first, dict):
+        return {name: _stack([part[name] for part in parts]) for name in first}
+    if not isinstance(first, list | tuple):
+        return first
+    joined = [_stack(same) for same in zip(*parts, strict=True)]
+    return type(first)(*joined) if hasattr(first, "_fields") else joined

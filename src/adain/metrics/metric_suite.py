@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adain.metrics.feature_cache import STRUCTURE_LAYER, FeatureCache
+from adain.metrics.flicker import MOTIONS
 from adain.metrics.frechet import INCEPTION_FEATURES, ArtInception, Inception, InceptionStem
 from adain.metrics.lpips import Lpips
 from adain.metrics.pairwise import (
@@ -26,7 +27,6 @@ from adain.metrics.pairwise import (
     StyleLoss,
 )
 from adain.metrics.units import UNITS, ContentLossIn, Deeper, StyleLossIn
-from adain.metrics.warping import MOTIONS
 from adain.nn.encoder import BOTTLENECK, Encoder
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from adain.functional.losses import content_loss, gram_loss, style_loss
 from adain.functional.statistics import Statistics, adain
-from adain.metrics.feature_cache import Features, check_pictures
+from adain.metrics.feature_cache import check_pictures
 from adain.metrics.frechet import sifid
 from adain.metrics.histogram import histogram_distance
 from adain.metrics.lpips import Lpips
@@ -20,10 +21,6 @@ from adain.metrics.structure import cfsd, color_distance
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
 from adain.runtime.errors import InputError
 from adain.runtime.schema import StyleReduction
-
-See = Callable[[Tensor], Features]
-"""Gives VGG-19's features of pictures: a ``FeatureCache``, shared by the metrics of one evaluation."""
-
 
 _WINDOW_HALF = 5  # of SSIM's 11 pixels
 
@@ -36,6 +33,7 @@ class PairMetric(Metric):
     """
 
     is_differentiable = False
+    higher_is_better = False
     full_state_update = False
     total: Tensor
     count: Tensor
@@ -46,18 +44,18 @@ class PairMetric(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, output: Tensor, content: Tensor, style: Tensor) -> None:
-        """Takes N pairs."""
+        """Take N pairs."""
         values = self.per_pair(output, content, style)
         self.total += values.double().sum()
         self.count += len(values)
 
     def compute(self) -> Tensor:
-        """The mean over all pairs of all ranks; NaN if there were none."""
+        """Return the mean over all pairs of all ranks; NaN if there were none."""
         return self.total / self.count
 
     @torch.no_grad()
     def per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        """The N figures, in float32, of N pairs.
+        """Return the N figures, in float32, of N pairs.
 
         Raises:
             InputError: If a picture is out of [0, 1], or the output is not as large as the content.
@@ -74,38 +72,38 @@ class PairMetric(Metric):
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor: ...
 
 
+class FeatureMetric(PairMetric):
+    """A ``PairMetric`` of features.
+
+    Args:
+        see: Gives them of pictures, usually a ``FeatureCache`` or what one keeps, shared by the metrics of an evaluation.
+    """
+
+    def __init__(self, see: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.see = see
+
+
 def _each(index: int, statistics: Statistics) -> Statistics:
     return Statistics(statistics.mean[index : index + 1], statistics.std[index : index + 1])
 
 
-class ContentLoss(PairMetric):
+class ContentLoss(FeatureMetric):
     """Mean squared distance at relu4_1 between the output's features and the AdaIN target: the paper's content loss.
 
     At least 0, in squared activations of the encoder; lower is better. See ``losses.content_loss``.
     """
-
-    higher_is_better = False
-
-    def __init__(self, see: See) -> None:
-        super().__init__()
-        self.see = see
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         target = adain(self.see(content).deepest, self.see(style).statistics[BOTTLENECK])
         return _one_by_one(self.see(output).deepest, target)
 
 
-class ContentFeatureLoss(PairMetric):
+class ContentFeatureLoss(FeatureMetric):
     """Mean squared distance at relu4_1 between the features of output and content: what Gatys et al. call content.
 
     At least 0, in squared activations of the encoder; lower keeps more. The AdaIN target itself is not at 0.
     """
-
-    higher_is_better = False
-
-    def __init__(self, see: See) -> None:
-        super().__init__()
-        self.see = see
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         return _one_by_one(self.see(output).deepest, self.see(content).deepest)
@@ -115,7 +113,7 @@ def _one_by_one(features: Tensor, targets: Tensor) -> Tensor:
     return torch.stack([content_loss(f[None], t[None]) for f, t in zip(features, targets, strict=True)])
 
 
-class StyleLoss(PairMetric):
+class StyleLoss(FeatureMetric):
     """Distance of channel statistics to the style's, summed over relu1_1 to relu4_1: the paper's style loss.
 
     At least 0, in squared activations of the encoder; lower is better. See ``losses.style_loss``.
@@ -125,11 +123,9 @@ class StyleLoss(PairMetric):
         reduction: ``mean`` over channels, the ports' convention, or ``sum``, the authors'.
     """
 
-    higher_is_better = False
-
-    def __init__(self, see: See, reduction: StyleReduction) -> None:
-        super().__init__()
-        self.see, self.reduction = see, reduction
+    def __init__(self, see: Callable[[Tensor], Any], reduction: StyleReduction) -> None:
+        super().__init__(see)
+        self.reduction = reduction
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         found, wanted = self.see(output).statistics, self.see(style).statistics
@@ -143,17 +139,11 @@ class StyleLoss(PairMetric):
         return torch.stack(values)
 
 
-class GramLoss(PairMetric):
+class GramLoss(FeatureMetric):
     """Distance of Gram matrices to the style's, averaged over relu1_1 to relu4_1: Gatys et al.'s style loss.
 
     At least 0, in the fourth power of the encoder's activations; lower is better. See ``losses.gram_loss``.
     """
-
-    higher_is_better = False
-
-    def __init__(self, see: See) -> None:
-        super().__init__()
-        self.see = see
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         found, wanted = self.see(output).grams, self.see(style).grams
@@ -167,23 +157,16 @@ class GramLoss(PairMetric):
         )
 
 
-class Cfsd(PairMetric):
+class Cfsd(FeatureMetric):
     """Content Feature Structural Distance of output and content: at least 0; lower keeps more. See ``structure.cfsd``.
 
-    Args:
-        structure: Gives relu3_1 features of pictures, of the VGG-19 that is compared by.
+    Its features are those at relu3_1 of the VGG-19 that is compared by.
     """
-
-    higher_is_better = False
-
-    def __init__(self, structure: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.structure = structure
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         if output is content:  # a control, and the dearest of all metrics
             return torch.zeros(len(output), device=output.device)
-        return cfsd(self.structure(output), self.structure(content))
+        return cfsd(self.see(output), self.see(content))
 
 
 class Ssim(PairMetric):
@@ -210,7 +193,7 @@ class Ssim(PairMetric):
         return inside.flatten(1).mean(1)
 
 
-class LpipsDistance(PairMetric):
+class LpipsDistance(FeatureMetric):
     """LPIPS of output and content: at least 0, about 0 to 1; lower keeps more. See ``lpips.Lpips``.
 
     Args:
@@ -218,11 +201,9 @@ class LpipsDistance(PairMetric):
         see: Gives them; the network itself if None.
     """
 
-    higher_is_better = False
-
     def __init__(self, network: Lpips, see: Callable[[Tensor], list[Tensor]] | None = None) -> None:
-        super().__init__()
-        self.network, self.see = network, see or network.extract_features
+        super().__init__(see or network.extract_features)
+        self.network = network
         self._last: tuple[Tensor, list[Tensor]] | None = None  # the controls compare with the same content
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
@@ -236,24 +217,12 @@ class LpipsDistance(PairMetric):
 class HistogramDistance(PairMetric):
     """Distance of the RGB-uv histograms of output and style: 0 to 1; lower is nearer. See ``histogram_distance``."""
 
-    higher_is_better = False
-
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         return histogram_distance(output, style)
 
 
-class Sifid(PairMetric):
-    """SIFID of output and style: at least 0; lower is nearer. See ``frechet.sifid``.
-
-    Args:
-        see: Gives features of pictures, ``N x C x h x w``: those of ``frechet.InceptionStem``.
-    """
-
-    higher_is_better = False
-
-    def __init__(self, see: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.see = see
+class Sifid(FeatureMetric):
+    """SIFID of output and style, of ``frechet.InceptionStem``: at least 0; lower is nearer. See ``frechet.sifid``."""
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         return sifid(self.see(output), self.see(style))
@@ -261,8 +230,6 @@ class Sifid(PairMetric):
 
 class ColorDistance(PairMetric):
     """Hellinger distance of the joint RGB histograms (8 x 8 x 8) of output and style: 0 to 1; lower is nearer."""
-
-    higher_is_better = False
 
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         return color_distance(output, style)

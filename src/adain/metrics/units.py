@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from adain.functional.statistics import EPS, Statistics, adain, channel_statistics
 from adain.kernels.layers import max_pool, padded_conv2d
-from adain.metrics.feature_cache import Features
-from adain.metrics.pairwise import PairMetric
+from adain.metrics.pairwise import FeatureMetric
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS
 from adain.runtime.schema import LossUnits
 
@@ -80,22 +80,18 @@ def _normalized(features: Tensor) -> Tensor:
     return (features - stats.mean) / stats.std
 
 
-class _LossIn(PairMetric):
+class _LossIn(FeatureMetric):
     """A loss in a paper's units; at least 0, lower is better. See ``UNITS``.
 
     Args:
-        units: Whose.
+        units: Whose; not ``ours``.
         see: Gives the features of the normalized VGG-19.
         deeper: Gives relu5_1 of pictures; for ``stytr2``.
     """
 
-    higher_is_better = False
-
-    def __init__(
-        self, units: LossUnits, see: Callable[[Tensor], Features], deeper: Callable[[Tensor], Tensor] | None = None
-    ) -> None:
-        super().__init__()
-        self.units, self.see, self.deeper = units, see, deeper
+    def __init__(self, units: LossUnits, see: Callable[[Tensor], Any], deeper: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(see)
+        self.units, self.deeper = units, deeper
 
 
 class ContentLossIn(_LossIn):
@@ -104,13 +100,12 @@ class ContentLossIn(_LossIn):
     def _per_pair(self, output: Tensor, content: Tensor, style: Tensor) -> Tensor:
         made, given = self.see(output).deepest.float(), self.see(content).deepest.float()
         if self.units == "stytr2":
-            assert self.deeper is not None
             deepest = _normalized(self.deeper(output)), _normalized(self.deeper(content))
             return _mean_squares(_normalized(made), _normalized(given)) + _mean_squares(*deepest)
         style_stats, content_stats = self.see(style).statistics[BOTTLENECK], self.see(content).statistics[BOTTLENECK]
         if self.units == "lua":
             style_stats = Statistics(style_stats.mean, _variance(style_stats).sqrt())
-        elif self.units == "port":
+        else:
             style_stats = unbiased(style_stats, self.see(style).deepest[0, 0].numel())
             content_stats = unbiased(content_stats, given[0, 0].numel())
         return _mean_squares(made, adain(given, style_stats, content_stats))
@@ -130,13 +125,10 @@ class StyleLossIn(_LossIn):
     def _statistics(self, picture: Tensor, of_output: bool) -> Sequence[Statistics]:
         features = self.see(picture)
         found = [features.statistics[name] for name in STYLE_LAYERS]
-        if self.units == "ours":
-            return found
         if self.units == "lua":
             return [Statistics(s.mean, (_variance(s) + (_LUA_EPS if of_output else 0)).sqrt()) for s in found]
         found = [unbiased(s, features.positions[name]) for s, name in zip(found, STYLE_LAYERS, strict=True)]
         if self.units == "stytr2":
-            assert self.deeper is not None
             deepest = self.deeper(picture)
             found.append(unbiased(channel_statistics(deepest), deepest[0, 0].numel()))
         return found
