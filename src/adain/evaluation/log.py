@@ -36,14 +36,7 @@ def _finished(make_loggers: Callable[[], Sequence[Logger]]) -> Iterator[Sequence
 def log_evaluation(
     make_loggers: Callable[[], Sequence[Logger]], folder: Path, rows: Sequence[Row], results: Mapping[str, Any]
 ) -> None:
-    """Log settings and means to every logger, to W&B also the table of pairs with their outputs.
-
-    Args:
-        make_loggers: Makes them, none perhaps.
-        folder: Of the evaluation, with its thumbnails.
-        rows: One a pair.
-        results: What ``results.json`` holds.
-    """
+    """Log an evaluation's settings and means to every logger, to W&B also the table of pairs with their outputs."""
     with _finished(make_loggers) as loggers:
         for logger in loggers:
             logger.log_hyperparams({key: value for key, value in results.items() if key not in _NOT_SETTINGS})
@@ -60,13 +53,7 @@ def log_evaluation(
 
 
 def log_comparison(make_loggers: Callable[[], Sequence[Logger]], store: ComparisonStore, files: Sequence[Path]) -> None:
-    """Log medians to every logger, to W&B also tables, pictures and an artifact of everything.
-
-    Args:
-        make_loggers: Makes them, none perhaps.
-        store: The comparison's.
-        files: CSV and PNG files.
-    """
+    """Log a comparison's medians to every logger, to W&B also its CSV and PNG files and an artifact of everything."""
     figures = {
         f"speed/{row['size']}/{row['method']}/{name}": row[name]
         for row in store.rows("speed")

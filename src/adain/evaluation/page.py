@@ -42,16 +42,9 @@ def embedded(picture: Image.Image, side: int) -> str:
 
 
 def chosen(rows: Sequence[Row], order: str, higher_is_better: bool, count: int) -> list[tuple[str, Row]]:
-    """Return the pairs that the page shows: the worst third, the best third, and others at even distances between.
+    """Return the pairs that the page shows, by the figure ``order``: the worst third, the best, and others evenly between.
 
-    Args:
-        rows: All.
-        order: The figure that decides.
-        higher_is_better: Its direction.
-        count: How many to show.
-
-    Returns:
-        Pairs with ``worst``, ``best`` or ``between``, in that order.
+    Each comes with the word ``worst``, ``best`` or ``between``, in that order.
     """
     ranked = sorted(rows, key=lambda row: row[order], reverse=not higher_is_better)  # worst first
     count = min(count, len(ranked))
@@ -74,7 +67,7 @@ def write_page(
         title: Shown above.
         pairs: All of them.
         rows: All figures.
-        results: Of ``results.summarize``, with ``left_out`` and ``notes``.
+        results: What ``results.json`` holds.
         frame: How contents and styles are shown.
         order: The figure that decides what is worst and best; the first there is, if that was not measured.
         count: How many pairs are shown.

@@ -76,7 +76,7 @@ def find_both_sides(content: str | None, style: str | None) -> tuple[list[tuple[
 
 
 def named(folder: str) -> list[tuple[str, Path]]:
-    """Pictures of a folder, named by their path in it, in order.
+    """Return the pictures of a folder, named by their path in it, in order.
 
     Raises:
         InputError: If there is no such folder, or no picture in it.
@@ -87,7 +87,7 @@ def named(folder: str) -> list[tuple[str, Path]]:
 
 
 def held_out_samples(kind: Literal["content", "style"]) -> list[tuple[str, Path]]:
-    """The sample pictures that a training holds out by default, named by their file.
+    """Return the sample pictures that a training holds out by default, named by their file.
 
     Raises:
         InputError: If they are not cached and cannot be had.
@@ -97,12 +97,7 @@ def held_out_samples(kind: Literal["content", "style"]) -> list[tuple[str, Path]
 
 
 def cross(contents: Sequence[tuple[str, Path]], styles: Sequence[tuple[str, Path]], pairing: str) -> list[Pair]:
-    """All contents in all styles, style by style, or the i-th content in the i-th style.
-
-    Args:
-        contents: Names and files.
-        styles: Names and files.
-        pairing: ``all`` or ``zip``.
+    """Return all contents in all styles, style by style, or with ``zip`` the i-th content in the i-th style.
 
     Raises:
         InputError: If there are different numbers to zip.
@@ -118,7 +113,7 @@ def cross(contents: Sequence[tuple[str, Path]], styles: Sequence[tuple[str, Path
 
 
 def read_pairs(path: Path, pairing: str) -> list[Pair]:
-    """Pairs of a file; names in it are relative to its folder, or absolute.
+    """Return the pairs of a file; names in it are relative to its folder, or absolute.
 
     Args:
         path: A CSV file with columns ``content``, ``style`` and, if outputs are there already, ``output``; or a list of
@@ -140,9 +135,7 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
     header = [column.strip() for column in next(csv.reader([lines[0]]))]
     if {"content", "style"} <= set(header):
         pairs = []
-        for number, row in enumerate(csv.DictReader(lines, fieldnames=header), 1):
-            if number == 1:
-                continue
+        for number, row in enumerate(csv.DictReader(lines[1:], fieldnames=header), 2):
             content, style, output = ((row.get(key) or "").strip() for key in ("content", "style", "output"))
             if not content or not style:
                 raise InputError(f"pairs={path} has no content or no style in row {number}: give both in every row")
@@ -178,7 +171,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def sample(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
-    """So many of the pairs, drawn without replacement, in their order; all where there are fewer."""
+    """Return so many of the pairs, drawn without replacement, in their order; all where there are fewer."""
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:count]
     return [pairs[index] for index in sorted(chosen)]
 

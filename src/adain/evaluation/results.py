@@ -31,17 +31,17 @@ _UNITS = {
 
 
 def figures(rows: Sequence[Row]) -> list[str]:
-    """Names of the figures that the rows hold."""
+    """Return the names of the figures that the rows hold."""
     return [name for name in rows[0] if name not in NOT_FIGURES]
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:
-    """The mean of each figure of pairs."""
+    """Return the mean of each figure of pairs."""
     return {name: sum(float(row[name]) for row in rows) / len(rows) for name in figures(rows)}
 
 
 def control_means(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """The same of the controls, by name."""
+    """Return the same of the controls, by name."""
     return {name: means([row["controls"][name] for row in rows]) for name in CONTROLS}
 
 
@@ -64,13 +64,9 @@ def won_by_controls(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def summarize(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
-    """Mean and 95% interval of each figure of pairs; value alone of each figure of the whole set.
+    """Return mean and 95% interval of each figure of pairs; of the whole set's figures ``sets`` the value alone.
 
-    Args:
-        rows: One a pair.
-        sets: Figures of the set by name.
-        draws: Bootstrap draws.
-        seed: Of them.
+    Intervals are of so many bootstrap draws.
     """
     contents, styles = ([str(row[key]) for row in rows] for key in ("content", "style"))
     names = figures(rows)
@@ -85,7 +81,7 @@ def summarize(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: 
 
 
 def write_results(folder: Path, rows: Sequence[Row], results: Mapping[str, Any]) -> None:
-    """``results.json`` and ``pairs.csv``."""
+    """Write ``results.json`` and ``pairs.csv``."""
     write_whole(folder / "results.json", json.dumps(results, indent=2) + "\n")
     write_csv(folder / "pairs.csv", [plain(row) for row in rows])
 
@@ -105,7 +101,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """The figures as lines for the terminal, those of the controls in the last two columns."""
+    """Return the figures as lines for the terminal, those of the controls in the last two columns."""
     lines = [f"{'':<22}{'mean':>12}   {'95% interval':<24} better   {'content':>9}{'style':>12}"]
     for name, found in results["metrics"].items():
         ends = "" if found["low"] is None else f"{found['low']:.4g} to {found['high']:.4g}"
@@ -131,13 +127,7 @@ def report_text(results: Mapping[str, Any]) -> str:
 
 
 def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dict[str, Any]:
-    """Two evaluations, paired by content and style.
-
-    Args:
-        first: Folder of one.
-        second: Folder of the other.
-        draws: Bootstrap draws.
-        seed: Of them.
+    """Compare the evaluations in two folders, paired by content and style, with so many bootstrap draws.
 
     Returns:
         Per metric: both means, their difference (first minus second) with its 95% interval, p, which is better on how
@@ -209,7 +199,7 @@ def _set_figures(folder: Path) -> dict[str, float]:
 
 
 def comparison_table(found: Mapping[str, Any]) -> str:
-    """A comparison as lines for the terminal."""
+    """Return a comparison as lines for the terminal."""
     lines = [
         f"first   {found['first']}", f"second  {found['second']}", f"{found['pairs']} pairs", "",
         f"{'':<22}{'first':>11}{'second':>11}{'difference':>12}   {'95% interval':<24}{'p':>8}  verdict",

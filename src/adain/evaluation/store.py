@@ -55,11 +55,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 class Store:
-    """A folder of results that can be continued.
-
-    Args:
-        folder: It need not exist.
-    """
+    """A folder of results that can be continued. It need not exist yet."""
 
     kind: ClassVar[str] = "a folder of results"
     subfolders: ClassVar[tuple[str, ...]] = ()
@@ -118,12 +114,7 @@ class Store:
 
 
 class EvaluationStore(Store):
-    """One evaluation's folder: a file of rows for each rank, and the outputs' features.
-
-    Args:
-        folder: It need not exist.
-        rank: Of this process: each appends to a file of its own.
-    """
+    """One evaluation's folder: a file of rows for each rank, to which it alone appends, and the outputs' features."""
 
     kind = "an evaluation"
     subfolders = ("thumbs", "features")

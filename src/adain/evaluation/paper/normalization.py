@@ -34,11 +34,7 @@ TITLES: dict[Version, str] = {
 
 
 def equalize(picture: Image.Image) -> Image.Image:
-    """Return a picture with its luminance's histogram equalized: contrast-normalized, as the paper has it.
-
-    Args:
-        picture: RGB.
-    """
+    """Return an RGB picture with its luminance's histogram equalized: contrast-normalized, as the paper has it."""
     luminance, *chroma = picture.convert("YCbCr").split()
     return Image.merge("YCbCr", (ImageOps.equalize(luminance), *chroma)).convert("RGB")
 
@@ -81,11 +77,7 @@ Losses = Mapping[tuple[GeneratorNorm, Version], Points]
 
 
 def style_losses(folder: Path) -> dict[tuple[GeneratorNorm, Version], Points]:
-    """Return the training style losses of the networks of figure 1.
-
-    Args:
-        folder: Where each has its run, named ``<norm>_<version>``.
-    """
+    """Return the training style losses of the networks of figure 1, from a folder of their runs, ``<norm>_<version>``."""
     found = {
         (norm, version): training_curve(folder / f"{norm}_{version}", "train/style")
         for version in VERSIONS
@@ -97,11 +89,8 @@ def style_losses(folder: Path) -> dict[tuple[GeneratorNorm, Version], Points]:
 def last_losses(losses: Losses) -> list[Row]:
     """Return for each version the mean style loss over the last tenth of both trainings, and how far apart they are.
 
-    Args:
-        losses: See ``style_losses``. Versions that lack a training are left out.
-
     Returns:
-        ``version``, ``steps``, ``instance``, ``batch``, and ``batch_over_instance``.
+        ``version``, ``steps``, ``instance``, ``batch``, and ``batch_over_instance``; no row where a training is missing.
     """
     rows = []
     for version in VERSIONS:
@@ -111,13 +100,6 @@ def last_losses(losses: Losses) -> list[Row]:
         last: dict[str, float] = {
             norm: float(np.mean([v for _, v in own[-max(1, len(own) // 10) :]])) for norm, own in points.items()
         }
-        rows.append(
-            {
-                "version": version,
-                "steps": int(points["batch"][-1][0]),
-                "instance": last["instance"],
-                "batch": last["batch"],
-                "batch_over_instance": last["batch"] / last["instance"],
-            }
-        )
+        row: Row = {"version": version, "steps": int(points["batch"][-1][0]), **last}
+        rows.append(row | {"batch_over_instance": last["batch"] / last["instance"]})
     return rows

@@ -74,12 +74,7 @@ SPLIT = ("encode content", "encode style", "AdaIN, decode")
 
 
 def measure_split(size: int, repeats: int, device: torch.device) -> list[Row]:
-    """Time the three parts of stylizing one picture with a new style by AdaIN.
-
-    Args:
-        size: Side of the content and of the style, in pixels.
-        repeats: Rounds that count, after one of warm-up.
-        device: Where.
+    """Time the three parts of stylizing one picture with a new style by AdaIN, both ``size`` pixels a side.
 
     Returns:
         A row for each of ``SPLIT``: median and quartiles of its seconds, and the median of its share of a round.

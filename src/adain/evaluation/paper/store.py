@@ -17,11 +17,7 @@ Table = Literal["speed", "split", "losses", "ablations", "alpha", "style_weight"
 
 
 class ComparisonStore(Store):
-    """One comparison's folder.
-
-    Args:
-        folder: It need not exist.
-    """
+    """One comparison's folder."""
 
     kind = "a comparison"
     subfolders = ("outputs",)

@@ -11,11 +11,7 @@ from adain.training.progress import StepBar
 
 
 class LabeledBar(StepBar):
-    """The bar of one training among several, where standard output is a log file.
-
-    Args:
-        label: What is trained.
-    """
+    """The bar of one training among several, where standard output is a log file."""
 
     def __init__(self, label: str) -> None:
         super().__init__()

@@ -54,13 +54,6 @@ def compare_systems(
 ) -> None:  # fmt: skip
     """Measure what is not there yet, cheap parts first, and write the report after each of them, and when interrupted.
 
-    Args:
-        request: What is compared on what.
-        device: Where.
-        folder: Of the comparison.
-        train: Trains what is missing.
-        make_loggers: Makes the loggers of a folder.
-
     Raises:
         InputError: If the folder holds something else, or another process works in it.
     """
@@ -84,15 +77,7 @@ def compare_systems(
 
 
 class Work:
-    """The comparison's steps.
-
-    Args:
-        request: What is compared on what.
-        device: Where.
-        store: Opened.
-        settings: What the comparison is of.
-        train: Trains what is missing.
-    """
+    """The comparison's steps, each of which measures what the opened store has not."""
 
     def __init__(
         self, request: Request, device: torch.device, store: ComparisonStore, settings: dict[str, Any], train: Trainer
