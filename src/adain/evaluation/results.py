@@ -100,8 +100,11 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_whole(path, text.getvalue())
 
 
-def table(results: Mapping[str, Any]) -> str:
-    """Return the figures as lines for the terminal, those of the controls in the last two columns."""
+def report_text(results: Mapping[str, Any]) -> str:
+    """Return an evaluation's figures for the terminal, with notes and warnings, and beside published rows if there are.
+
+    Those of the controls stand in the last two columns.
+    """
     lines = [f"{'':<22}{'mean':>12}   {'95% interval':<24} better   {'content':>9}{'style':>12}"]
     for name, found in results["metrics"].items():
         ends = "" if found["low"] is None else f"{found['low']:.4g} to {found['high']:.4g}"
@@ -109,13 +112,7 @@ def table(results: Mapping[str, Any]) -> str:
         controls = f"{found['controls']['content']:>9.4g}{found['controls']['style']:>12.4g}"
         lines.append(f"{name:<22}{found['mean']:>12.4g}   {ends:<24} {better:<8} {controls}")
     lines += [f"{name:<22}{'left out':>12}   {reason}" for name, reason in results["left_out"].items()]
-    return "\n".join(lines)
-
-
-def report_text(results: Mapping[str, Any]) -> str:
-    """Return an evaluation's table for the terminal, with notes and warnings, and beside published rows if there are."""
-    lines = [
-        table(results),
+    lines += [
         f"protocol: {results['protocol']}; precision: {results['precision']}",
         f"interval: {results['interval']}",
         *results["notes"],

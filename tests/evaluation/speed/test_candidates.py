@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from adain.evaluation.speed import candidates, machine, stages, training
 from adain.evaluation.speed.bench import Benchmark
-from adain.evaluation.speed.candidates import PORT, measure
+from adain.evaluation.speed.candidates import measure
 from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.roofline import Layer, Work, floor_seconds, stage_work
-from adain.evaluation.speed.stages import STYLIZE, Setting
+from adain.evaluation.speed.stages import PORT, STYLIZE, Setting
 from adain.nn.decoder import load_decoder
 from adain.runtime import graphs
 from tests.helpers.candidates import fixed
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 
 def test_rows_say_pictures_per_second_shares_of_the_floor_and_times_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, port = Setting("ours", "stylize", 64, 4), Setting("port", "stylize", 64, 4)
+    ours, port = Setting("stylize", 64, 4), Setting("stylize", 64, 4, reference="checkout")
     seconds = {ours.name: {STYLIZE[0]: 2.0, STYLIZE[1]: 0.5}, PORT: {STYLIZE[0]: 6.0}}
     monkeypatch.setattr(candidates, "build", lambda setting, device: fixed(seconds[setting.name]))
     rates = Rates(matmul=1e9, convolution=2e9, bandwidth=1e9)
@@ -93,7 +93,7 @@ def test_a_step_with_a_graph_is_recorded_whole(monkeypatch: pytest.MonkeyPatch) 
     """By the stand-in that the training's tests use: the loss and the weights go the same way as without."""
     monkeypatch.setitem(graphs.CAPTURES, "cpu", stand_in := StandIn())
     monkeypatch.setattr(stages, "load_decoder", lambda name: load_decoder("shipped"))
-    steps = [stages.OurStep(Setting("ours", "stages", 16, 1, graph=graph), CPU) for graph in (False, True)]
+    steps = [stages.OurStep(Setting("stages", 16, 1, graph=graph), CPU) for graph in (False, True)]
     assert [name for name, _ in steps[1].stages()] == ["whole step"]
     for step in steps:
         for _ in range(2):
@@ -134,7 +134,7 @@ def test_measured_seconds_take_the_place_of_the_count(monkeypatch: pytest.Monkey
     assert floor_seconds(work, 10.0, 20.0, 4) == pytest.approx(10 + 2)
     assert floor_seconds(work, 10.0, 20.0, 4, {layer: 0.5}) == pytest.approx(0.5 + 2)
 
-    setting = Setting("ours", "stylize", 64, 1)
+    setting = Setting("stylize", 64, 1)
     monkeypatch.setattr(candidates, "build", lambda *_: fixed(dict.fromkeys(STYLIZE, 2.0)))
     monkeypatch.setattr(candidates, "layer_times", lambda work, *_: {one.layer: 0.25 for one in work if one.layer})
     rates = {4: Rates(1e12, 1e12, 1e15)}

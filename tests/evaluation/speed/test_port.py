@@ -88,14 +88,14 @@ def stand_in(tmp_path: Path) -> Path:
 
 def _compare(folder: Path) -> None:
     """Else the ratio would be of two different works. Statistics differ: the port's variance is the unbiased one."""
-    ours = OurStylize(Setting("ours", "stylize", 64, 2), CPU)
-    port = PortStylize(Setting("port", "stylize", 64, 2, reference=str(folder)), CPU)
+    ours = OurStylize(Setting("stylize", 64, 2), CPU)
+    port = PortStylize(Setting("stylize", 64, 2, reference=str(folder)), CPU)
     difference = (ours.stylize(ours.style) - port.stylize().clamp(0, 1)).abs()
     assert difference.mean() < 5e-3
     assert [name for name, _ in ours.stages()] == list(STYLIZE)
     step, other = (
-        OurStep(Setting("ours", "stages", 48, 1), CPU),
-        PortStep(Setting("port", "stages", 48, 1, reference=str(folder)), CPU),
+        OurStep(Setting("stages", 48, 1), CPU),
+        PortStep(Setting("stages", 48, 1, reference=str(folder)), CPU),
     )
     assert [name for name, _ in step.stages()] == [name for name, _ in other.stages()] == list(TRAINING)
     losses = {}

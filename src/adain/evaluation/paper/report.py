@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
@@ -44,16 +44,8 @@ from adain.training.curves import all_curves, draw_curves
 COLUMNS = ("adain", "texture_network", "style_swap", "gatys")
 
 
-class Line(NamedTuple):
-    """A row of a figure of pictures.
-
-    Attributes:
-        inputs: Contents and styles, as they are.
-        outputs: Names in the store.
-    """
-
-    inputs: Sequence[Path]
-    outputs: Sequence[str]
+Line = tuple[Sequence[Path], Sequence[str]]
+"""A row of a figure of pictures: contents and styles, as they are, and names of outputs in the store."""
 
 
 @dataclass
@@ -119,7 +111,7 @@ class Page:
     def _pictures(self) -> list[str]:
         names = self._made(COLUMNS, "pair_0_{}")
         lines = [
-            Line((pair.content_path, pair.style_path), [f"pair_{row}_{name}" for name in names])
+            ((pair.content_path, pair.style_path), [f"pair_{row}_{name}" for name in names])
             for row, pair in enumerate(self.request.picture_pairs)
         ]
         columns = ["content", "style", *(_column(name, self.settings) for name in names)]
@@ -146,7 +138,7 @@ class Page:
     def _ablations(self) -> list[str]:
         names = self._made(ABLATIONS, "ablation_0_{}")
         lines = [
-            Line((pair.style_path, pair.content_path), [f"ablation_{row}_{name}" for name in names])
+            ((pair.style_path, pair.content_path), [f"ablation_{row}_{name}" for name in names])
             for row, pair in enumerate(self.request.ablation_rows)
         ]
         columns = ["style", "content", *(NAMES[name] for name in names)]
@@ -168,7 +160,7 @@ class Page:
         weights = self._table("style_weight")
         alphas = self.settings["controls"]["alphas"]
         lines = [
-            Line((pair.content_path, pair.style_path), [f"alpha_{row}_{alpha:g}" for alpha in alphas])
+            ((pair.content_path, pair.style_path), [f"alpha_{row}_{alpha:g}" for alpha in alphas])
             for row, pair in enumerate(shown_pairs(self.request.control_pairs))
         ]
         columns = ["content", "style", *(f"alpha {alpha:g}" for alpha in alphas)]
@@ -195,7 +187,7 @@ class Page:
         if not (rows := self._table("color")):
             return []
         lines = [
-            Line((pair.content_path, pair.style_path), [f"color_{row}_{control}" for control in COLORINGS])
+            ((pair.content_path, pair.style_path), [f"color_{row}_{control}" for control in COLORINGS])
             for row, pair in enumerate(shown_pairs(self.request.control_pairs))
         ]
         columns = ["content", "style", "the style's colors", "coral", "luminance"]
@@ -205,7 +197,7 @@ class Page:
         if not (rows := self._table("regions")):
             return []
         lines = [
-            Line((first.content_path, first.style_path, second.style_path), [f"regions_{row}"])
+            ((first.content_path, first.style_path, second.style_path), [f"regions_{row}"])
             for row, (first, second) in enumerate(shown_neighbors(self.request.control_pairs))
         ]
         columns = ["content", "style of the left half", "of the right half", "output"]
@@ -235,7 +227,7 @@ class Page:
 
     def _grid(self, name: str, title: str, section: str, columns: Sequence[str], lines: Sequence[Line]) -> list[str]:
         """Draw a figure of pictures, empty places and all; none if there is no output yet."""
-        files = [self.store.output(output) for line in lines for output in line.outputs]
+        files = [self.store.output(output) for _, outputs in lines for output in outputs]
         if not any(file.exists() for file in files):
             return []
         size = self.settings[section]["size"]
@@ -243,8 +235,8 @@ class Page:
         def draw(path: Path) -> None:
             frame = Frame(size, crop=True)
             rows = [
-                [*map(frame.read, line.inputs), *(_opened(self.store.output(output)) for output in line.outputs)]
-                for line in lines
+                [*map(frame.read, inputs), *(_opened(self.store.output(output)) for output in outputs)]
+                for inputs, outputs in lines
             ]
             draw_pictures(path, columns, rows)
 

@@ -36,9 +36,7 @@ def measure_speed(
         A row for each system: medians and quartiles of seconds without and with encoding the style; how many times
         AdaIN's that is, round by round; MiB; and the paper's figures.
     """
-    settings = {
-        name: Setting("ours", "method", size, 1, method=name, iterations=iterations) for name in get_args(MethodName)
-    }
+    settings = {name: Setting("method", size, 1, method=name, iterations=iterations) for name in get_args(MethodName)}
     stages = {name: build(setting, device) for name, setting in settings.items()}
     total = (repeats + 1) * sum(map(len, stages.values()))
     with Bar(total=total, desc=f"speed, {size} px", unit="stage", smoothing=0, leave=False) as bar:
@@ -79,7 +77,7 @@ def measure_split(size: int, repeats: int, device: torch.device) -> list[Row]:
     Returns:
         A row for each of ``SPLIT``: median and quartiles of its seconds, and the median of its share of a round.
     """
-    setting = Setting("ours", "method", size, 1)
+    setting = Setting("method", size, 1)
     content, style = pictures(setting, device)
     network = AdaINMethod().to(device).eval().requires_grad_(False).network  # values do not change the time
     kept: dict[str, Any] = {}

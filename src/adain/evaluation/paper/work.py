@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,6 @@ class Work:
     ) -> None:
         self.request, self.keys, self.device = request, request.keys, device
         self.store, self.settings, self.train = store, settings, train
-        self._encoder: Encoder | None = None
         self._judges: dict[int, Judge] = {}
         self._systems: dict[str, str] = {}
 
@@ -172,10 +171,12 @@ class Work:
 
     # --- systems ------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder.load("vgg19_normalized").to(self.device)
+
     def judge(self, size: int) -> Judge:
         """Return the judge of pictures of one size."""
-        if self._encoder is None:
-            self._encoder = Encoder.load("vgg19_normalized").to(self.device)
         if size not in self._judges:
             self._judges[size] = Judge(self._encoder, size, self.device)
         return self._judges[size]

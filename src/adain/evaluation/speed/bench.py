@@ -55,12 +55,7 @@ class Benchmark:
     workers: int
 
     def measure(self, folder: Path, say: Callable[[str], object], train: Training) -> dict[str, Any]:
-        """Measure all parts.
-
-        Args:
-            folder: Rows are kept there while the work goes on.
-            say: Called with what begins.
-            train: Runs ``make train``, for the loop.
+        """Measure all parts, telling ``say`` what begins; rows are kept in the folder while the work goes on.
 
         Returns:
             ``machine``, ``rates``, ``notes`` and ``rows``; ``memory`` and ``operators`` where they were asked for.
@@ -89,7 +84,7 @@ class Benchmark:
         if "load" in parts:
             rows += self._load(device, say)
         if self.profile:
-            setting = Setting("ours", "stages", self.sizes[0], self.batch_sizes[0], precisions[0])
+            setting = Setting("stages", self.sizes[0], self.batch_sizes[0], precisions[0])
             results["operators"] = _profile(OurStep(setting, device).step, folder / "trace.json", device)
             notes.append(f"trace: {folder}/trace.json, to be opened in ui.perfetto.dev")
         if device.type == "cpu":
@@ -146,18 +141,18 @@ class Benchmark:
             for size in self.stylize_sizes:
                 for batch in self.stylize_batch_sizes:
                     iterations = (3, self.gatys_iterations)
-                    yield [Setting("ours", "method", size, batch, method=self.model, iterations=iterations)]
+                    yield [Setting("method", size, batch, method=self.model, iterations=iterations)]
             return
         for size in self.sizes if work == "stages" else self.stylize_sizes:
             for batch in self.batch_sizes if work == "stages" else self.stylize_batch_sizes:
                 found = []
                 for precision in precisions:
                     for layout in self.memory_formats or [own_layout(device, precision)]:
-                        found += [Setting("ours", work, size, batch, precision, layout, c) for c in self.compile]
+                        found += [Setting(work, size, batch, precision, layout, c) for c in self.compile]
                         if device.type == "cuda":
-                            found.append(Setting("ours", work, size, batch, precision, layout, graph=True))
+                            found.append(Setting(work, size, batch, precision, layout, graph=True))
                 if self.reference is not None:
-                    found.append(Setting("port", work, size, batch, reference=self.reference))
+                    found.append(Setting(work, size, batch, reference=self.reference))
                 yield found
 
     def _load(self, device: torch.device, say: Callable[[str], object]) -> list[Row]:
@@ -171,7 +166,7 @@ class Benchmark:
         rows = measure_loading(paths, self.resize, self.crop, self.repeats)
         if self.workers:
             batch = self.batch_sizes[0]
-            step = OurStep(Setting("ours", "stages", self.crop, batch), device)
+            step = OurStep(Setting("stages", self.crop, batch), device)
 
             def train(contents: Any, styles: Any) -> None:
                 step.content, step.style = contents.to(device), styles.to(device)

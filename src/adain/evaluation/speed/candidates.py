@@ -13,10 +13,9 @@ from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.methods import MethodStylize
 from adain.evaluation.speed.port import PortStep, PortStylize
 from adain.evaluation.speed.roofline import Layer, Work, floor_seconds, stage_work, total
-from adain.evaluation.speed.stages import STYLIZE, TRAINING, OurStep, OurStylize, Setting
+from adain.evaluation.speed.stages import PORT, STYLIZE, TRAINING, OurStep, OurStylize, Setting
 from adain.evaluation.store import Row
 
-PORT = "reference port"
 _LAYER_ROUNDS = 10
 _MAYBE = (
     "peak_mib", "gflop", "gigabytes", "floor_s", "share", "against_port", "against_port_q1", "against_port_q3"
@@ -26,31 +25,24 @@ _MAYBE = (
 
 def build(setting: Setting, device: torch.device) -> Stages:
     """Return the stages of a setting's candidate, its weights loaded."""
-    kinds: dict[tuple[str, str], Any] = {
-        ("ours", "stages"): OurStep,
-        ("ours", "stylize"): OurStylize,
-        ("ours", "method"): MethodStylize,
-        ("port", "stages"): PortStep,
-        ("port", "stylize"): PortStylize,
-    }
-    stages: Stages = kinds[setting.who, setting.work](setting, device).stages()
+    ours = {"stages": OurStep, "stylize": OurStylize, "method": MethodStylize}
+    ports = {"stages": PortStep, "stylize": PortStylize}
+    kinds: dict[str, Any] = ours if setting.reference is None else ports
+    stages: Stages = kinds[setting.work](setting, device).stages()
     return stages
 
 
 def measure(
     settings: Sequence[Setting], rates: Mapping[int, Rates], repeats: int, least_seconds: float, device: torch.device
 ) -> list[Row]:
-    """Time candidates at one size against each other.
+    """Time candidates of one work, size and batch against each other, and return a row for each of their stages.
 
     Args:
-        settings: All of one work, size and batch.
+        settings: The candidates.
         rates: The machine's limits, by bytes of a number.
         repeats: Rounds that count.
         least_seconds: At least so much time is measured.
         device: Where.
-
-    Returns:
-        A row for each candidate and stage.
     """
     measured = {number: _floors(settings[0], number, device) for number in {setting.number for setting in settings}}
     stages = {setting.name: build(setting, device) for setting in settings}
@@ -79,13 +71,7 @@ def _floors(setting: Setting, number: int, device: torch.device) -> dict[Layer, 
 
 
 def layer_times(work: Iterable[Work], device: torch.device, dtype: torch.dtype) -> dict[Layer, float]:
-    """Return the median seconds of each different convolution, channels last, its input padded already.
-
-    Args:
-        work: What ``roofline.stage_work`` gives.
-        device: Where.
-        dtype: Of maps and weights.
-    """
+    """Return the median seconds of each different convolution of some work, channels last, its input padded already."""
     layers = dict.fromkeys(one.layer for one in work if one.layer is not None)
     times = {
         layer: interleave({"": [("", _convolution(layer, device, dtype))]}, _LAYER_ROUNDS, device)[""][""]

@@ -23,13 +23,13 @@ PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 
 
 def our_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
-    """What a worker does for a training picture, and what the device does with it."""
+    """Return what a worker does for a training picture, and what the device does with it."""
     framing, random = Framing(resize, crop, 0.0), np.random.default_rng(0)
     return lambda path: to_unit(framing(decode_picture(path, resize, own_colors=True), random, flip=False))
 
 
 def plain_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
-    """What the reference port does. Both give ``3 x crop x crop``, float32 in [0, 1]."""
+    """Return what the reference port does. Both give ``3 x crop x crop``, float32 in [0, 1]."""
     from torchvision import transforms
 
     transform = transforms.Compose(
@@ -45,7 +45,7 @@ def plain_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
 
 
 def measure_loading(paths: Sequence[Path], resize: int, crop: int, repeats: int) -> list[Row]:
-    """Both loaders over the same pictures in one thread, in turns.
+    """Time both loaders over the same pictures in one thread, in turns.
 
     Args:
         paths: Readable pictures. The files are in the system's cache after the warm-up: the disk is not measured.
@@ -76,7 +76,7 @@ def measure_waiting(
     content: Path, style: Path, step: Callable[[Tensor, Tensor], object], batch: int, resize: int, crop: int,
     workers: int, steps: int,
 ) -> list[Row]:  # fmt: skip
-    """What the real loader delivers by itself, and how much of its time a training step waits for it.
+    """Measure what the real loader delivers of two folders, and how much of its time a training step waits for it.
 
     Args:
         content: A folder of pictures.

@@ -74,11 +74,7 @@ class InTurns(pl.Callback):
 def measure_loop(train: Training, steps: int, folder: Path, device: torch.device) -> list[Row]:
     """Return what a step costs in ``make train``, in a bare loop, and the difference; and Lightning's share of it.
 
-    Args:
-        train: Of the command line.
-        steps: How many count, after a warm-up.
-        folder: For the training's own files.
-        device: Where.
+    The training's own files go into the folder.
     """
     ours, lightning, count = InTurns(), InTurns(), steps + _WARM_UP
     where = "gpu" if device.type == "cuda" else "cpu"

@@ -33,13 +33,7 @@ class Rates(NamedTuple):
 
 
 def measure(device: torch.device, dtype: torch.dtype, seconds: float = 0.5) -> Rates:
-    """The limits of a device for a dtype, each the best of what fits into so many seconds.
-
-    Args:
-        device: Where.
-        dtype: ``torch.float32`` or a 16-bit one.
-        seconds: For each of the three.
-    """
+    """Return the limits of a device for float32 or a 16-bit dtype, each the best of what fits into so many seconds."""
     on_gpu = device.type == "cuda"
     side, channels, size, batch = (8192, 256, 128, 32) if on_gpu else (1024, 256, 64, 1)
     memory = 2**30 if on_gpu else 2**27
@@ -72,7 +66,7 @@ def _best(work: Callable[[], object], device: torch.device, seconds: float) -> f
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """What a figure must be read with: processor, threads, versions, device."""
+    """Return what a figure must be read with: processor, threads, versions, device."""
     gpu = device.type == "cuda"
     return {
         "cpu": _cpu_name(),

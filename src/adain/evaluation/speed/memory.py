@@ -15,22 +15,17 @@ from adain.runtime import memory
 
 
 def how(device: torch.device) -> str:
-    """What the figures are, in words."""
+    """Return in words what the figures are."""
     if device.type == "cuda":
         return "torch.cuda.max_memory_allocated in a process of its own"
     return "resident set of a child process above what it held after importing torch (Linux: VmHWM)"
 
 
-def peak_memory(setting: Setting, device: torch.device, timeout: float = 600.0) -> dict[str, float]:
-    """The most memory each stage needs, weights and what earlier stages left included.
-
-    Args:
-        setting: Whose.
-        device: Where.
-        timeout: Seconds after which it is given up.
+def peak_memory(setting: Setting, device: torch.device) -> dict[str, float]:
+    """Return the most memory each stage needs, weights and what earlier stages left included.
 
     Returns:
-        MiB by stage; empty where it cannot be measured (no Linux and no GPU) or the child broke off.
+        MiB by stage; empty where it cannot be measured (no Linux and no GPU), or the child broke off or took ten minutes.
     """
     if device.type == "cpu" and not memory.reset_peak_memory(device):
         return {}
@@ -42,7 +37,7 @@ def peak_memory(setting: Setting, device: torch.device, timeout: float = 600.0) 
     child.start()
     theirs.close()
     try:
-        found: dict[str, float] = ours.recv() if ours.poll(timeout) else {}
+        found: dict[str, float] = ours.recv() if ours.poll(600) else {}
     except EOFError:
         found = {}
     child.join(10)
@@ -53,9 +48,9 @@ def peak_memory(setting: Setting, device: torch.device, timeout: float = 600.0) 
 
 def _child(connection: Connection, setting: Setting, where: str) -> None:
     device = torch.device(where)
-    if setting.who == "ours":
+    if setting.reference is None:
         memory.keep_freed_memory()  # as training and stylize do
-    base = _now(device)
+    base = torch.cuda.memory_allocated(device) if device.type == "cuda" else memory.process_memory("VmRSS")
     stages = build(setting, device)
     peaks: dict[str, float] = {}
     for _ in range(2):  # the optimizer's state comes with its first step
@@ -67,7 +62,3 @@ def _child(connection: Connection, setting: Setting, where: str) -> None:
             peaks[stage] = max(peaks.get(stage, 0.0), (memory.peak_memory(device) - base) / 2**20)
     connection.send(peaks)
     connection.close()
-
-
-def _now(device: torch.device) -> int:
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else memory.process_memory("VmRSS")

@@ -18,7 +18,7 @@ _TAPS = (4, 11, 18, 31)  # modules up to relu1_1, relu2_1, relu3_1, relu4_1
 
 
 def plain_encoder(state: Mapping[str, Tensor]) -> nn.Sequential:
-    """VGG-19 to relu4_1 from the published state dict, module by module, its weights frozen."""
+    """Return VGG-19 to relu4_1 from the published state dict, module by module, its weights frozen."""
     modules: list[nn.Module] = [nn.Conv2d(3, 3, 1)]
     channels = 3
     for item in _PLAN:
@@ -33,7 +33,7 @@ def plain_encoder(state: Mapping[str, Tensor]) -> nn.Sequential:
 
 
 def plain_decoder() -> nn.Sequential:
-    """The mirrored decoder, module by module."""
+    """Return the mirrored decoder, module by module."""
     modules: list[nn.Module] = []
     channels = 512
     for out in (256, "up", 256, 256, 256, 128, "up", 128, 64, "up", 64, 3):
@@ -48,7 +48,7 @@ def plain_decoder() -> nn.Sequential:
 def plain_losses(
     encoder: nn.Sequential, decoder: nn.Sequential, content: Tensor, style: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Content and style loss (mean over channels) of one batch."""
+    """Return the content and style loss (mean over channels) of one batch."""
     wanted = _taps(encoder, style)
     own = encoder(content)
     mean, std = _statistics(own)

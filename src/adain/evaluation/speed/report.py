@@ -31,15 +31,7 @@ _TITLES = {
 
 
 def save(folder: Path, results: dict[str, Any]) -> list[str]:
-    """Write ``bench.json``, ``bench.csv`` and, where plotly is installed, ``bench.html``.
-
-    Args:
-        folder: An existing one.
-        results: ``machine``, ``rates``, ``memory``, ``notes``, ``rows`` and what else was found.
-
-    Returns:
-        The names of the files written.
-    """
+    """Write ``bench.json``, ``bench.csv`` and, where plotly is installed, ``bench.html``; return their names."""
     rows: list[Row] = results["rows"]
     write_whole(folder / "bench.json", json.dumps(results, indent=2) + "\n")
     if not rows:

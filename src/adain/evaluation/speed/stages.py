@@ -36,11 +36,14 @@ STYLIZE = ("stylize", "stylize, style cached")
 """A batch of contents, each with a style of its own: encoded each time, or its statistics kept."""
 
 
+PORT = "reference port"
+"""Its name among the candidates."""
+
+
 class Setting(NamedTuple):
     """One candidate at one size: all that is needed to build it, in this process or another.
 
     Attributes:
-        who: ``ours`` or ``port``.
         work: ``stages``, ``stylize``, or ``method`` for stylizing by any of the systems.
         size: Side of the square pictures, in pixels.
         batch: Pictures of each kind.
@@ -48,13 +51,11 @@ class Setting(NamedTuple):
         memory_format: ``channels_first`` or ``channels_last``.
         compile: Whether through torch.compile.
         graph: Whether a CUDA graph is recorded and replayed: of the step's forward and backward pass, or of stylizing.
-        fused: Whether up-sampling is folded into the convolution after it; None as the decoder decides.
-        reference: The port's checkout, for ``port``.
+        reference: The port's checkout, which then does the work; None for ours.
         method: The system, for ``method``.
         iterations: Of gatys: how many are done, at least 3, and how many the figure stands for.
     """
 
-    who: str
     work: str
     size: int
     batch: int
@@ -62,7 +63,6 @@ class Setting(NamedTuple):
     memory_format: str = "channels_first"
     compile: bool = False
     graph: bool = False
-    fused: bool | None = None
     reference: str | None = None
     method: MethodName = "adain"
     iterations: tuple[int, int] = (3, 500)
@@ -70,15 +70,14 @@ class Setting(NamedTuple):
     @property
     def name(self) -> str:
         """As shown in tables."""
-        if self.who == "port":
-            return "reference port"
+        if self.reference is not None:
+            return PORT
         if self.work == "method":
             done, wanted = self.iterations
             return f"{self.method} ({wanted} iterations, {done} done)" if self.method == "gatys" else self.method
         words = [self.precision, self.memory_format.replace("_", " ")]
         words += ["compiled"] if self.compile else []
         words += ["graph"] if self.graph else []
-        words += [] if self.fused is None else ["fused up-sampling" if self.fused else "plain up-sampling"]
         return f"ours, {', '.join(words)}"
 
     @property
@@ -209,7 +208,6 @@ def _warn(reason: str) -> None:
 def _method(setting: Setting, device: torch.device) -> AdaINMethod:
     method = AdaINMethod(init="random")
     method.decoder.load_state_dict(load_decoder("reference").decoder.state_dict())
-    method.decoder.fused = setting.fused
     last = setting.memory_format == "channels_last"
     return method.to(device, memory_format=torch.channels_last if last else torch.contiguous_format)
 

@@ -29,7 +29,7 @@ def measure_training(
     sizes: Sequence[int], batches: Sequence[int], precisions: Sequence[str], repeats: int, steps: int,
     device: torch.device,
 ) -> list[Row]:  # fmt: skip
-    """The plain step, ours, and ours in ``Trainer.fit``, in turns, at every size and batch.
+    """Time the plain step, ours, and ours in ``Trainer.fit``, in turns, at every size and batch.
 
     The allocator's setting is ours and cannot be taken back within a process: the step as anybody would run it comes
     first, alone; after that the plain one has the setting too, so the rest of the difference is the code's.
@@ -52,7 +52,7 @@ def measure_training(
     for size, batch in places:
         turns: dict[str, Stages] = {"plain": [_turn(_plain(size, batch, device), steps, device)]}
         for precision in precisions:
-            setting = Setting("ours", "stages", size, batch, precision, own_layout(device, precision))
+            setting = Setting("stages", size, batch, precision, own_layout(device, precision))
             turns[f"ours, {precision}"] = [_turn(OurStep(setting, device).step, steps, device)]
             turns[f"ours, {precision}, Lightning's loop"] = [("step", _lightning(setting, steps, device))]
         times = {name: found["step"] for name, found in interleave(turns, repeats, device).items()}
@@ -77,7 +77,7 @@ def _plain(size: int, batch: int, device: torch.device) -> Step:
     encoder = plain_encoder(read_state(find("vgg19_normalized"))).to(device)
     decoder = plain_decoder().to(device)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=1e-4)
-    content, style = pictures(Setting("ours", "stages", size, batch), device)
+    content, style = pictures(Setting("stages", size, batch), device)
 
     def step() -> None:
         content_loss, style_loss = plain_losses(encoder, decoder, content, style)
