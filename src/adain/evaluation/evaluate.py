@@ -201,11 +201,7 @@ def _report(
             sets["artfid"] = float(artfid(of_pairs[of]["lpips"], sets["fid"]))
     sets = of_sets["output"]
     styles = len({pair.style_path for pair in pairs})
-    worths = {
-        name: worth(min(len(rows), styles), features_of(name, suite.features.encoder))
-        for name in suite.sets
-        if name in sets
-    }
+    worths = {name: worth(min(len(rows), styles), features_of(name, suite.features.encoder)) for name in suite.sets}
     figures = summarize(rows, sets, evaluation.bootstrap, evaluation.seed)
     for name, entry in figures["metrics"].items():
         entry["controls"] = {of: {**of_pairs[of], **of_sets[of]}[name] for of in ("content", "style")}
@@ -221,7 +217,7 @@ def _report(
         "published": published_rows(benchmark, settings, len(rows), figures["metrics"]) if benchmark else [],
         "left_out": suite.left_out
         | {name: "needs two outputs and two styles" for name in suite.sets if name not in sets},
-        "notes": [f"{name}: {text}" for name, text in worths.items() if text],
+        "notes": [f"{name}: {text}" for name, text in worths.items() if text and name in sets],
     }
     write_results(store.folder, rows, results)
     title = f"{settings['of']} at {evaluation.size} px, {len(rows)} pairs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from adain.runtime.schema import Concrete, MetricProtocol, MotionName
 _KEPT = 24  # pictures, as many as ``FeatureCache`` remembers features of
 _MOST_NAMED = 10  # unreadable pictures in one message
 _THUMB = 160  # pixels
-Maker = Callable[[Tensor, Tensor, float], Tensor]
-"""Makes outputs of contents, styles and alpha."""
+Maker = Callable[[Tensor, Tensor], Tensor]
+"""Makes outputs of contents and styles."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Frame:
     crop: bool
 
     def read(self, path: Path) -> Image.Image:
-        """A picture so framed.
+        """Return a picture so framed.
 
         Raises:
             InputError: If it cannot be read.
@@ -60,7 +61,7 @@ class Frame:
         return self.cut(picture)
 
     def cut(self, picture: Image.Image) -> Image.Image:
-        """The central square, if that is wanted."""
+        """Return the central square, if that is wanted."""
         if not self.crop:
             return picture
         x, y = (picture.width - self.size) // 2, (picture.height - self.size) // 2
@@ -112,7 +113,7 @@ class Gallery:
         self._kept: OrderedDict[Path, Tensor] = OrderedDict()
 
     def __call__(self, path: Path) -> Tensor:
-        """``1 x 3 x H x W`` on the device, the same tensor as long as it is kept."""
+        """Return ``1 x 3 x H x W`` on the device, the same tensor as long as it is kept."""
         if path not in self._kept:
             self._kept[path] = as_batch(self.frame.read(path), self.device)
             if len(self._kept) > _KEPT:
@@ -156,16 +157,14 @@ def measure(
     mine = [left[start : start + batch_size] for start in range(0, len(left), batch_size)][store.rank :: world]
     if not mine:
         return
-    make = _maker(system(), suite.features, precision, gallery.device) if system is not None else None
+    make = _maker(system(), alpha, suite.features, precision, gallery.device) if system is not None else None
     with Bar(
         total=sum(map(len, mine)) + (len(done) if world == 1 else 0), initial=len(done) if world == 1 else 0,
         desc="evaluating", unit="pair", disable=store.rank > 0, smoothing=0.1,
     ) as bar:  # fmt: skip
         for batch in mine:
             for group in _of_one_size(batch, pairs, gallery):
-                _measure_batch(
-                    group, pairs, store, suite, gallery, make, alpha, save_outputs, protocol == "styleid", motion
-                )
+                _measure_batch(group, pairs, store, suite, gallery, make, save_outputs, protocol == "styleid", motion)
                 bar.update(len(group))
 
 
@@ -179,21 +178,23 @@ def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[
     return list(groups.values())
 
 
-def _maker(system: Method[Any], features: FeatureCache, precision: Concrete, device: torch.device) -> Maker:
+def _maker(
+    system: Method[Any], alpha: float, features: FeatureCache, precision: Concrete, device: torch.device
+) -> Maker:
     """Return the system as a function. AdaIN encodes each content and each style once for all their pairs."""
     if not isinstance(system, AdaINMethod) or system.concat:
-        make: Maker = system.stylize
+        make: Maker = partial(system.stylize, alpha=alpha)
     else:
         network = system.network.to(memory_format=memory_format(device, precision))
         features.networks |= {"content": network.encode, "style": network.encode_style}
 
-        def make(content: Tensor, style: Tensor, alpha: float) -> Tensor:
+        def make(content: Tensor, style: Tensor) -> Tensor:
             style_stats = features.of("style", style)
             return network.render(features.of("content", content), content.shape[-2:], [style_stats], alpha)
 
-    def in_precision(content: Tensor, style: Tensor, alpha: float) -> Tensor:
+    def in_precision(content: Tensor, style: Tensor) -> Tensor:
         with arithmetic(device, precision):
-            return make(content, style, alpha).float()
+            return make(content, style).float()
 
     return in_precision
 
@@ -201,7 +202,7 @@ def _maker(system: Method[Any], features: FeatureCache, precision: Concrete, dev
 @torch.inference_mode()
 def _measure_batch(
     batch: list[int], pairs: list[Pair], store: EvaluationStore, suite: MetricSuite, gallery: Gallery, make: Maker | None,
-    alpha: float, save_outputs: bool, eight_bits: bool, motion: Sequence[MotionName],
+    save_outputs: bool, eight_bits: bool, motion: Sequence[MotionName],
 ) -> None:  # fmt: skip
     chosen = [pairs[index] for index in batch]
     content = suite.features.join([gallery(pair.content_path) for pair in chosen])
@@ -209,41 +210,38 @@ def _measure_batch(
     if make is None:
         output = torch.cat([_finished(pair, gallery.frame, content.shape, content.device) for pair in chosen])
     else:
-        output = make(content, style, alpha)
+        output = make(content, style)
     if eight_bits:
         output = (output * 255).round() / 255
-    figures = _figures(suite, output, content, style)
-    same_size = style if style.shape == content.shape else _resized(style, content)
-    controls = {
-        "content": _figures(suite, content, content, style), "style": _figures(suite, same_size, content, style)
-    }  # fmt: skip
+    same_size = style
+    if style.shape != content.shape:
+        same_size = F.interpolate(style, content.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
+    figures = {
+        of: {name: metric.per_pair(picture, content, style).tolist() for name, metric in suite.pair.items()}
+        for of, picture in (("output", output), ("content", content), ("style", same_size))
+    }
     features = {name: extract(output).float().cpu().numpy() for name, extract in suite.sets.items()}
     if make is not None:
         for name in motion:
-            for of, found in _flicker(name, make, alpha, content, style, same_size).items():
-                (figures if of == "output" else controls[of]).update(found)
+            for of, found in _flicker(name, make, content, style, same_size).items():
+                figures[of] |= found
     rows: list[Row] = []
     for place, (index, pair) in enumerate(zip(batch, chosen, strict=True)):
         picture = to_picture(output[place])
-        _thumb(picture).save(store.folder / "thumbs" / f"{index:07d}.jpg", quality=85)
         if save_outputs:
             folder = store.folder / "outputs"
             folder.mkdir(exist_ok=True)
             picture.save(folder / f"{pair.content_path.stem}_{pair.style_path.stem}.png")
-        row: Row = {"index": index, "content": pair.content, "style": pair.style}
-        row |= {name: values[place] for name, values in figures.items()}
-        rows.append(row | {"controls": {
-            control: {name: values[place] for name, values in found.items()} for control, found in controls.items()
-        }})  # fmt: skip
+        picture.thumbnail((_THUMB, _THUMB))
+        picture.save(store.folder / "thumbs" / f"{index:07d}.jpg", quality=85)
+        one = {of: {name: values[place] for name, values in found.items()} for of, found in figures.items()}
+        row: Row = {"index": index, "content": pair.content, "style": pair.style, **one.pop("output")}
+        rows.append(row | {"controls": one})
     store.append(rows, features)
 
 
-def _figures(suite: MetricSuite, output: Tensor, content: Tensor, style: Tensor) -> dict[str, list[float]]:
-    return {name: metric.per_pair(output, content, style).tolist() for name, metric in suite.pair.items()}
-
-
 def _flicker(
-    name: MotionName, make: Maker, alpha: float, content: Tensor, style: Tensor, still: Tensor
+    name: MotionName, make: Maker, content: Tensor, style: Tensor, still: Tensor
 ) -> dict[str, dict[str, list[float]]]:
     """Return flicker and warping error of each pair's moving views: of the outputs, and of the controls."""
     motion = MOTIONS[name]
@@ -254,7 +252,7 @@ def _flicker(
         views = moving_views(content[index : index + 1], motion)
         height, width = views.shape[-2:]
         clips = {
-            "output": make(views, style[index : index + 1], alpha),
+            "output": make(views, style[index : index + 1]),
             "content": views,
             "style": still[index : index + 1, :, :height, :width].expand_as(views),
         }
@@ -262,10 +260,6 @@ def _flicker(
             found[of][f"flicker_{name}"].append(float(frame_change(frames).mean()))
             found[of][f"warping_{name}"].append(float(warping_error(frames, motion).mean()))
     return found
-
-
-def _resized(style: Tensor, content: Tensor) -> Tensor:
-    return F.interpolate(style, content.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def _finished(pair: Pair, frame: Frame, shape: torch.Size, device: torch.device) -> Tensor:
@@ -279,28 +273,13 @@ def _finished(pair: Pair, frame: Frame, shape: torch.Size, device: torch.device)
     return as_batch(frame.cut(picture), device)
 
 
-def _thumb(picture: Image.Image) -> Image.Image:
-    small = picture.copy()
-    small.thumbnail((_THUMB, _THUMB))
-    return small
-
-
 @torch.inference_mode()
 def set_figures(
-    pairs: list[Pair],
-    store: EvaluationStore,
-    suite: MetricSuite,
-    gallery: Gallery,
-    protocol: MetricProtocol = "ours",
+    pairs: list[Pair], store: EvaluationStore, suite: MetricSuite, gallery: Gallery, protocol: MetricProtocol = "ours"
 ) -> dict[str, dict[str, float]]:
-    """The Frechet distances to the styles: of all outputs together, and of the two controls in their place.
+    """Return the Frechet distances to the styles: of all outputs together, and of the two controls in their place.
 
-    Args:
-        pairs: All of them, each measured.
-        store: Holds the outputs' features.
-        suite: Extracts the others'.
-        gallery: Reads them.
-        protocol: ``ours`` takes each style once, ``styleid`` as often as it was used.
+    The protocol ``ours`` takes each style once, ``styleid`` as often as it was used. The store holds the outputs' features.
 
     Returns:
         By ``output``, ``content`` and ``style``, then by the distance's name.

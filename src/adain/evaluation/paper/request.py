@@ -181,7 +181,7 @@ def read_request(keys: Mapping[str, Any]) -> Request:
         InputError: If there are too few pictures, or a checkpoint cannot be read or is of another system or style.
     """
     from adain.data.sample import sample_source
-    from adain.evaluation.pairs import Pair, cross, find_both_sides
+    from adain.evaluation.pairs import cross, find_both_sides
     from adain.evaluation.store import digest
 
     losses, pictures, ablations, controls = (keys[name] for name in ("losses", "pictures", "ablations", "controls"))
@@ -205,10 +205,8 @@ def read_request(keys: Mapping[str, Any]) -> Request:
 
     def rows(count: int, styles: Sequence[tuple[str, Path]]) -> list[Pair]:
         """The i-th content in the i-th style, beginning anew where one kind is used up."""
-        places = [(contents[i % len(contents)], styles[i % len(styles)]) for i in range(count)]
-        return [
-            Pair(content, style, content_path, style_path) for (content, content_path), (style, style_path) in places
-        ]
+        first, second = ([side[i % len(side)] for i in range(count)] for side in (contents, styles))
+        return cross(first, second, "zip")
 
     request = Request(
         keys,
