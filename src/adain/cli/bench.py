@@ -27,7 +27,7 @@ def bench(config: DictConfig) -> None:
 
     from adain.cli.quiet import quieten
     from adain.evaluation.speed.bench import Benchmark
-    from adain.evaluation.speed.report import log_to_wandb, save, show
+    from adain.evaluation.speed.report import save, show
 
     quieten()
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -40,7 +40,9 @@ def bench(config: DictConfig) -> None:
     if "bench.html" not in files:
         console.print(f"no plot: plotly is not installed: {install_command('sweep')}", soft_wrap=True)
     if config.wandb:
-        log_to_wandb(folder, results, plain_values(config))
+        from adain.evaluation.log import log_benchmark
+
+        log_benchmark(folder, results, plain_values(config))
     console.print(f"saved: {folder}/ {', '.join(files)}", highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Evaluations and comparisons to the loggers; in W&B with tables and pictures too."""
+"""Evaluations, comparisons and benchmarks to the loggers; in W&B with tables and pictures too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
@@ -14,13 +14,14 @@ from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.results import plain
 from adain.evaluation.store import Row
 from adain.training.run_summary import close_wandb
-from adain.training.wandb_run import left_out_if_refused
+from adain.training.wandb_run import left_out_if_refused, wandb_logger
 
+L = TypeVar("L", bound=Logger)
 _NOT_SETTINGS = ("metrics", "left_out", "conventions", "published", "notes", "warnings")
 
 
 @contextlib.contextmanager
-def _finished(make_loggers: Callable[[], Sequence[Logger]]) -> Iterator[Sequence[Logger]]:
+def _finished(make_loggers: Callable[[], Sequence[L]]) -> Iterator[Sequence[L]]:
     """Make the loggers and finish them; a W&B run is marked failed where something fails before that."""
     code = 1
     try:
@@ -74,6 +75,25 @@ def log_comparison(make_loggers: Callable[[], Sequence[Logger]], store: Comparis
                         artifact.add_file(str(file))
                         run.log({file.stem: _table(file) if file.suffix == ".csv" else wandb.Image(str(file))})
                     run.log_artifact(artifact)
+
+
+def log_benchmark(folder: Path, results: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Log a benchmark to W&B: the table of all rows, and each median as a figure of the run's summary."""
+    rows: list[Row] = results["rows"]
+    with _finished(lambda: [wandb_logger(str(folder), "adain", f"bench-{folder.name}", "bench", ["bench"])]) as loggers:
+        import wandb
+
+        run = loggers[0].experiment
+        run.config.update({**config, "machine": results["machine"], "rates": results["rates"]})
+        columns: list[str | int] = list(dict.fromkeys(key for row in rows for key in row))
+        data = [[row.get(str(key)) for key in columns] for row in rows]
+        with left_out_if_refused("the table of rows"):
+            run.log({"bench": wandb.Table(columns=columns, data=data)})
+        for row in rows:
+            name = "/".join(str(row[key]) for key in ("work", "size", "batch", "contestant", "stage"))
+            for key in ("median_s", "peak_mib", "share", "against_port"):
+                if row.get(key) is not None:
+                    run.summary[f"{name}/{key}"] = row[key]
 
 
 def _table(path: Path) -> object:

@@ -17,8 +17,6 @@ from adain.data.sources import FolderSource
 from adain.runtime.conf import conf_dir
 from adain.runtime.errors import InputError
 
-_SHOWN = 3  # names in a message
-
 
 class Pair(NamedTuple):
     """One content in one style.
@@ -162,12 +160,13 @@ def read_pairs(path: Path, pairing: str) -> list[Pair]:
 def _all_there(source: Path, files: Sequence[Path]) -> None:
     missing = [str(file) for file in dict.fromkeys(files) if not file.is_file()]
     if missing:
-        raise InputError(f"{source} names files that are not there: {_listed(missing)}; put them there or fix the list")
+        raise InputError(f"{source} names files that are not there: {listed(missing)}; put them there or fix the list")
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return names in a row, the last ones counted where there are more than so many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def sample(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
@@ -205,7 +204,7 @@ def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
         )
     if missing := [f"{stem}.png" for stem in stems if stem not in found]:
         raise InputError(
-            f"outputs={folder} lacks {len(missing)} of {len(pairs)} outputs: {_listed(missing)}; "
+            f"outputs={folder} lacks {len(missing)} of {len(pairs)} outputs: {listed(missing)}; "
             "add them (CONTENT_STYLE.png), or choose fewer pairs"
         )
     return [pair._replace(output_path=found[stem]) for pair, stem in zip(pairs, stems, strict=True)]

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
-from adain.evaluation.pairs import Pair
+from adain.evaluation.pairs import Pair, listed
 from adain.evaluation.store import EvaluationStore, Row
 from adain.methods.adain import AdaINMethod
 from adain.methods.interface import Method
@@ -30,7 +30,6 @@ from adain.runtime.progress import Bar
 from adain.runtime.schema import Concrete, MetricProtocol, MotionName
 
 _KEPT = 24  # pictures, as many as ``FeatureCache`` remembers features of
-_MOST_NAMED = 10  # unreadable pictures in one message
 _THUMB = 160  # pixels
 Maker = Callable[[Tensor, Tensor], Tensor]
 """Makes outputs of contents and styles."""
@@ -85,10 +84,7 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
         except PictureError as error:
             bad.append(f"{path} ({error})")
     if bad:
-        more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
-        raise InputError(
-            f"{', '.join(bad[:_MOST_NAMED])}{more} cannot be used: take out what is no picture, or mend it"
-        )
+        raise InputError(f"{listed(bad, 10)} cannot be used: take out what is no picture, or mend it")
     for pair in pairs:
         if pair.output_path is None:
             continue

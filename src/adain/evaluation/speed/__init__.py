@@ -1,1 +1,1 @@
-"""Measuring: floors, stages, contestants, memory and what is printed of them. The command is ``cli/bench.py``."""
+"""Measuring: floors, stages, candidates, memory and what is printed of them. The command is ``cli/bench.py``."""

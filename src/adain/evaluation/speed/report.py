@@ -1,4 +1,4 @@
-"""The results, printed and saved: tables, JSON, CSV, a plot, W&B."""
+"""The results, printed and saved: tables, JSON, CSV, a plot."""
 
 from __future__ import annotations
 
@@ -161,29 +161,3 @@ def _plot(rows: Sequence[Row]) -> str | None:
     figure.update_layout(height=380 * len(places), template="plotly_white", title="make bench", barmode="group")
     page: str = figure.to_html(include_plotlyjs=True)
     return page
-
-
-def log_to_wandb(folder: Path, results: dict[str, Any], config: dict[str, Any]) -> None:
-    """A W&B run with the table of all rows and each median as a figure of its summary; offline if nobody is logged in."""
-    import wandb
-
-    from adain.training.run_summary import close_wandb
-    from adain.training.wandb_run import left_out_if_refused, wandb_logger
-
-    run = wandb_logger(str(folder), "adain", f"bench-{folder.name}", "bench", ["bench"]).experiment
-    code = 1
-    try:
-        run.config.update({**config, "machine": results["machine"], "rates": results["rates"]})
-        rows: list[Row] = results["rows"]
-        columns: list[str | int] = list(dict.fromkeys(key for row in rows for key in row))
-        data = [[row.get(str(key)) for key in columns] for row in rows]
-        with left_out_if_refused("the table of rows"):
-            run.log({"bench": wandb.Table(columns=columns, data=data)})
-        for row in rows:
-            name = "/".join(str(row[key]) for key in ("work", "size", "batch", "contestant", "stage"))
-            for key in ("median_s", "peak_mib", "share", "against_port"):
-                if row.get(key) is not None:
-                    run.summary[f"{name}/{key}"] = row[key]
-        code = 0
-    finally:
-        close_wandb(code)
