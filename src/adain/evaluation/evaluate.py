@@ -198,7 +198,7 @@ def _report(
     of_pairs = {"output": means(rows), **control_means(rows)}
     for of, sets in of_sets.items():
         if "artfid" in evaluation.metrics and "fid" in sets and "lpips" in of_pairs[of]:
-            sets["artfid"] = float(artfid(of_pairs[of]["lpips"], sets["fid"]))
+            sets["artfid"] = artfid(of_pairs[of]["lpips"], sets["fid"])
     sets = of_sets["output"]
     styles = len({pair.style_path for pair in pairs})
     worths = {name: worth(min(len(rows), styles), features_of(name, suite.features.encoder)) for name in suite.sets}

@@ -23,10 +23,7 @@ _ENCODER = "encoder"
 
 
 def check_pictures(**pictures: Tensor) -> None:
-    """Holds pictures against the one convention.
-
-    Args:
-        pictures: By the name that the message shall use.
+    """Hold pictures, by the names that the message shall use, against the one convention.
 
     Raises:
         InputError: If one is not floating ``N x 3 x H x W``, holds a NaN, or leaves [0, 1].

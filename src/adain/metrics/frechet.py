@@ -20,8 +20,8 @@ INCEPTION_FEATURES = 2048
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
 
 
-def artfid(lpips: Tensor | float, fid: Tensor | float) -> Tensor | float:
-    """ArtFID, ``(1 + LPIPS(content, output)) (1 + FID(style, output))``; at least 1, lower is better.
+def artfid(lpips: float, fid: float) -> float:
+    """Return ArtFID, ``(1 + LPIPS(content, output)) (1 + FID(style, output))``; at least 1, lower is better.
 
     The published protocol (800 pairs) takes FID from an Inception network fine-tuned on paintings; with the usual one the
     values are on another scale. 800 pictures leave the 2,048-dimensional covariance rank-deficient, so values of
@@ -34,7 +34,7 @@ def artfid(lpips: Tensor | float, fid: Tensor | float) -> Tensor | float:
 
 
 def worth(pictures: int, features: int) -> str | None:
-    """What a Frechet distance over so few pictures is worth, in a sentence; None where there are enough."""
+    """Return in a sentence what a Frechet distance over so few pictures is worth; None where there are enough."""
     if pictures > features:
         return None
     return (
@@ -102,7 +102,7 @@ class ArtInception(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path | None) -> ArtInception:
-        """With the weights of a file. None are found or fetched: their publisher states no digest to check them by.
+        """Return it with the weights of a file. None are found or fetched: their publisher states no digest to check them by.
 
         Raises:
             InputError: If there is no file.
@@ -115,16 +115,13 @@ class ArtInception(nn.Module):
 
     @torch.no_grad()
     def forward(self, picture: Tensor) -> Tensor:
-        """Features, ``N x 2048``, of ``N x 3 x H x W``, RGB in [0, 1], H and W at least 75."""
+        """Return features, ``N x 2048``, of ``N x 3 x H x W``, RGB in [0, 1], H and W at least 75."""
         features: Tensor = self.network(picture)
         return features
 
 
 class InceptionStem(nn.Module):
-    """torchvision's Inception v3 up to its second pooling, whose features SIFID compares.
-
-    Args:
-        state: Its weights as published.
+    """torchvision's Inception v3, from its published weights, up to its second pooling: SIFID compares its features.
 
     Source:
         Shaham et al. 2019 (SinGAN), section 4.2 and the authors' code: 192 features a position, pictures in [-1, 1].
@@ -138,7 +135,7 @@ class InceptionStem(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> InceptionStem:
-        """With the published weights, found and verified.
+        """Return it with the published weights, found and verified.
 
         Raises:
             InputError: If they cannot be had.
@@ -147,7 +144,7 @@ class InceptionStem(nn.Module):
 
     @torch.no_grad()
     def forward(self, picture: Tensor) -> Tensor:
-        """Features, ``N x 192 x about H/4 x W/4``, of ``N x 3 x H x W``, RGB in [0, 1], H and W at least 32."""
+        """Return features, ``N x 192 x about H/4 x W/4``, of ``N x 3 x H x W``, RGB in [0, 1], H and W at least 32."""
         features: Tensor = self.network(2 * picture - 1)
         return features
 
@@ -191,6 +188,6 @@ class Inception(nn.Module):
 
     @torch.no_grad()
     def forward(self, picture: Tensor) -> Tensor:
-        """Features, ``N x 2048``, of ``N x 3 x H x W``, RGB in [0, 1], taken at 8 bits and resized to 299 px."""
+        """Return features, ``N x 2048``, of ``N x 3 x H x W``, RGB in [0, 1], taken at 8 bits and resized to 299 px."""
         features: Tensor = self.network((picture * 255).round().to(torch.uint8))[0]
         return features.flatten(1)

@@ -59,7 +59,7 @@ class Lpips(nn.Module):
 
     @classmethod
     def load(cls, network: LpipsNetwork = "alexnet", path: str | Path | None = None) -> Lpips:
-        """With the published weights, found and verified.
+        """Return it with the published weights, found and verified.
 
         Raises:
             InputError: If they cannot be had; the message says what to put where.
@@ -68,7 +68,7 @@ class Lpips(nn.Module):
 
     @classmethod
     def from_arrays(cls, network: LpipsNetwork, arrays: Mapping[str, Tensor]) -> Lpips:
-        """Of the arrays as published for JAX: kernels are ``k x k x I x O``."""
+        """Return it with the arrays as published for JAX: kernels are ``k x k x I x O``."""
         plan = PLANS[network]
         layers = [
             (arrays[f"{plan.name}/Conv_{i}/kernel"].permute(3, 2, 0, 1), arrays[f"{plan.name}/Conv_{i}/bias"])
@@ -92,7 +92,7 @@ class Lpips(nn.Module):
 
     @torch.no_grad()
     def forward(self, picture: Tensor, other: Tensor) -> Tensor:
-        """Distances.
+        """Return the distances of two batches of pictures.
 
         Args:
             picture: ``N x 3 x H x W``, RGB in [0, 1] (not [-1, 1]), H and W at least 32.

@@ -58,7 +58,7 @@ def build_suite(
     protocol: MetricProtocol = "ours",
     precision: Concrete = "32-true",
 ) -> MetricSuite:
-    """The named metrics.
+    """Return the named metrics, ready for use.
 
     Args:
         names: Of ``MetricName``.
@@ -151,33 +151,28 @@ def add_losses(suite: MetricSuite, units: Sequence[LossUnits], weights: str | No
 def conventions(protocol: MetricProtocol) -> dict[str, str]:
     """Return how each metric whose conventions differ between papers is taken here, in words."""
     content, style = UNITS["ours"]
-    losses = {"content_loss": content, "style_loss_mean": style, "style_loss_sum": style.replace("averaged", "summed")}
+    said = {"content_loss": content, "style_loss_mean": style, "style_loss_sum": style.replace("averaged", "summed")}
     for name, (content, style) in UNITS.items():
-        losses |= {f"content_loss_{name}": content, f"style_loss_{name}": style}
+        said |= {f"content_loss_{name}": content, f"style_loss_{name}": style}
     for motion, moved in MOTIONS.items():
-        losses[f"flicker_{motion}"] = f"mean absolute change from frame to frame of a view that moves {moved}"
-        losses[f"warping_{motion}"] = (
+        said[f"flicker_{motion}"] = f"mean absolute change from frame to frame of a view that moves {moved}"
+        said[f"warping_{motion}"] = (
             "the same with the motion undone; sampling between pixels makes the content's above 0"
         )
-    return losses | _conventions(protocol)
-
-
-def _conventions(protocol: MetricProtocol) -> dict[str, str]:
+    said["artfid"] = "(1 + lpips) (1 + fid), with that fid"
     if protocol == "ours":
-        return {
+        return said | {
             "lpips": "AlexNet, version 0.1, on the outputs as computed",
             "cfsd": "relu3_1 of the evaluation's encoder",
             "fid": "TensorFlow's Inception of 2015 at 299 px, against each style once",
-            "artfid": "(1 + lpips) (1 + fid), with that fid",
         }
-    return {
+    return said | {
         "lpips": "AlexNet, version 0.1, on outputs rounded to 8 bits, not resized",
         "cfsd": "relu3_1 of torchvision's VGG-19, outputs rounded to 8 bits",
         "fid": "ArtFID's Inception, not resized, each style as often as it was used",
-        "artfid": "(1 + lpips) (1 + fid), with that fid",
     }
 
 
 def features_of(name: str, encoder: Encoder) -> int:
-    """How many features a Frechet distance is taken over."""
+    """Return how many features a Frechet distance is taken over."""
     return INCEPTION_FEATURES if name == "fid" else encoder.widths[BOTTLENECK]

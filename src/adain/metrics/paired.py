@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
 
 
 def design(contents: Sequence[str], styles: Sequence[str]) -> Design:
-    """Which units the pairs are independent in.
+    """Return which units the pairs are independent in.
 
     A factor of one level, such as a single style, cannot be drawn: what is said then holds for that style alone.
     """
@@ -51,7 +51,7 @@ def design(contents: Sequence[str], styles: Sequence[str]) -> Design:
 
 
 def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int, seed: int) -> Iterator[Array]:
-    """How often each pair counts in each bootstrap draw, some draws at a time: all at once they can take gigabytes.
+    """Yield how often each pair counts in each bootstrap draw, some draws at a time: all at once they can take gigabytes.
 
     Contents and styles are drawn with replacement, each by itself, and a pair counts as often as its content times as its
     style was drawn. This is slightly conservative.
@@ -68,14 +68,7 @@ def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int
     Source:
         Owen 2007, "The pigeonhole bootstrap".
     """
-    kind, labels = design(contents, styles), list[Sequence[str]]()
-    if kind == "pairs":
-        labels.append([str(index) for index in range(len(contents))])
-    if "contents" in kind:
-        labels.append(contents)
-    if "styles" in kind:
-        labels.append(styles)
-    indices = [np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)[1] for names in labels]
+    indices = _shared(contents, styles) or [_numbered([str(place) for place in range(len(contents))])]
     height = max(1, _BLOCK // len(contents))
     heights = [min(height, draws - start) for start in range(0, draws, height)]
     streams = _streams([int(index.max()) + 1 for index in indices], heights, seed)
@@ -84,6 +77,16 @@ def bootstrap_weights(contents: Sequence[str], styles: Sequence[str], draws: int
         for stream, index in zip(streams, indices, strict=True):
             weights *= _drawn(stream, int(index.max()) + 1, count)[:, index]
         yield weights
+
+
+def _shared(contents: Sequence[str], styles: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+    """Return the number of each pair's content and of its style, where pairs share them; nothing where they do not."""
+    kind = design(contents, styles)
+    return [_numbered(names) for word, names in (("contents", contents), ("styles", styles)) if word in kind]
+
+
+def _numbered(names: Sequence[str]) -> npt.NDArray[np.int64]:
+    return np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)[1]
 
 
 def _streams(units: list[int], heights: list[int], seed: int) -> list[np.random.Generator]:
@@ -97,14 +100,14 @@ def _streams(units: list[int], heights: list[int], seed: int) -> list[np.random.
 
 
 def _drawn(random: np.random.Generator, units: int, draws: int) -> npt.NDArray[np.int64]:
-    """How often each unit was drawn, ``draws x units``."""
+    """Return how often each unit was drawn, ``draws x units``."""
     return random.multinomial(units, np.full(units, 1 / units), size=draws)
 
 
 def bootstrap_means(
     figures: Sequence[Sequence[float]], contents: Sequence[str], styles: Sequence[str], draws: int, seed: int
 ) -> list[Array]:
-    """The mean of each figure in each bootstrap draw.
+    """Return the mean of each figure in each bootstrap draw.
 
     Args:
         figures: Of each figure, one value a pair.
@@ -155,7 +158,7 @@ def sign_flip_p(differences: Array) -> float | None:
 def compare(
     first: Sequence[float], second: Sequence[float], contents: Sequence[str], styles: Sequence[str], means: Array
 ) -> Comparison:
-    """One metric of two outputs on the same pairs.
+    """Compare one metric of two outputs on the same pairs.
 
     The test flips the sign of the mean difference of each independent unit. Where contents and styles are both shared it
     is made over contents and over styles, and the larger p is given.
@@ -168,13 +171,8 @@ def compare(
         means: Of ``bootstrap_means`` for the differences.
     """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    kind = design(contents, styles)
-    units = [differences] if kind == "pairs" else []
-    for word, names in (("contents", contents), ("styles", styles)):
-        if word in kind:
-            _, index = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
-            units.append(np.bincount(index, differences) / np.bincount(index))
-    found = [sign_flip_p(unit) for unit in units]
-    ends = interval(means)
+    units = [np.bincount(index, differences) / np.bincount(index) for index in _shared(contents, styles)]
+    found = [sign_flip_p(unit) for unit in units or [differences]]
+    low, high = interval(means) or (None, None)
     p = None if None in found else max(value for value in found if value is not None)
-    return Comparison(float(differences.mean()), ends and ends[0], ends and ends[1], p)
+    return Comparison(float(differences.mean()), low, high, p)
