@@ -37,19 +37,17 @@ class MethodStylize:
     def stages(self) -> Stages:
         """Encoding the style, if the system does that, and stylizing with it."""
         if not CAPABILITIES[self.method.method].any_style:
-            return [(KEPT, self.stylize)]
-        return [(ENCODE, self.encode), (KEPT, self.pixels if isinstance(self.method, Gatys) else self.stylize)]
+            return [(KEPT, self._stylize)]
+        return [(ENCODE, self._encode), (KEPT, self._pixels if isinstance(self.method, Gatys) else self._stylize)]
 
-    def encode(self) -> None:
-        """All that is kept of the styles."""
+    def _encode(self) -> None:
         self.kept = self.method.encode_style(self.style)
 
-    def stylize(self) -> None:
-        """The output pictures."""
+    def _stylize(self) -> None:
         self.method.stylize(self.content, self.kept)
 
-    def pixels(self) -> float:
-        """The seconds that all iterations take, of which only some are done."""
+    def _pixels(self) -> float:
+        """Return the seconds that all iterations take, of which only some are done."""
         assert isinstance(self.method, Gatys)
         done, wanted = self.setting.iterations
         seconds = 0.0

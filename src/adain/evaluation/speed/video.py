@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import av
 import numpy as np
 import torch
 
-from adain.evaluation.speed.clock import Stages, interleave, synchronize, timings
+from adain.evaluation.speed.clock import Stages, interleave, timings
 from adain.evaluation.store import Row
 from adain.inference.stylizer import Stylizer
 from adain.inference.video.clip import stylize_video
@@ -71,10 +69,10 @@ def measure_video(
             }
             times = interleave(candidates, repeats, device, least_seconds)
         for name, found in times.items():
-            whole = timings(found[ONCE])["median_s"]
+            whole = timings(found[ONCE])["median_s"] / FRAMES
             for stage, seconds in found.items():
                 row: Row = {"work": "video", "size": size, "batch": 1, "contestant": name, "stage": stage}
-                row |= timings(seconds)
+                row |= timings([s / FRAMES for s in seconds])
                 rows.append(row | {"per_second": 1 / row["median_s"], "of_whole": row["median_s"] / whole})
     return rows
 
@@ -104,23 +102,13 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
     def encode() -> None:
         _write(folder / "encoded.mkv", frames, form)
 
-    def a_frame(work: Callable[[], object]) -> Callable[[], float]:
-        def timed() -> float:
-            start = time.perf_counter()
-            work()
-            synchronize(device)
-            return (time.perf_counter() - start) / FRAMES
-
-        return timed
-
-    parts: list[tuple[str, Callable[[], object]]] = [
+    return [
         (ONCE, lambda: stylize_video(stylizer, clip, out, [style], batch_size=1)),
         (EACH, lambda: stylize_video(forgetful, clip, out, [style], batch_size=1)),  # type: ignore[arg-type]
         ("decode", decode),
         ("stylize, style cached", stylize),
         ("encode", encode),
     ]
-    return [(name, a_frame(work)) for name, work in parts]
 
 
 def _write_clip(path: Path, size: int) -> Form:
