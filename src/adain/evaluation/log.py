@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
-from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.results import plain
-from adain.evaluation.store import Row
+from adain.evaluation.store import ComparisonStore, Row
 from adain.training.run_summary import close_wandb
 from adain.training.wandb_run import left_out_if_refused, wandb_logger
 

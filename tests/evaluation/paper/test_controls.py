@@ -14,7 +14,7 @@ from adain.evaluation.pairs import Pair
 from adain.evaluation.paper import controls
 from adain.evaluation.paper.controls import Stylist
 from adain.evaluation.paper.quality import Judge
-from adain.evaluation.paper.store import ComparisonStore
+from adain.evaluation.store import ComparisonStore
 from adain.nn.adain import StyleTransfer
 from adain.nn.encoder import Encoder
 from tests.helpers.pictures import draw

@@ -12,8 +12,8 @@ from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
 from adain.data.picture import read_picture
 from adain.evaluation.paper.request import Training, read_request
-from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.paper.work import Work
+from adain.evaluation.store import ComparisonStore
 from tests.helpers.pictures import draw_folders
 
 

@@ -18,8 +18,7 @@ from torch import Tensor
 from adain.data.picture import to_picture
 from adain.evaluation.pairs import Pair
 from adain.evaluation.paper.quality import Judge
-from adain.evaluation.paper.store import ComparisonStore
-from adain.evaluation.store import Row
+from adain.evaluation.store import ComparisonStore, Row
 from adain.functional.color import colors, coral, keep_chroma
 from adain.functional.losses import style_loss
 from adain.functional.statistics import Statistics, channel_statistics, regions

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from adain.data.picture import to_picture
 from adain.evaluation.pairs import Pair
-from adain.evaluation.paper.store import ComparisonStore, Table
 from adain.evaluation.run import Frame, Gallery
-from adain.evaluation.store import Row
+from adain.evaluation.store import ComparisonStore, Row, Table
 from adain.methods.gatys import Gatys
 from adain.methods.interface import Method
 from adain.metrics.metric_suite import build_suite

@@ -21,7 +21,6 @@ from adain.evaluation.paper.figures import (
 from adain.evaluation.paper.normalization import last_losses, style_losses
 from adain.evaluation.paper.published import NAMES, SOURCE
 from adain.evaluation.paper.request import ABLATIONS, VERSIONS, Request
-from adain.evaluation.paper.store import ComparisonStore, Table
 from adain.evaluation.paper.tables import (
     MISSING,
     ablations_table,
@@ -37,7 +36,7 @@ from adain.evaluation.paper.tables import (
 )
 from adain.evaluation.results import write_csv
 from adain.evaluation.run import Frame
-from adain.evaluation.store import Row
+from adain.evaluation.store import ComparisonStore, Row, Table
 from adain.runtime.files import write_whole
 from adain.training.curves import all_curves, draw_curves
 

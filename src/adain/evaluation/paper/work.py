@@ -28,9 +28,8 @@ from adain.evaluation.paper.quality import Judge, make_pictures, measure_losses,
 from adain.evaluation.paper.report import Page
 from adain.evaluation.paper.request import ABLATIONS, NORMS, VERSIONS, Request, Training, Version
 from adain.evaluation.paper.speed import measure_speed, measure_split
-from adain.evaluation.paper.store import ComparisonStore
 from adain.evaluation.speed.machine import describe
-from adain.evaluation.store import alone
+from adain.evaluation.store import ComparisonStore, alone
 from adain.methods import load
 from adain.methods.interface import require
 from adain.nn.encoder import Encoder
