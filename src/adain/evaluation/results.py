@@ -64,10 +64,7 @@ def won_by_controls(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def summarize(rows: Sequence[Row], sets: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
-    """Return mean and 95% interval of each figure of pairs; of the whole set's figures ``sets`` the value alone.
-
-    Intervals are of so many bootstrap draws.
-    """
+    """Return the mean and 95% bootstrap interval of each figure of pairs, and the value alone of the whole set's figures."""
     contents, styles = ([str(row[key]) for row in rows] for key in ("content", "style"))
     names = figures(rows)
     drawn = bootstrap_means([[float(row[name]) for row in rows] for name in names], contents, styles, draws, seed)
@@ -124,7 +121,7 @@ def report_text(results: Mapping[str, Any]) -> str:
 
 
 def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dict[str, Any]:
-    """Compare the evaluations in two folders, paired by content and style, with so many bootstrap draws.
+    """Compare the evaluations in two folders, paired by content and style.
 
     Returns:
         Per metric: both means, their difference (first minus second) with its 95% interval, p, which is better on how

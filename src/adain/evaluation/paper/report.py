@@ -66,11 +66,7 @@ class Page:
     files: list[Path] = field(default_factory=list)
 
     def write(self) -> list[Path]:
-        """Write ``compare.md`` and all tables and figures that there are results for.
-
-        Returns:
-            The CSV and PNG files, in the order of the page.
-        """
+        """Write ``compare.md`` and all tables and figures that there are results for; return the CSV and PNG files."""
         machine = self.settings["machine"]
         where = machine["device"] if machine["device"] != "cpu" else f"{machine['cpu']}, {machine['threads']} threads"
         lines = [
@@ -104,7 +100,7 @@ class Page:
         if not (rows := self._table("losses")):
             return []
         title = losses_title(rows, self.settings)
-        image = self._figure("losses", "Losses", (rows,), lambda path: draw_losses(path, rows, title))
+        image = self._figure("losses", "Losses", draw_losses, rows, title)
         return [*image, *losses_table(rows, self.settings, self.systems)]
 
     def _pictures(self) -> list[str]:
@@ -127,9 +123,7 @@ class Page:
             for version in VERSIONS
             if (picture := _opened(self.store.folder / "photographs" / version / "00000.png")) is not None
         }
-        image = self._figure(
-            "normalization", "Style loss by step", (losses,), lambda path: draw_normalization(path, losses, examples)
-        )
+        image = self._figure("normalization", "Style loss by step", draw_normalization, losses, examples)
         if rows := last_losses(losses):
             self._csv("normalization", rows)
         return [*image, *normalization_table(rows)]
@@ -148,9 +142,7 @@ class Page:
         curves = [curve for curve in curves if any(curve.training.values())]
         if curves:
             colors = {NAMES[name]: color for name, color in COLORS.items()}
-            page += self._figure(
-                "training", "Training curves", (curves,), lambda path: draw_curves(path, curves, colors)
-            )
+            page += self._figure("training", "Training curves", draw_curves, curves, colors)
         return page
 
     def _strength(self) -> list[str]:
@@ -165,7 +157,7 @@ class Page:
         columns = ["content", "style", *(f"alpha {alpha:g}" for alpha in alphas)]
         return [
             *self._grid("alpha", "Strength", "controls", columns, lines),
-            *self._figure("strength", "Losses", (alpha, weights), lambda path: draw_strength(path, alpha, weights)),
+            *self._figure("strength", "Losses", draw_strength, alpha, weights),
             *strength_tables(alpha, weights, self.systems),
         ]
 
@@ -177,9 +169,7 @@ class Page:
         mixes = [[picture for picture in line if picture is not None] for line in made]
         frame = Frame(self.settings["controls"]["size"], crop=True)
         styles = [frame.read(pair.style_path) for pair in corners(self.request.control_pairs)]
-        image = self._figure(
-            "interpolation", "Between styles", (rows,), lambda path: draw_interpolation(path, mixes, styles, rows)
-        )
+        image = self._figure("interpolation", "Between styles", draw_interpolation, mixes, styles, rows)
         return [*image, *interpolation_table(rows)]
 
     def _color(self) -> list[str]:
@@ -216,11 +206,11 @@ class Page:
         write_csv(path, rows)
         self.files.append(path)
 
-    def _figure(self, name: str, title: str, shown: tuple[object, ...], draw: Callable[[Path], None]) -> list[str]:
+    def _figure(self, name: str, title: str, draw: Callable[..., None], *shown: object) -> list[str]:
         """Draw a figure if it shows something else than before, and return the lines that show it."""
         path = self.store.folder / f"{name}.png"
         if self.store.due(path, *shown):
-            draw(path)
+            draw(path, *shown)
         self.files.append(path)
         return [f"![{title}]({path.name})", ""]
 
@@ -230,9 +220,9 @@ class Page:
         if not any(file.exists() for file in files):
             return []
         size = self.settings[section]["size"]
+        frame = Frame(size, crop=True)
 
-        def draw(path: Path) -> None:
-            frame = Frame(size, crop=True)
+        def draw(path: Path, _: object) -> None:
             rows = [
                 [*map(frame.read, inputs), *(_opened(self.store.output(output)) for output in outputs)]
                 for inputs, outputs in lines
@@ -240,7 +230,7 @@ class Page:
             draw_pictures(path, columns, rows)
 
         stamps = [(file, file.stat().st_mtime_ns if file.exists() else None) for file in files]
-        return [*self._figure(name, title, (stamps,), draw), f"Pictures of {size} x {size} px.", ""]
+        return [*self._figure(name, title, draw, stamps), f"Pictures of {size} x {size} px.", ""]
 
     def _made(self, names: Sequence[str], pattern: str) -> list[str]:
         """Return the systems that have made their first picture."""

@@ -114,9 +114,7 @@ def _row(setting: Setting, stage: str, seconds: Sequence[float], rates: Rates, m
         **dict.fromkeys(_MAYBE),
     }
     # floors are counted for AdaIN's training and stylizing
-    counted = setting.work != "method"
-    work = stage_work(stage, setting.batch, setting.size, setting.size) if counted else None
-    if work is not None:
+    if setting.work != "method" and (work := stage_work(stage, setting.batch, setting.size, setting.size)) is not None:
         flops, moved = total(work, setting.number)
         floor = floor_seconds(work, rates.flops, rates.bandwidth, setting.number, measured)
         row.update(gflop=flops / 1e9, gigabytes=moved / 1e9, floor_s=floor, share=floor / times["median_s"])
