@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
 from adain.evaluation.pairs import Pair
 from adain.evaluation.paper.request import read_request
-from tests.helpers.pictures import draw_folders
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three contents and two styles."""
-    return draw_folders(tmp_path_factory.mktemp("compare"))
 
 
 def shown(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
