@@ -212,7 +212,7 @@ def comparison_table(found: Mapping[str, Any]) -> str:
 
 
 def verdict(entry: Mapping[str, Any], pairs: int) -> str:
-    """Which output is better by one metric, or that it cannot be told: both the interval and the test must say so."""
+    """Say which output is better by one metric, or that it cannot be told: both the interval and the test must agree."""
     if entry["low"] is None:
         return "no interval: one figure for all pairs" if entry["first_better_on"] is None else "too few pairs to tell"
     share = f"(first better on {entry['first_better_on']} of {pairs})"

@@ -90,7 +90,7 @@ def _numbered(names: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 def _streams(units: list[int], heights: list[int], seed: int) -> list[np.random.Generator]:
-    """A generator for each kind of unit, as if all draws of one kind were made before those of the next."""
+    """Return a generator for each kind of unit, as if all draws of one kind were made before those of the next."""
     random, found = np.random.default_rng(seed), list[np.random.Generator]()
     for number, count in enumerate(units, 1):
         found.append(copy.deepcopy(random))

@@ -12,7 +12,7 @@ _BINS = 8  # along each axis of the RGB cube
 
 
 def cfsd(output: Tensor, content: Tensor) -> Tensor:
-    """Content Feature Structural Distance: how far the self-similarity of the patches has moved.
+    """Return the Content Feature Structural Distance: how far the self-similarity of the patches has moved.
 
     Each position's similarities to all positions, ``softmax_j(<f_i, f_j> / C^2)``, are a distribution. CFSD is the
     Kullback-Leibler divergence of the output's from the content's, summed over positions, as the authors' code does. It

@@ -204,7 +204,7 @@ def read_request(keys: Mapping[str, Any]) -> Request:
     )
 
     def rows(count: int, styles: Sequence[tuple[str, Path]]) -> list[Pair]:
-        """The i-th content in the i-th style, beginning anew where one kind is used up."""
+        """Return the i-th content in the i-th style, beginning anew where one kind is used up."""
         first, second = ([side[i % len(side)] for i in range(count)] for side in (contents, styles))
         return cross(first, second, "zip")
 

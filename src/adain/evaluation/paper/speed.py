@@ -103,7 +103,7 @@ def measure_split(size: int, repeats: int, device: torch.device) -> list[Row]:
 
 
 def _shown(stages: Stages, update: Callable[[], object], device: torch.device) -> Stages:
-    """The same stages, each moving the bar on; the bar's own time is not counted."""
+    """Return the same stages, each moving the bar on; the bar's own time is not counted."""
 
     def told(work: Callable[[], object]) -> Callable[[], float]:
         def measured() -> float:

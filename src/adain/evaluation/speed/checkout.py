@@ -11,7 +11,7 @@ FILES = ("net.py", "function.py")
 
 
 def check_reference(path: str | Path) -> Path:
-    """The checkout's folder.
+    """Return the checkout's folder.
 
     Raises:
         InputError: If the port's files are not in it.

@@ -25,7 +25,7 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Return the spread of at least one value."""
         low, median, high = np.quantile(np.asarray(values, dtype=np.float64), (0.25, 0.5, 0.75))
         return cls(float(median), float(low), float(high))
 
@@ -98,5 +98,5 @@ def interleave(
 
 
 def ratio(other: Sequence[float], own: Sequence[float]) -> Spread:
-    """How many times faster ``own`` is, round by round."""
+    """Return how many times faster ``own`` is, round by round."""
     return Spread.of([a / b for a, b in zip(other, own, strict=True)])

@@ -35,7 +35,7 @@ class MethodStylize:
         self.kept = self.method.encode_style(self.style)
 
     def stages(self) -> Stages:
-        """Encoding the style, if the system does that, and stylizing with it."""
+        """Return the encoding of the style, if the system does that, and stylizing with it."""
         if not CAPABILITIES[self.method.method].any_style:
             return [(KEPT, self._stylize)]
         return [(ENCODE, self._encode), (KEPT, self._pixels if isinstance(self.method, Gatys) else self._stylize)]

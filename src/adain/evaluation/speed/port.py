@@ -25,7 +25,7 @@ _USED = 31  # modules of its encoder up to relu4_1
 
 
 def import_port(folder: Path) -> ModuleType:
-    """Its ``net`` module. The names it takes in ``sys.modules`` are given back.
+    """Return its ``net`` module. The names it takes in ``sys.modules`` are given back.
 
     Raises:
         InputError: If it cannot be imported or is another network.
@@ -49,7 +49,7 @@ def import_port(folder: Path) -> ModuleType:
 
 
 def _network(setting: Setting, device: torch.device) -> tuple[Any, Any]:
-    """Its ``Net`` with the published weights, and its AdaIN function."""
+    """Return its ``Net`` with the published weights, and its AdaIN function."""
     assert setting.reference is not None
     module = import_port(check_reference(setting.reference))
     encoder, decoder = copy.deepcopy(module.vgg), copy.deepcopy(module.decoder)
@@ -76,7 +76,7 @@ class PortStep:
         self.kept: dict[str, Any] = {}
 
     def stages(self) -> Stages:
-        """The parts of its ``Net.forward``, then the whole."""
+        """Return the parts of its ``Net.forward``, then the whole."""
         parts = (self._encode_content, self._encode_style, self._adain, self._decode, self._encode_output)
         return list(zip(TRAINING, (*parts, self._backward, self._update, self._step), strict=True))
 
@@ -122,12 +122,12 @@ class PortStylize:
         self.content, self.style = pictures(setting, device)
 
     def stages(self) -> Stages:
-        """One."""
+        """Return the one stage there is."""
         return [(STYLIZE[0], self.stylize)]
 
     @torch.no_grad()
     def stylize(self) -> Tensor:
-        """The output pictures, at full strength."""
+        """Return the output pictures, at full strength."""
         features = self.network.encode(self.content)
         target = self.transfer(features, self.network.encode(self.style))
         output: Tensor = self.network.decoder(target)

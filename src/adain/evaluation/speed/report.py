@@ -69,7 +69,7 @@ def show(results: dict[str, Any], console: Console) -> None:
 
 
 def projections(rows: Sequence[Row]) -> list[str]:
-    """The published recipe's whole time at each measured rate of its crop size, said as a projection."""
+    """Return the published recipe's whole time at each measured rate of its crop size, said as a projection."""
     found = []
     for row in rows:
         if (row["stage"], row["size"]) == ("whole step", RECIPE_SIZE) and row["work"] == "stages":
@@ -121,7 +121,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Row], str]]] = {
 
 
 def _plot(rows: Sequence[Row]) -> str | None:
-    """Bars of all medians with quartiles, the floors as marks; one page, with nothing fetched."""
+    """Draw bars of all medians with quartiles, the floors as marks; one page, with nothing fetched."""
     try:
         from plotly.subplots import make_subplots
     except ModuleNotFoundError:

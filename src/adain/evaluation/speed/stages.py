@@ -87,12 +87,12 @@ class Setting(NamedTuple):
 
 
 def own_layout(device: torch.device, precision: str) -> str:
-    """The memory format that training takes there, as ``Setting`` names it."""
+    """Return the memory format that training takes there, as ``Setting`` names it."""
     return "channels_last" if memory_format(device, precision) == torch.channels_last else "channels_first"
 
 
 def pictures(setting: Setting, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The same random contents and styles for every candidate of that size."""
+    """Return the same random contents and styles for every candidate of that size."""
     generator = torch.Generator().manual_seed(0)
     shape = (2, setting.batch, 3, setting.size, setting.size)
     content, style = torch.rand(shape, generator=generator).to(device)
@@ -114,7 +114,7 @@ class OurStep:
         self.kept: dict[str, Any] = {}
 
     def stages(self) -> Stages:
-        """A step that is compiled or recorded cannot be cut: it has its whole only."""
+        """Return the parts and the whole. A step that is compiled or recorded cannot be cut: it has its whole only."""
         whole = ("whole step", self.step)
         if self.setting.compile or self.setting.graph:
             return [whole]
@@ -153,11 +153,11 @@ class OurStep:
         self.optimizer.zero_grad()
 
     def whole_loss(self, content: Tensor, style: Tensor) -> Tensor:
-        """What is minimized."""
+        """Return what is minimized."""
         return weighted_total(self.losses(content, style)[0], self.method.weights)
 
     def step(self) -> None:
-        """All of it, by the code that is trained with."""
+        """Make a whole step, by the code that is trained with."""
         with _autocast(self.setting, self.device):
             loss = self.loss(self.content, self.style)
         torch.autograd.backward(loss)
@@ -176,12 +176,12 @@ class OurStylize:
             self.statistics = self.method.encode_style(self.style)
 
     def stages(self) -> Stages:
-        """With the style encoded each time, and with its statistics kept."""
+        """Return stylizing with the style encoded each time, and with its statistics kept."""
         works = [lambda: self.stylize(self.style), lambda: self.stylize(self.statistics)]
         return [*zip(STYLIZE, map(recorded, works) if self.setting.graph else works, strict=True)]
 
     def stylize(self, style: Any) -> Tensor:
-        """The output pictures."""
+        """Return the output pictures."""
         with torch.inference_mode(), _autocast(self.setting, self.device):
             output: Tensor = self.call(self.content, style)
             return output

@@ -89,7 +89,7 @@ def _plain(size: int, batch: int, device: torch.device) -> Step:
 
 
 def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
-    """The same inside ``Trainer.fit``: from the end of its first step to the end of its last."""
+    """Return the same inside ``Trainer.fit``: from the end of its first step to the end of its last."""
     content, style = pictures(setting, device)
     names = [""] * setting.batch
     batch = Batch(content=content, style=style, content_name=names, style_name=names, skipped=[])

@@ -32,11 +32,11 @@ class _Forgetful:
         self.device, self._stylizer, self._style = stylizer.device, stylizer, style
 
     def encode_style(self, style: Any, recolor: Any = None) -> Any:
-        """Nothing: it would not be kept."""
+        """Return nothing: it would not be kept."""
         return []
 
     def stylize(self, content: Any, **options: Any) -> Any:
-        """Frames, each with the style's encoding before it."""
+        """Return frames, each with the style's encoding before it."""
         made = [
             self._stylizer.stylize(frame, **{**options, "styles": [self._stylizer.encode_style(self._style)]})
             for frame in content.split(1)
@@ -112,7 +112,7 @@ def _stages(folder: Path, size: int, precision: Arithmetic, device: torch.device
 
 
 def _write_clip(path: Path, size: int) -> Form:
-    """Smooth noise that moves: decoders and encoders find it about as hard as a filmed picture."""
+    """Write smooth noise that moves: decoders and encoders find it about as hard as a filmed picture."""
     noise = np.random.default_rng(0).integers(0, 256, (size // 8 + 1, size // 8 + 1, 3), dtype=np.uint8)
     ground = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(size + size % 2, size + size % 2).to_ndarray()
     form = Form(size, size, Fraction(1, 24), Fraction(24), 1, False, (1, 1, 1, 1), Fraction(1))
