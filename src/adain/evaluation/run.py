@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +105,11 @@ class Gallery:
 
     def __init__(self, frame: Frame, device: torch.device) -> None:
         self.frame, self.device = frame, device
-        self._kept: OrderedDict[Path, Tensor] = OrderedDict()
+        self._read = lru_cache(_KEPT)(lambda path: as_batch(frame.read(path), device))
 
     def __call__(self, path: Path) -> Tensor:
         """Return ``1 x 3 x H x W`` on the device, the same tensor as long as it is kept."""
-        if path not in self._kept:
-            self._kept[path] = as_batch(self.frame.read(path), self.device)
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(path)
-        return self._kept[path]
+        return self._read(path)
 
 
 def measure(

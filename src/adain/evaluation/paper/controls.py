@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,8 +45,8 @@ class Stylist:
 
     def __init__(self, judge: Judge, network: StyleTransfer) -> None:
         self.judge, self.network = judge, network
-        self._features: dict[Path, Tensor] = {}
-        self._styles: dict[Path, Statistics] = {}
+        self._content = lru_cache(1)(lambda path: network.encode(judge.gallery(path)))  # pairs come content by content
+        self._style = cache(lambda path: network.encode_style(judge.gallery(path)))
 
     @torch.inference_mode()
     def __call__(self, content: Path, styles: Sequence[Path | Tensor], alpha: float = 1.0, **options: Any) -> Tensor:
@@ -58,18 +58,9 @@ class Stylist:
             alpha: See ``functional.target``.
             options: ``weights`` or ``shares``: see there.
         """
-        picture = self.judge.gallery(content)
-        if content not in self._features:
-            self._features = {content: self.network.encode(picture)}  # the last alone: pairs come content by content
-        encoded = [self._encoded(style) for style in styles]
-        return self.network.render(self._features[content], picture.shape[-2:], encoded, alpha, **options)
-
-    def _encoded(self, style: Path | Tensor) -> Statistics:
-        if isinstance(style, Tensor):
-            return self.network.encode_style(style)
-        if style not in self._styles:
-            self._styles[style] = self.network.encode_style(self.judge.gallery(style))
-        return self._styles[style]
+        size = self.judge.gallery(content).shape[-2:]
+        encoded = [self.network.encode_style(one) if isinstance(one, Tensor) else self._style(one) for one in styles]
+        return self.network.render(self._content(content), size, encoded, alpha, **options)
 
 
 def measure_alpha(stylist: Stylist, alphas: Sequence[float], pairs: Sequence[Pair], store: ComparisonStore) -> None:

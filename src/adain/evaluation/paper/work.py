@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class Work:
     ) -> None:
         self.request, self.keys, self.device = request, request.keys, device
         self.store, self.settings, self.train = store, settings, train
-        self._judges: dict[int, Judge] = {}
+        self.judge = cache(lambda size: Judge(self._encoder, size, device))  # of pictures of one size
         self._systems: dict[str, str] = {}
 
     def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -173,12 +173,6 @@ class Work:
     @cached_property
     def _encoder(self) -> Encoder:
         return Encoder.load("vgg19_normalized").to(self.device)
-
-    def judge(self, size: int) -> Judge:
-        """Return the judge of pictures of one size."""
-        if size not in self._judges:
-            self._judges[size] = Judge(self._encoder, size, self.device)
-        return self._judges[size]
 
     def _methods(self, name: str, pairs: list[Pair]) -> Iterator[tuple[list[Pair], Any]]:
         """Yield a system with the pairs that it serves: all, or those of the one style that a network knows."""
