@@ -350,12 +350,15 @@ def test_a_node_is_built_with_file_names_as_they_are() -> None:
 
 
 def test_every_key_that_holds_a_file_name_is_read_literally() -> None:
-    for command, keys in schema.KEYS.items():
+    of_models = {f"model.{key}": kind for keys in schema.MODELS.values() for key, kind in keys.items()}
+    for command, keys in [*schema.KEYS.items(), ("stylize", of_models)]:
         for key, kind in keys.items():
             marks = [mark for part in (kind, *get_args(kind)) for mark in getattr(part, "__metadata__", ())]
-            if any(isinstance(mark, schema.OrPath | schema.IsFile) for mark in marks):
+            named = any(isinstance(mark, schema.OrPath | schema.IsFile) for mark in marks)
+            if named or key.startswith(("weights.", "checkpoints.")):
                 assert key in quoting.FILE_KEYS, f"{key} of {command}"
-    assert {"logs", "out", "data.content", "model.init", "encoder.weights", "data.manifest"} <= quoting.FILE_KEYS
+    others = {"logs", "out", "data.content", "model.init", "encoder.weights", "data.manifest", "benchmark.pictures"}
+    assert others <= quoting.FILE_KEYS
 
 
 # --- names that are not UTF-8 -----------------------------------------------------------------------------------------

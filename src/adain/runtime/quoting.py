@@ -19,7 +19,9 @@ FILE_KEYS = frozenset({
     "content", "style", "styles", "masks", "decoder", "out", "outputs", "pairs", "against", "compare", "reference", "training",
     "logs", "ckpt", "compare_with", "model.init", "model.style", "encoder.weights", "decoders",
     "data.content", "data.style", "data.held_out", "data.manifest",
-    "weights.lpips_alexnet", "weights.lpips_vgg16", "weights.inception_fid",
+    "model.initial", "benchmark.pictures",
+    *(f"weights.{name}" for name in (
+        "lpips_alexnet", "lpips_vgg16", "inception_fid", "art_inception", "vgg19_torchvision", "inception_torchvision")),
     *(f"checkpoints.{name}" for name in (
         "adain", "style_swap", "texture_network", "baseline", "concat", "bn_decoder", "in_decoder")),
     *(f"recipes.{name}" for name in ("style_swap", "texture_network", "normalization", "ablations", "controls")),

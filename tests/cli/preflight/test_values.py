@@ -272,6 +272,24 @@ def test_an_override_without_key_or_value_is_refused(override: str) -> None:
     assert override in message(override)
 
 
+def test_of_several_overrides_the_one_that_cannot_be_read_is_named() -> None:
+    text = message("seed=2", "run.name=a (b)", "data.flip=0")
+    assert text.startswith("run.name=a (b) cannot be read: ")
+    assert text.endswith("""as in "run.name='a (b)'\"""")
+
+
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
+        ("model.widths=[1,2", "type a list as 'model.widths=[A,B]'"),
+        ("seed=1,", "leave out the comma at its end"),
+        ("foo", "type a key and its value, such as seed=2"),
+    ],
+)
+def test_an_override_that_cannot_be_read_says_how_to_type_it(override: str, advice: str) -> None:
+    assert message(override) == f"{override} cannot be read: {advice}"
+
+
 @pytest.mark.parametrize("override", ["experiment=null", "callbacks=null"])
 def test_an_empty_group_is_a_users_message(override: str) -> None:
     assert override in message(override)

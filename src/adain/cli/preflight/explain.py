@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.preflight.types import takes
@@ -77,9 +79,27 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         return f"{text.splitlines()[0].rstrip(':')}: {str(error.__cause__).splitlines()[0]}"
     first = text.splitlines()[0] if text else type(error).__name__
     if type(error).__name__ == "OverrideParseException":
-        word = next((o for o in overrides if o in text), " ".join(overrides))
-        return f"{word} cannot be read as key=value ({first}): quote values with spaces, commas or brackets"
+        return _unreadable(overrides)
     return first
+
+
+def _unreadable(overrides: list[str]) -> str:
+    """Return a sentence about the first override that Hydra's grammar does not take."""
+    parser = OverridesParser.create()
+    for word in overrides:
+        try:
+            parser.parse_override(word)
+        except HydraException:
+            break
+    key, equals, value = word.partition("=")
+    if not key or not equals:
+        return f"{word} cannot be read: type a key and its value, such as seed=2"
+    if value.startswith("["):
+        return f"{word} cannot be read: type a list as '{key}=[A,B]'"
+    if value.endswith(","):
+        return f"{word} cannot be read: leave out the comma at its end"
+    advice = f"\"{key}='{value}'\"" if "'" not in value else f"{key}='VALUE'"
+    return f"{word} cannot be read: give a text with spaces, commas or brackets quotes of its own, as in {advice}"
 
 
 def public_keys(config: DictConfig) -> list[str]:
