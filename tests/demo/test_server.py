@@ -20,6 +20,15 @@ def test_a_port_in_use_names_the_next_free_one() -> None:
             assert bound.getsockname()[1] == other > port
 
 
+def test_a_port_is_held_before_the_page_is_there() -> None:
+    with (
+        listen("127.0.0.1", 0) as bound,
+        socket.create_connection(bound.getsockname(), timeout=5),
+        pytest.raises(InputError, match="is in use"),
+    ):
+        listen(*bound.getsockname())
+
+
 def test_any_free_port() -> None:
     with listen("127.0.0.1", 0) as bound:
         assert 1024 <= bound.getsockname()[1] <= 65535
