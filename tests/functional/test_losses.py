@@ -9,11 +9,13 @@ from adain.functional.losses import (
     gram,
     gram_loss,
     identity_loss,
+    measure_style,
+    measured_loss,
     style_loss,
     total_variation,
     weighted_total,
 )
-from adain.functional.statistics import Statistics
+from adain.functional.statistics import Statistics, channel_statistics
 
 
 def random_statistics() -> Statistics:
@@ -80,3 +82,13 @@ def test_weights_are_looked_up_by_full_name_then_by_prefix() -> None:
     assert weighted_total(terms, {"content": 1, "style": 10, "style/relu4_1": 0}).item() == pytest.approx(32)
     with pytest.raises(KeyError):
         weighted_total({"other": torch.tensor(1.0)}, {"content": 1})
+
+
+def test_a_style_is_measured_as_asked_and_compared_with_its_like() -> None:
+    features, other = torch.rand(1, 4, 5, 6), torch.rand(1, 4, 3, 3)
+    matrices = measure_style(features, "gram"), measure_style(other, "gram")
+    stats = measure_style(features, "statistics"), measure_style(other, "statistics")
+    assert measured_loss(*matrices) == gram_loss(gram(features), gram(other))
+    assert measured_loss(*stats) == style_loss(channel_statistics(features), channel_statistics(other), "mean")
+    with pytest.raises(TypeError, match="one style is a Tensor, the other a Statistics: measure both alike"):
+        measured_loss(matrices[0], stats[0])

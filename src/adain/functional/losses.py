@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional.statistics import Statistics
-from adain.runtime.schema import StyleReduction
+from adain.functional.statistics import Statistics, channel_statistics
+from adain.runtime.schema import StyleMeasure, StyleReduction
 
 
 def gram(features: Tensor) -> Tensor:
@@ -81,6 +81,33 @@ def gram_loss(output: Tensor, style: Tensor) -> Tensor:
         Gatys et al. 2016, equation 4. There both pictures have M positions; ours may differ, so ``gram`` divides by M.
     """
     return (output - style).square().mean() / 4
+
+
+def measure_style(features: Tensor, measure: StyleMeasure) -> Tensor | Statistics:
+    """Return what a style is at one layer: its Gram matrix (``gram``), or its channel statistics (``statistics``).
+
+    Args:
+        features: ``N x C x H x W``, any floating dtype.
+        measure: Which of the two.
+    """
+    return gram(features) if measure == "gram" else channel_statistics(features)
+
+
+def measured_loss(output: Tensor | Statistics, style: Tensor | Statistics) -> Tensor:
+    """Return the distance of two styles at one layer: ``style_loss``, averaged, or ``gram_loss``.
+
+    Args:
+        output: What ``measure_style`` returns for the output picture.
+        style: The same for the style picture.
+
+    Raises:
+        TypeError: If the two are measured differently.
+    """
+    if isinstance(output, Statistics) and isinstance(style, Statistics):
+        return style_loss(output, style, "mean")
+    if isinstance(output, Tensor) and isinstance(style, Tensor):
+        return gram_loss(output, style)
+    raise TypeError(f"one style is a {type(output).__name__}, the other a {type(style).__name__}: measure both alike")
 
 
 def total_variation(picture: Tensor) -> Tensor:

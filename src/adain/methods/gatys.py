@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adain.functional.losses import content_loss, gram, gram_loss, style_loss, total_variation, weighted_total
-from adain.functional.statistics import Statistics, channel_statistics
+from adain.functional.losses import content_loss, measure_style, measured_loss, total_variation, weighted_total
+from adain.functional.statistics import Statistics
 from adain.methods.base import check_words
 from adain.methods.interface import CAPABILITIES, Capabilities, require
 from adain.nn.encoder import BOTTLENECK, Encoder
@@ -128,7 +128,10 @@ class Gatys:
         return PixelStyle(
             self.measure,
             [
-                {name: self._style_of(features) for name, features in self.encoder.extract_features(smaller).items()}
+                {
+                    name: measure_style(features, self.measure)
+                    for name, features in self.encoder.extract_features(smaller).items()
+                }
                 for smaller in self._pyramid(style, "style")
             ],
         )
@@ -150,10 +153,10 @@ class Gatys:
         results = []
         for index in range(len(content)):
             with Bar(total=self.iterations, desc="pixels", unit="iteration", disable=not self.progress) as bar:
-                for found in self.iterate(content[index : index + 1], _one(encoded, index)):
-                    bar.update(found.iteration - bar.n)
-                    bar.set_postfix({name: f"{value:.3g}" for name, value in found.terms.items()}, refresh=False)
-            results.append(found.picture)
+                for iterate in self.iterate(content[index : index + 1], _one(encoded, index)):
+                    bar.update(iterate.iteration - bar.n)
+                    bar.set_postfix({name: f"{value:.3g}" for name, value in iterate.terms.items()}, refresh=False)
+            results.append(iterate.picture)
         return torch.cat(results)
 
     @torch.inference_mode(False)
@@ -175,13 +178,15 @@ class Gatys:
             contents = [(smaller, self.encoder(smaller)) for smaller in self._pyramid(content.clone(), "content")]
         picture = self._start(content)
         done = 0
-        for scale, ((shape, own), wanted) in enumerate(zip(contents, targets.scales, strict=True)):
+        for scale, ((smaller, content_features), style_targets) in enumerate(
+            zip(contents, targets.scales, strict=True)
+        ):
             share = self.iterations * (scale + 1) // self.scales - done
-            picture = _resized(picture, shape.shape[-2:])
-            for found in self._descend(picture, own, wanted, share):
-                picture = found.picture
-                if found.iteration < share or scale == self.scales - 1:
-                    yield found._replace(iteration=done + found.iteration)
+            picture = _resized(picture, smaller.shape[-2:])
+            for iterate in self._descend(picture, content_features, style_targets, share):
+                picture = iterate.picture
+                if iterate.iteration < share or scale == self.scales - 1:
+                    yield iterate._replace(iteration=done + iterate.iteration)
             done += share
 
     def _descend(
@@ -226,18 +231,11 @@ class Gatys:
     def _terms(self, pixels: Tensor, content: Tensor, style: dict[str, Tensor | Statistics]) -> dict[str, Tensor]:
         features = self.encoder.extract_features(pixels)
         terms = {"content": content_loss(features[BOTTLENECK], content), "style": torch.zeros((), device=pixels.device)}
-        for name, wanted in style.items():
-            found = self._style_of(features[name])
-            if isinstance(found, Statistics) and isinstance(wanted, Statistics):
-                terms["style"] = terms["style"] + style_loss(found, wanted, "mean")
-            elif isinstance(found, Tensor) and isinstance(wanted, Tensor):
-                terms["style"] = terms["style"] + gram_loss(found, wanted)
+        for name, target in style.items():
+            terms["style"] = terms["style"] + measured_loss(measure_style(features[name], self.measure), target)
         if self.weights["tv"]:
             terms["tv"] = total_variation(pixels)
         return terms
-
-    def _style_of(self, features: Tensor) -> Tensor | Statistics:
-        return gram(features) if self.measure == "gram" else channel_statistics(features)
 
     def _start(self, content: Tensor) -> Tensor:
         if isinstance(self.initial, Tensor):

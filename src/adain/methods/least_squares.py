@@ -91,8 +91,8 @@ def fit_decoder(
     for layer in decoder.plan:
         bar.set_postfix_str(layer.name)
         convolution = decoder.convolution(layer)
-        wanted = _fit_width(torch.cat(targets.pop(layer.name)), convolution.out_channels, random)
-        weight, bias, errors[layer.name] = solve(current, positions.pop(layer.name), wanted, ridge)
+        target = _fit_width(torch.cat(targets.pop(layer.name)), convolution.out_channels, random)
+        weight, bias, errors[layer.name] = solve(current, positions.pop(layer.name), target, ridge)
         convolution.weight.zero_()[:, : weight.shape[1]] = weight  # inputs beyond the content's begin at zero
         convolution.bias.copy_(bias)  # type: ignore[union-attr]  # the decoder's convolutions have one
         if layer is decoder.plan[0]:
@@ -169,9 +169,9 @@ def solve(inputs: list[Tensor], positions: list[Tensor], targets: Tensor, ridge:
     start = 0
     for features, chosen in zip(inputs, positions, strict=True):
         patches = torch.cat([_patches(features, chosen), torch.ones(len(chosen), 1, device=features.device)], 1)
-        wanted = targets[start : start + len(chosen)]
+        outputs = targets[start : start + len(chosen)]
         normal += (patches.T @ patches).cpu()
-        right += (patches.T @ wanted).cpu()
+        right += (patches.T @ outputs).cpu()
         start += len(chosen)
     penalty = torch.full((size,), float(ridge * normal.diagonal()[:-1].mean()), dtype=torch.float64)
     penalty[-1] = 0

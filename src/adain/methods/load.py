@@ -124,23 +124,22 @@ def _plain(checkpoint: str | Path, given: dict[str, Any]) -> Any:
 
 
 def _gatys(device: torch.device, options: dict[str, Any]) -> Gatys:
-    own = set(inspect.signature(Gatys).parameters) - {"encoder"}
-    _known("gatys", options, own | {"encoder", "encoder_weights"})
+    _known("gatys", options, set(inspect.signature(Gatys).parameters) | {"encoder_weights"})
     given = {key: value for key, value in options.items() if value is not None}
     encoder = Encoder.load(given.pop("encoder", "vgg19_normalized"), given.pop("encoder_weights", None)).to(device)
     initial = given.pop("initial", "content")
     return Gatys(encoder, initial=_initial(initial, device), **given)
 
 
-def _initial(wanted: Any, device: torch.device) -> Any:
+def _initial(given: Any, device: torch.device) -> Any:
     """Return a word or a picture as it is; anything else is a picture's file."""
-    if isinstance(wanted, Tensor) or wanted in ("content", "noise"):
-        return wanted
+    if isinstance(given, Tensor) or given in ("content", "noise"):
+        return given
     try:
-        return to_unit(to_tensor(read_picture(Path(str(wanted)).expanduser(), min_side=16)))[None].to(device)
+        return to_unit(to_tensor(read_picture(Path(str(given)).expanduser(), min_side=16)))[None].to(device)
     except PictureError as error:
         raise InputError(
-            f"initial={wanted} is neither content, noise nor a picture ({error}): give one of them"
+            f"initial={given} is neither content, noise nor a picture ({error}): give one of them"
         ) from None
 
 

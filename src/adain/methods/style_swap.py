@@ -107,8 +107,8 @@ class StyleSwap(TrainedMethod):
             ``N x 3 x H x W``, clamped to [0, 1].
         """
         encoded = self.encode_style(style) if isinstance(style, Tensor) else style
-        own = self._features(content)
-        output: Tensor = self.decoder(torch.lerp(own, self._swap(own, encoded.features), alpha))
+        features = self._features(content)
+        output: Tensor = self.decoder(torch.lerp(features, self._swap(features, encoded.features), alpha))
         return output[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
 
     def _features(self, picture: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from adain.data.pairs import StyleTransferDataModule
 from adain.data.picture import PictureError, read_picture, to_tensor, to_unit
 from adain.data.sources import FolderSource
-from adain.functional.losses import content_loss, gram, gram_loss, style_loss, total_variation
-from adain.functional.statistics import Statistics, channel_statistics
+from adain.functional.losses import content_loss, measure_style, measured_loss, total_variation
+from adain.functional.statistics import Statistics
 from adain.methods.base import CropSampler, TrainedMethod, check_words
 from adain.methods.interface import require
 from adain.methods.optimizers import OptimizerFactory
@@ -73,7 +73,7 @@ class Generator(nn.Module):
             nn.Conv2d(width, 3, 3),
         )
         # of the path around: weights of the light in each color, and the color of middle light; not trained, since the
-        # style loss alone would soon have it away, and the content's light and dark with it
+        # style loss alone would soon remove it, and the content's light and dark with it
         self.register_buffer("axis", torch.zeros(1, 3, 1, 1))
         self.register_buffer("middle", torch.full((1, 3, 1, 1), 0.5))
 
@@ -187,9 +187,8 @@ class TextureNetwork(TrainedMethod):
         self.weights = {"content": content_weight, "style": weight, "tv": tv_weight}
         for name in STYLE_LAYERS:  # in the checkpoint, so that going on with a run does not need the style's file
             channels = self.encoder.widths[name]
-            shape = (
-                (1, channels, channels) if measure == "gram" else (2, channels, 1, 1)
-            )  # the mean, then the deviation
+            # for statistics the mean, then the deviation
+            shape = (1, channels, channels) if measure == "gram" else (2, channels, 1, 1)
             self.register_buffer(f"style_{name}", torch.zeros(shape))
 
     # --- the system -------------------------------------------------------------------------------------------------
@@ -234,7 +233,7 @@ class TextureNetwork(TrainedMethod):
             self.generator.begin(picture)
         with torch.no_grad():
             for name, features in self.encoder.extract_features(picture).items():
-                stats = self._style_of(features)
+                stats = measure_style(features, self.measure)
                 self.get_buffer(f"style_{name}").copy_(torch.cat(stats) if isinstance(stats, Statistics) else stats)
 
     # --- losses -----------------------------------------------------------------------------------------------------
@@ -254,17 +253,11 @@ class TextureNetwork(TrainedMethod):
         output = self.generator(content)
         terms: dict[str, Tensor] = {}
         for name, features in self.encoder.iter_features(output, STYLE_LAYERS):
-            output_stats, style_stats = self._style_of(features), self.get_buffer(f"style_{name}")
-            terms[f"style/{name}"] = (
-                style_loss(output_stats, Statistics(style_stats[:1], style_stats[1:]), "mean")
-                if isinstance(output_stats, Statistics)
-                else gram_loss(output_stats, style_stats)
-            )
+            kept = self.get_buffer(f"style_{name}")
+            target = kept if self.measure == "gram" else Statistics(kept[:1], kept[1:])
+            terms[f"style/{name}"] = measured_loss(measure_style(features, self.measure), target)
             if name == BOTTLENECK:
                 terms["content"] = content_loss(features, content_features)
         if self.weights["tv"]:
             terms["tv"] = total_variation(output)
         return terms, output
-
-    def _style_of(self, features: Tensor) -> Tensor | Statistics:
-        return gram(features) if self.measure == "gram" else channel_statistics(features)
