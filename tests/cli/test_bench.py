@@ -89,7 +89,7 @@ def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypa
 def test_the_training_loop_stands_beside_a_bare_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """80 steps of each; tests/evaluation/speed/test_loop.py has it faster."""
     rows = _bench(tmp_path, monkeypatch, "bench=loop")["rows"]
-    loops = ["bare loop", "make train", "make train above the bare loop"]
+    loops = ["bare loop", "make train", "make train above the bare loop", "Lightning alone above the bare loop"]
     assert [row["contestant"] for row in rows if row["stage"] == "a step"] == loops
     assert (next(tmp_path.glob("logs/bench/*/training")) / "summary.json").is_file()
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
 
 from adain.evaluation.speed.clock import synchronize, timings
+from adain.evaluation.speed.training import fit
 from adain.evaluation.store import Row
 from adain.functional.losses import weighted_total
 from adain.methods.base import TrainedMethod
@@ -80,7 +80,7 @@ def measure_loop(train: Training, steps: int, folder: Path, device: torch.device
     where = "gpu" if device.type == "cuda" else "cpu"
     words = [*TINY, f"trainer={where}", f"trainer.max_steps={count}", f"trainer.val_check_interval={count}"]
     train(words, folder, [ours])
-    _lightning_alone(*ours.last, lightning, count, where)
+    fit(*ours.last, count, device, lightning)
     rows: list[Row] = []
     for clock, stage in enumerate(("a step", "a step, processor time")):
         found = {
@@ -93,16 +93,6 @@ def measure_loop(train: Training, steps: int, folder: Path, device: torch.device
             row: Row = {"work": "loop", "size": 16, "batch": 1, "contestant": name, "stage": stage}
             rows.append(row | timings(seconds))
     return sorted(rows, key=lambda row: list(found).index(row["contestant"]))
-
-
-def _lightning_alone(method: TrainedMethod, batch: Any, turns: InTurns, steps: int, where: str) -> None:
-    """Train on one batch that is there already, without a logger and without other callbacks."""
-    trainer = pl.Trainer(
-        accelerator=where, devices=1, max_steps=steps, limit_val_batches=0, callbacks=[turns], logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    loader: Any = DataLoader([batch] * steps, batch_size=None)  # type: ignore[arg-type]
-    trainer.fit(method, loader)
 
 
 def _above(turns: InTurns, clock: int) -> list[float]:

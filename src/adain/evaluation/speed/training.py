@@ -17,6 +17,7 @@ from adain.evaluation.speed.plain_step import plain_decoder, plain_encoder, plai
 from adain.evaluation.speed.stages import OurStep, Setting, own_layout, pictures
 from adain.evaluation.store import Row
 from adain.methods.adain import AdaINMethod
+from adain.methods.base import TrainedMethod
 from adain.methods.optimizers import adam
 from adain.nn.weights import find, read_state
 from adain.runtime.memory import keep_freed_memory
@@ -107,13 +108,25 @@ def _lightning(setting: Setting, steps: int, device: torch.device) -> Step:
 
     def turn() -> float:
         clock = Clock()
-        trainer = pl.Trainer(
-            accelerator="gpu" if device.type == "cuda" else "cpu", devices=1, max_steps=steps + 1,
-            precision=setting.precision, logger=False, enable_checkpointing=False,  # type: ignore[arg-type]
-            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, callbacks=[clock],
-        )  # fmt: skip
-        loader: Any = DataLoader([batch] * (steps + 1), batch_size=None)  # type: ignore[arg-type]
-        trainer.fit(method, loader)
+        fit(method, batch, steps + 1, device, clock, setting.precision)
         return clock.ends[-1] - clock.ends[0]
 
     return turn
+
+
+def fit(
+    method: TrainedMethod,
+    batch: Any,
+    steps: int,
+    device: torch.device,
+    callback: pl.Callback,
+    precision: Any = "32-true",
+) -> None:
+    """Train by Lightning on one batch that is there already, without a logger and with one callback alone."""
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu", devices=1, max_steps=steps, precision=precision,
+        limit_val_batches=0, callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    loader: Any = DataLoader([batch] * steps, batch_size=None)  # type: ignore[arg-type]
+    trainer.fit(method, loader)
