@@ -80,6 +80,25 @@ def test_goes_on_where_it_was_cut_off(first: tuple[Path, str], folders: Path) ->
         assert again["metrics"][name]["mean"] == pytest.approx(found["mean"], rel=1e-4)
 
 
+def test_outputs_asked_for_later_are_all_written(first: tuple[Path, str], folders: Path) -> None:
+    outputs = first[0] / "outputs"
+    before = sorted(path.name for path in outputs.iterdir())
+    (outputs / before[0]).unlink()
+    code, text = evaluate(folders, *ALL, "out=first", "save_outputs=true")
+    assert code == 0, text
+    assert sorted(path.name for path in outputs.iterdir()) == before
+    assert json.loads((first[0] / "results.json").read_text())["pairs"] == 6
+
+
+def test_outputs_that_would_share_a_name_are_refused(folders: Path) -> None:
+    for name in ("one", "two"):
+        draw(folders / "twins" / name / "a.png")
+    code, text = evaluate(folders, "content=twins", "style=style", "save_outputs=true", "out=twice")
+    assert code == 1
+    assert "two pairs share the output name a_s0.png" in text
+    assert not (folders / "twice").exists()
+
+
 def test_other_settings_are_refused_and_nothing_is_lost(first: tuple[Path, str], folders: Path) -> None:
     before = (first[0] / "pairs.csv").read_text()
     code, text = evaluate(folders, *ALL, "out=first", "alpha=0.5")
@@ -106,6 +125,9 @@ def test_finished_outputs_give_the_figures_of_their_decoder(first: tuple[Path, s
 def test_alpha_compared_pair_by_pair(first: tuple[Path, str], folders: Path) -> None:
     code, text = evaluate(folders, *ALL, "alpha=0", "out=content_only")
     assert code == 0, text
+    code, text = evaluate(folders, "compare=[first,content_only]", "out=first/index.html/both")
+    assert (code, text.count("\n")) == (1, 1)
+    assert "out=first/index.html/both cannot be written" in text
     code, text = evaluate(folders, "compare=[first,content_only]", "out=both")
     assert code == 0, text
     found = json.loads((folders / "both" / "comparison.json").read_text())

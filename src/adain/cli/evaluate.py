@@ -13,6 +13,7 @@ from adain.cli.plain import as_fields, make_loggers
 from adain.cli.preflight.evaluation import check_evaluation, count_or_file, listed, metric_names
 from adain.evaluation.request import Evaluation, is_evaluation
 from adain.methods.interface import CAPABILITIES, known_method
+from adain.runtime.files import check_writable, fitting_name
 from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def _compare(first: Path, second: Path, folder: Path | None, config: DictConfig)
 
     found = compare_evaluations(first, second, config.bootstrap, config.seed)
     if folder is None:
-        folder = Path(config.out or Path(config.logs) / "evaluate" / f"{first.name}_against_{second.name}"[:200])
+        name = fitting_name([first.name, "_against_", second.name], "", 200)
+        folder = Path(config.out).expanduser() if config.out else Path(config.logs) / "evaluate" / name
+        check_writable(folder)
     write_comparison(folder, found)
     print(f"\n{comparison_table(found)}\n\ncomparison  {folder}/comparison.json, comparison.csv")
 

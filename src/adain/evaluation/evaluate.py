@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import Logger
 from adain.evaluation.benchmark import published_rows
 from adain.evaluation.log import log_evaluation
 from adain.evaluation.page import write_page
-from adain.evaluation.pairs import Pair
+from adain.evaluation.pairs import Pair, shared_stem
 from adain.evaluation.request import Evaluation
 from adain.evaluation.results import control_means, means, summarize, won_by_controls, write_results
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
@@ -94,6 +94,10 @@ def evaluate_pairs(
     Raises:
         InputError: If nothing can be measured, or the folder holds something else.
     """
+    if evaluation.save_outputs and (twice := shared_stem(pairs)) is not None:
+        raise InputError(
+            f"save_outputs=true: two pairs share the output name {twice}.png: rename one of their pictures"
+        )
     device = _device(evaluation, ranks)
     encoder = Encoder.load(evaluation.encoder, evaluation.encoder_weights).to(device)
     precision = fastest_precision(device) if evaluation.precision == "auto" else evaluation.precision

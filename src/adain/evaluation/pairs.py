@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -175,6 +176,17 @@ def sample(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
     return [pairs[index] for index in sorted(chosen)]
 
 
+def output_stem(pair: Pair) -> str:
+    """Return the name of a pair's output, without its ending."""
+    return f"{pair.content_path.stem}_{pair.style_path.stem}"
+
+
+def shared_stem(pairs: Sequence[Pair]) -> str | None:
+    """Return a name that the outputs of two pairs would share; None if there is none."""
+    counts = Counter(map(output_stem, pairs))
+    return next((stem for stem, count in counts.items() if count > 1), None)
+
+
 def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
     """Return the pairs with their finished outputs, found in a folder by stems; any picture ending will do.
 
@@ -194,14 +206,13 @@ def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
             if path.stem in found:
                 raise InputError(f"outputs={folder} holds {found[path.stem].name} and {path.name}: leave one")
             found[path.stem] = path
-    if not any(f"{pair.content_path.stem}_{pair.style_path.stem}" in found for pair in pairs):
+    if not any(output_stem(pair) in found for pair in pairs):
         found = {stem.replace("_stylized_", "_"): path for stem, path in found.items()}  # as StyleID names them
-    stems = [f"{pair.content_path.stem}_{pair.style_path.stem}" for pair in pairs]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
+    if (twice := shared_stem(pairs)) is not None:
         raise InputError(
             f"two pairs share the output name {twice}: name each output in a column `output` of pairs=FILE"
         )
+    stems = [output_stem(pair) for pair in pairs]
     if missing := [f"{stem}.png" for stem in stems if stem not in found]:
         raise InputError(
             f"outputs={folder} lacks {len(missing)} of {len(pairs)} outputs: {listed(missing)}; "

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from adain.data.picture import PictureError, read_picture, resize_short_side, to_picture, to_tensor, to_unit
-from adain.evaluation.pairs import Pair, listed
+from adain.evaluation.pairs import Pair, listed, output_stem
 from adain.evaluation.store import EvaluationStore, Row
 from adain.methods.adain import AdaINMethod
 from adain.methods.interface import Method
@@ -24,6 +24,7 @@ from adain.metrics.flicker import MOTIONS, frame_change, moving_views, warping_e
 from adain.metrics.frechet import frechet_distance
 from adain.metrics.metric_suite import MetricSuite, features_of
 from adain.runtime.errors import InputError
+from adain.runtime.files import fitting_name, replacing
 from adain.runtime.precision import arithmetic, memory_format
 from adain.runtime.progress import Bar
 from adain.runtime.schema import Concrete, MetricProtocol, MotionName
@@ -137,12 +138,14 @@ def measure(
         alpha: For the system.
         batch_size: Pairs at a time, where their pictures are of one size.
         world: Processes that share the work; this one is the store's rank.
-        save_outputs: Whether outputs are written to ``outputs/`` as PNG.
+        save_outputs: Whether outputs are written to ``outputs/`` as PNG, those of measured pairs too.
         protocol: ``styleid`` measures outputs as a PNG file holds them, at 8 bits.
         precision: Of the arithmetic that makes outputs.
         motion: Moving views that are stylized too, for their flicker and warping error.
     """
     done = store.rows()
+    if save_outputs:
+        done = {index: row for index, row in done.items() if output_file(store.folder, pairs[index]).is_file()}
     left = [index for index in range(len(pairs)) if index not in done]
     mine = [left[start : start + batch_size] for start in range(0, len(left), batch_size)][store.rank :: world]
     if not mine:
@@ -156,6 +159,11 @@ def measure(
             for group in _of_one_size(batch, pairs, gallery):
                 _measure_batch(group, pairs, store, suite, gallery, make, save_outputs, protocol == "styleid", motion)
                 bar.update(len(group))
+
+
+def output_file(folder: Path, pair: Pair) -> Path:
+    """Return where ``save_outputs`` puts a pair's output in an evaluation's folder."""
+    return folder / "outputs" / fitting_name([output_stem(pair)], ".png")
 
 
 def _of_one_size(batch: list[int], pairs: list[Pair], gallery: Gallery) -> list[list[int]]:
@@ -219,9 +227,10 @@ def _measure_batch(
     for place, (index, pair) in enumerate(zip(batch, chosen, strict=True)):
         picture = to_picture(output[place])
         if save_outputs:
-            folder = store.folder / "outputs"
-            folder.mkdir(exist_ok=True)
-            picture.save(folder / f"{pair.content_path.stem}_{pair.style_path.stem}.png")
+            file = output_file(store.folder, pair)
+            file.parent.mkdir(exist_ok=True)
+            with replacing(file) as part:
+                picture.save(part)
         picture.thumbnail((_THUMB, _THUMB))
         picture.save(store.folder / "thumbs" / f"{index:07d}.jpg", quality=85)
         one = {of: {name: values[place] for name, values in found.items()} for of, found in figures.items()}
