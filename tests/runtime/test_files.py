@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adain.runtime.files import existing, fitting_name, lock, replacing, write_whole
+from adain.runtime.files import existing, fitting_name, lock, point_latest, replacing, write_whole
 
 
 def test_the_old_content_stays_until_the_new_content_is_complete(tmp_path: Path) -> None:
@@ -62,3 +62,13 @@ def test_a_name_that_fits_stays_and_others_keep_a_part_of_everything() -> None:
         assert len(name.encode()) <= 255
         assert name.startswith("a" * 100)
         assert "_" + "字" * 30 in name
+
+
+def test_latest_goes_with_a_folder_of_runs_that_is_moved(tmp_path: Path) -> None:
+    for run in (tmp_path / "logs" / "runs" / "a" / "1", tmp_path / "elsewhere"):
+        run.mkdir(parents=True)
+        point_latest(tmp_path / "logs" / "latest", run)
+        assert (tmp_path / "logs" / "latest").resolve() == run
+    point_latest(tmp_path / "logs" / "latest", tmp_path / "logs" / "runs" / "a" / "1")
+    (tmp_path / "logs").rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "latest").resolve() == tmp_path / "moved" / "runs" / "a" / "1"
