@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.helpers.pictures import smooth
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
+run_onnx = import_module("adain.inference.run_onnx")
 
 
 def call(*arguments: str) -> None:
@@ -101,6 +103,35 @@ def test_the_example_runs_without_torch(exported: Path, stylizer: Stylizer, tmp_
     assert done.returncode == 0, done.stderr
     expected = np.asarray(stylizer.stylize(content, style, 0.7), int)
     assert np.abs(np.asarray(Image.open(tmp_path / "out.png"), int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("c.png", "usage: python run_onnx.py CONTENT STYLE OUT"),
+        ("c.png c.png out.png 2", "alpha 2 cannot be used: give 0 .* to 1"),
+        ("c.png c.png out.png nan", "alpha nan cannot be used"),
+        ("gone.png c.png out.png", "gone.png cannot be read"),
+        ("c.png c.png out.xyz", "out.xyz cannot be written .*: give another file, such as out.png"),
+    ],
+)
+def test_a_mistake_with_the_example_is_one_sentence(
+    words: str, said: str, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smooth(3, (20, 20)).save(tmp_path / "c.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODELS", str(exported))
+    monkeypatch.setattr(sys, "argv", ["run_onnx.py", *words.split()])
+    with pytest.raises(SystemExit, match=said):
+        run_onnx.main()
+    assert [path.name for path in tmp_path.iterdir()] == ["c.png"]
+
+
+def test_the_example_says_which_graph_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["run_onnx.py", "a", "b", "c"])
+    with pytest.raises(SystemExit, match="there is no .*style_encoder.onnx: set MODELS"):
+        run_onnx.main()
 
 
 def test_the_weights_come_back(exported: Path) -> None:

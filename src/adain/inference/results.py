@@ -19,7 +19,18 @@ ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
 PIPE = Path("-")
 """A result on standard output."""
 
-_LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}  # pixels of a side that the formats can hold
+_LONGEST = {
+    ".webp": 16_383,
+    ".jpg": 65_500,
+    ".jpeg": 65_500,
+    ".jpe": 65_500,
+}  # pixels of a side that the formats can hold
+
+
+def too_large(size: tuple[int, int], out: str) -> bool:
+    """Return whether the format of a file's ending cannot hold a picture of this size."""
+    longest = max(size)
+    return longest > _LONGEST.get(os.path.splitext(out)[1].lower(), longest)
 
 
 def save(picture: Image.Image, out: Path, profile: bytes | None = None, quality: int = 95) -> None:
@@ -69,7 +80,7 @@ def _prepared(
 ) -> tuple[Image.Image, dict[str, Any]]:
     """Return the picture as the file's format takes it, and the options to save it with."""
     ending = out.suffix.lower()
-    if (longest := max(picture.size)) > _LONGEST.get(ending, longest):
+    if too_large(picture.size, out.name):
         raise UserError(f"out={out} cannot hold {picture.width} x {picture.height} pixels: give format=png")
     options: dict[str, Any] = {"quality": quality}
     if ending in (".jpg", ".jpeg"):

@@ -25,9 +25,21 @@ def read(path: str) -> np.ndarray:
     return (np.asarray(picture, dtype=np.float32) / 255).transpose(2, 0, 1)[None]
 
 
+def load(path: Path) -> onnxruntime.InferenceSession:
+    """Return a graph, ready to run."""
+    if not path.is_file():
+        sys.exit(f"there is no {path}: set MODELS to the folder of the exported graphs")
+    return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+
+
 def save(pixels: np.ndarray, path: str) -> None:
     """Write 1 x 3 x H x W float32 in [0, 1]."""
-    Image.fromarray((pixels[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(path)
+    try:
+        Image.fromarray((pixels[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(path)
+    except (OSError, ValueError) as error:
+        sys.exit(
+            f"{path} cannot be written ({getattr(error, 'strerror', None) or error}): give another file, such as out.png"
+        )
 
 
 def main() -> None:
@@ -38,12 +50,11 @@ def main() -> None:
     try:
         alpha = np.array(float(sys.argv[4]) if len(sys.argv) == 5 else 1.0, dtype=np.float32)
     except ValueError:
-        sys.exit(f"alpha {sys.argv[4]} is no number: give 0 (the content) to 1 (the full style)")
+        alpha = np.array(np.nan)
+    if not 0 <= alpha <= 1:
+        sys.exit(f"alpha {sys.argv[4]} cannot be used: give 0 (the content) to 1 (the full style)")
     models = Path(os.environ.get("MODELS") or Path(__file__).parent)
-    style_encoder = onnxruntime.InferenceSession(
-        (models / "style_encoder.onnx").read_bytes(), providers=["CPUExecutionProvider"]
-    )
-    transfer = onnxruntime.InferenceSession((models / "transfer.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    style_encoder, transfer = load(models / "style_encoder.onnx"), load(models / "transfer.onnx")
     mean, std = style_encoder.run(None, {"picture": read(style)})
     picture = read(content)
     (stylized,) = transfer.run(None, {"picture": picture, "mean": mean, "std": std, "alpha": alpha})

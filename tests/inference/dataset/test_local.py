@@ -112,6 +112,14 @@ def test_unreadable_ones_are_listed(plain: tuple[Path, list[dict[str, Any]]]) ->
     assert listed["content", "cats/small.png"] == "15 x 20 is below 16 pixels a side"
 
 
+def test_one_that_its_format_cannot_hold_is_listed_before_it_is_painted(tmp_path: Path) -> None:
+    Image.new("RGB", (16_400, 16)).save(tmp_path / "wide.png")
+    reader = Reader(tmp_path, tmp_path, ["wide.png"])
+    for ending, reason in (("webp", "16400 x 16 is too large for .webp files"), ("png", "")):
+        read = reader[Request(Job("wide.png", 0, 1, f"wide.{ending}"), with_style=False)]
+        assert (read.reason, read.pixels is None) == (reason, bool(reason))
+
+
 @pytest.mark.parametrize("options", [{"batch_size": 3}, {"workers": 2}, {"cached_styles": 1}])
 def test_batches_workers_and_memory_do_not_change_the_pictures(
     options: dict[str, int],
@@ -235,7 +243,9 @@ def test_batches_are_of_one_size_and_nothing_waits_for_ever() -> None:
 def test_only_broken_styles_are_a_users_message(folders: tuple[Path, Path], painter: Painter, tmp_path: Path) -> None:
     (tmp_path / "style").mkdir()
     (tmp_path / "style" / "a.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"100 style pictures in a row .* a\.png \(empty or not a picture\)"):
+    with pytest.raises(
+        UserError, match=r"none of the 1 style pictures can be read, .* a\.png \(empty or not a picture\)"
+    ):
         made(tmp_path / "out", (folders[0], tmp_path / "style"), painter, workers=1)
 
 

@@ -28,6 +28,7 @@ from adain.data.picture import MAX_PIXELS, PictureError, decode_picture, resize_
 from adain.functional.statistics import Statistics
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job, substitutes
+from adain.inference.results import too_large
 from adain.inference.stylizer import Stylizer, Tile
 from adain.nn.decoder import load_decoder
 from adain.runtime.errors import UserError
@@ -114,6 +115,11 @@ class Reader(Dataset[Read]):
         if self.crop is not None:
             left, top = (picture.width - self.crop) // 2, (picture.height - self.crop) // 2
             picture = picture.crop((left, top, left + self.crop, top + self.crop))
+        if too_large(picture.size, request.job.output):
+            kind = os.path.splitext(request.job.output)[1]
+            return Read(
+                request, None, (0, 0), f"{picture.width} x {picture.height} is too large for {kind} files", style
+            )
         return Read(request, np.asarray(picture), size, "", style)
 
     def read_style(self, style: int) -> Style:
@@ -126,10 +132,11 @@ class Reader(Dataset[Read]):
                 return Style(name, np.asarray(picture), tuple(skipped.items()))
             except PictureError as error:
                 skipped[name] = str(error)
-        raise UserError(
-            f"{_ATTEMPTS} style pictures in a row could not be read, the last being {name} ({skipped[name]}): check "
-            f"the folder {self.style}"
+        every = len(skipped) == len(self.names)
+        which = (
+            f"none of the {len(skipped)} style pictures can" if every else f"{_ATTEMPTS} style pictures in a row cannot"
         )
+        raise UserError(f"{which} be read, the last being {name} ({skipped[name]}): check the folder {self.style}")
 
 
 def _read(path: Path, side: int | None, max_pixels: int, enlarge: bool) -> tuple[Image.Image, tuple[int, int]]:
