@@ -122,6 +122,22 @@ def test_a_mistyped_key_is_refused_with_the_closest_one(override: str, near: str
     assert near in text.partition("did you mean")[2].partition("?")[0].split(" ")
 
 
+@pytest.mark.parametrize(
+    ("config", "override"),
+    [("train", "logs="), ("train", "data.content="), ("export", "out=''"), ("stylize", "out="), ("stylize", "style=")],
+)
+def test_an_empty_path_is_refused(config: str, override: str) -> None:
+    """That of an unset variable of the shell would mean the folder where the user types."""
+    given = {"train": ["data=folders", *FOLDERS], "stylize": ["content=a"]}.get(config, [])
+    text = message(*given, override, config=config)
+    assert text == override.strip("'") + " is empty: give a path, or leave it out"
+
+
+@pytest.mark.parametrize("config", ["train", "export"])
+def test_outputs_need_a_folder(config: str) -> None:
+    assert message("logs=null", config=config) == "logs=null cannot be used: give a folder"
+
+
 def test_the_keys_of_the_chosen_group_are_known() -> None:
     assert "did you mean data.content" in message("data=folders", "data.contnt=/a", "data.style=/b")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from adain.cli.preflight.strategy import check_strategy
 from adain.cli.preflight.training import check_training
 from adain.cli.preflight.types import types_of
 from adain.runtime.errors import UserError
+from adain.runtime.quoting import FILE_KEYS
 from adain.runtime.schema import IsFile, OrPath
 
 _NOWHERE = object()
@@ -48,6 +49,7 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise UserError(f"{' and '.join(missing)} must be given: for example {missing[0]}=PATH")
     typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
+    _check_empty(config, typed)
     reference = default() if typed else config
     for key in _added(overrides):
         if OmegaConf.select(reference, key, default=_NOWHERE) is _NOWHERE and not (
@@ -72,6 +74,15 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     check_training(config)
     if "trainer" in config:
         check_strategy(config)
+
+
+def _check_empty(config: DictConfig, typed: Mapping[str, str]) -> None:
+    """Refuse a path that is empty, as that of an unset variable of the shell: it would mean the folder where you type."""
+    for key, text in typed.items():
+        if key in FILE_KEYS and key != "ckpt" and text.strip("'\"") == "":
+            raise UserError(f"{key}= is empty: give a path, or leave it out")
+    if config.get("logs", "") is None:
+        raise UserError("logs=null cannot be used: give a folder")
 
 
 def _added(overrides: list[str]) -> list[str]:
