@@ -97,7 +97,7 @@ report: .venv/.extra-sweep $(if $(run),.venv/.extra-compare) ## rank a sweep's r
 doctor: $(READY) $(EXTRA) ## before a long run, with its overrides: check pictures, weights, disk, devices, and whether loading keeps up
 	@$(BIN)/python -m adain.cli.doctor $(OVERRIDES)
 
-runs: $(READY) ## list the runs and sweeps below logs/, with the command to go on with each or to use it: [last=20]
+runs: $(READY) ## list the runs and sweeps below logs/, each with the command that continues or uses it: [last=20]
 	@$(BIN)/python -m adain.cli.runs $(OVERRIDES)
 
 watch: $(READY) ## show the local W&B runs in the terminal: [run=PATH]

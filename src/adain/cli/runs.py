@@ -13,7 +13,7 @@ def runs(typed: list[str]) -> None:
     """Print the list."""
     if {"--help", "-h"} & set(typed):
         print(
-            "make runs [last=20] : the newest runs and sweeps below logs=logs, and the command to go on or to use them"
+            "make runs [last=20] : the newest runs and sweeps below logs=logs, each with the command that continues or uses it"
         )
         return
     given = dict(argument.partition("=")[::2] for argument in typed)

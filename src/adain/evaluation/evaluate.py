@@ -135,7 +135,7 @@ def evaluate_pairs(
             )  # fmt: skip
         except KeyboardInterrupt:
             if ranks.rank == 0:
-                print(f"\n{len(store.rows())} of {len(pairs)} pairs are kept in {folder}: the same command goes on")
+                print(f"\n{len(store.rows())} of {len(pairs)} pairs are kept in {folder}: the same command continues")
             raise
         ranks.wait()
         if ranks.rank > 0:

@@ -75,7 +75,7 @@ def sync_sweep(sweep: Sweep) -> str:
     done = subprocess.run([sys.executable, "-m", "wandb", "sync", *offline], stdin=subprocess.DEVNULL)
     if done.returncode:
         raise UserError(
-            "W&B could not upload the runs: see its message above; the same command goes on where it stopped"
+            "W&B could not upload the runs: see its message above; the same command continues where it stopped"
         )
     runs = sorted({run.name.rpartition("-")[2] for job in sweep.jobs for run in _runs(job)})
     record = sweep.folder / FILE

@@ -69,7 +69,7 @@ def compare_systems(
                     work.report()
         except (KeyboardInterrupt, SystemExit):
             work.report()
-            print(f"stopped: what is finished is kept in {folder}, and the same command goes on")
+            print(f"stopped: what is finished is kept in {folder}, and the same command continues")
             raise
         files = work.report()
         log_comparison(lambda: make_loggers(folder), store, files)
