@@ -83,11 +83,14 @@ def test_goes_on_where_it_was_cut_off(first: tuple[Path, str], folders: Path) ->
 def test_outputs_asked_for_later_are_all_written(first: tuple[Path, str], folders: Path) -> None:
     outputs = first[0] / "outputs"
     before = sorted(path.name for path in outputs.iterdir())
+    distance = json.loads((first[0] / "results.json").read_text())["metrics"]["frechet_vgg19"]["mean"]
     (outputs / before[0]).unlink()
     code, text = evaluate(folders, *ALL, "out=first", "save_outputs=true")
     assert code == 0, text
     assert sorted(path.name for path in outputs.iterdir()) == before
-    assert json.loads((first[0] / "results.json").read_text())["pairs"] == 6
+    again = json.loads((first[0] / "results.json").read_text())
+    assert again["pairs"] == 6
+    assert again["metrics"]["frechet_vgg19"]["mean"] == pytest.approx(distance, rel=1e-4)
 
 
 def test_outputs_that_would_share_a_name_are_refused(folders: Path) -> None:

@@ -141,7 +141,8 @@ class EvaluationStore(Store):
         """Keep a batch: its features first, then its rows, which say that it is done."""
         if features:
             index = np.array([row["index"] for row in rows])
-            target = self.folder / "features" / f"{index[0]:07d}.npz"
+            # a batch of other pairs that begins with the same one has a file of its own
+            target = self.folder / "features" / f"{index[0]:07d}-{digest(index.tolist())}.npz"
             with replacing(target) as part, part.open("wb") as file:
                 np.savez(file, allow_pickle=False, index=index, **features)
         with (self.folder / f"rows-{self.rank}.jsonl").open("ab+") as file:
