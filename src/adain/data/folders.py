@@ -27,6 +27,14 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM
 
 
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def walk(
     root: str | Path, endings: Collection[str] | None = None, skip: Path | None = None
 ) -> Iterator[tuple[str, list[str]]]:
@@ -68,7 +76,7 @@ def walk(
             yield parent, [name]
             continue
         seen.add(real)
-        folders = [entry.path for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
+        folders = [entry.path for entry in entries if _leads_to_folder(entry) and not _is_hidden(entry.name)]
         waiting += reversed(folders)
-        if names := [e.name for e in entries if is_visible(e.name, endings) and (e.is_file() or e.is_symlink())]:
+        if names := [e.name for e in entries if is_visible(e.name, endings) and (e.is_symlink() or e.is_file())]:
             yield folder, [name for name in names if os.path.join(folder, name) not in folders]
