@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from adain.cli import app
 from adain.cli.plain import plain_values
-from adain.inference.dataset import request as dataset
-from adain.inference.dataset.request import DatasetReport, DatasetRequest
+from adain.inference.dataset import stylize as dataset
+from adain.inference.dataset.stylize import DatasetReport, DatasetRequest
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here
 from adain.runtime.quoting import FILE_KEYS

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from adain.inference.inputs import Found, each_once, find_pictures
 from adain.inference.request import StylizeRequest, check_model, check_request
 from adain.inference.results import ENDINGS, PIPE
-from adain.inference.video.request import check_frames
+from adain.inference.video.stylize import check_frames
 from adain.runtime.errors import UserError
 from adain.runtime.files import existing, fitting_name, relative
 from adain.runtime.schema import VIDEO_RESULTS

@@ -12,7 +12,7 @@ from adain.inference.inputs import Found
 from adain.inference.jobs import Job, plan_jobs
 from adain.inference.request import StylizeRequest
 from adain.inference.results import PIPE, save, send, take_standard_output
-from adain.inference.video.request import check_videos, describe, make_frame_grid, make_video
+from adain.inference.video.stylize import check_videos, describe, make_frame_grid, make_video
 from adain.methods.interface import CAPABILITIES, known_method
 from adain.runtime.errors import UserError
 from adain.runtime.progress import Bar

@@ -18,7 +18,7 @@ from adain.inference.jobs import Job
 from adain.inference.request import StylizeRequest
 from adain.inference.stylize import stylize_files
 from adain.inference.video.clip import Report
-from adain.inference.video.request import describe, make_video
+from adain.inference.video.stylize import describe, make_video
 from tests.helpers.clips import Copy, moving, write
 
 
