@@ -56,9 +56,7 @@ class Writer:
 
     Args:
         target: An open file, or a name.
-        source: See ``writing``, as for ``crf`` and ``cut``.
-        crf: Quality.
-        cut: Whether audio after the last frame is left out.
+        source, crf, cut: See ``writing``.
         out: What the user calls it; its ending says the container.
 
     Attributes:
