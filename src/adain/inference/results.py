@@ -19,12 +19,8 @@ ENDINGS = {"png": ".png", "jpg": ".jpg", "jpeg": ".jpg", "webp": ".webp"}
 PIPE = Path("-")
 """A result on standard output."""
 
-_LONGEST = {
-    ".webp": 16_383,
-    ".jpg": 65_500,
-    ".jpeg": 65_500,
-    ".jpe": 65_500,
-}  # pixels of a side that the formats can hold
+_LONGEST = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".jpe": 65_500}
+"""Pixels of a side that the formats can hold."""
 
 
 def too_large(size: tuple[int, int], out: str) -> bool:

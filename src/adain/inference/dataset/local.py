@@ -110,16 +110,14 @@ class Reader(Dataset[Read]):
         path = self.content / request.job.content
         try:
             picture, size = _read(path, self.size, self.max_pixels, enlarge=True)
+            if self.crop is not None:
+                left, top = (picture.width - self.crop) // 2, (picture.height - self.crop) // 2
+                picture = picture.crop((left, top, left + self.crop, top + self.crop))
+            if too_large(picture.size, request.job.output):
+                kind = os.path.splitext(request.job.output)[1]
+                raise PictureError(f"{picture.width} x {picture.height} is too large for {kind} files")
         except PictureError as error:
             return Read(request, None, (0, 0), str(error), style)
-        if self.crop is not None:
-            left, top = (picture.width - self.crop) // 2, (picture.height - self.crop) // 2
-            picture = picture.crop((left, top, left + self.crop, top + self.crop))
-        if too_large(picture.size, request.job.output):
-            kind = os.path.splitext(request.job.output)[1]
-            return Read(
-                request, None, (0, 0), f"{picture.width} x {picture.height} is too large for {kind} files", style
-            )
         return Read(request, np.asarray(picture), size, "", style)
 
     def read_style(self, style: int) -> Style:
