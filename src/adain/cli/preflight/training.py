@@ -31,8 +31,6 @@ def check_training(config: DictConfig) -> None:
     Raises:
         UserError: If some do not fit. The message is about the first.
     """
-    _widths(OmegaConf.select(config, "model.widths"), str(OmegaConf.select(config, "model._target_")))
-    _betas(OmegaConf.select(config, "optimizer.betas"))
     crop, resize = OmegaConf.select(config, "data.crop"), OmegaConf.select(config, "data.resize")
     if crop is not None and resize is not None and crop > resize:
         raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
@@ -132,26 +130,6 @@ def _workers(workers: Any) -> None:
     if isinstance(workers, int) and workers > most:
         raise UserError(
             f"data.num_workers={workers} is too many for this machine's {os.cpu_count()} cores: give at most {most}"
-        )
-
-
-def _widths(widths: Any, method: str) -> None:
-    if widths is None:
-        return
-    example = "[64,128]" if "style_swap" in method else "[64,128,256]"
-    count = example.count(",") + 1
-    if len(widths) != count or not all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths):
-        raise UserError(
-            f"model.widths={shown(widths)} is not allowed: give {count} whole numbers above 0, such as {example}"
-        )
-
-
-def _betas(betas: Any) -> None:
-    if betas is None:
-        return
-    if len(betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in betas):
-        raise UserError(
-            f"optimizer.betas={shown(betas)} is not allowed: give two numbers from 0 to below 1, such as [0.9,0.999]"
         )
 
 
