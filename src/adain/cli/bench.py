@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.cli.plain import as_fields, plain_values
-from adain.cli.preflight.benchmark import check_benchmark
+from adain.cli.preflight.evaluation import check_benchmark
 from adain.runtime.extras import install_command
 from adain.runtime.quoting import quote
 

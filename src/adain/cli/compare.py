@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.cli.plain import make_loggers, plain_values
-from adain.cli.preflight.comparison import check_comparison
+from adain.cli.preflight.evaluation import check_comparison
 from adain.evaluation.paper.request import read_request
 
 

@@ -57,6 +57,7 @@ MetricProtocol = Literal["ours", "styleid"]
 """Whose conventions an evaluation's figures follow."""
 BenchmarkName = Literal["styleid800"]
 """Sets of pairs that papers report figures of."""
+ComparePart = Literal["speed", "losses", "pictures", "normalization", "ablations", "controls"]
 BenchKind = Literal["all", "train", "stages", "stylize", "load", "loop", "video"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "32", "16", "bf16"]
 """``auto`` is ours (see ``precision``); the rest are Lightning's settings that keep the weights in float32."""
@@ -85,6 +86,9 @@ Count = Annotated[int, Ge(1)]
 Whole = Annotated[int, Ge(0)]
 Side = Annotated[int, Ge(16)]
 """Pixels."""
+LargeSide = Annotated[int, Ge(32)]
+Sides = Annotated[list[Side], Len(1)]
+Counts = Annotated[list[Count], Len(1)]
 Positive = Annotated[float, Gt(0)]
 Weight = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
@@ -218,7 +222,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "benchmark.name": BenchmarkName | None,
         "benchmark.pictures": str | None,
         "precision": Arithmetic,
-        "size": Annotated[int, Ge(32)],
+        "size": LargeSide,
         "crop": bool,
         "alpha": Share,
         "batch_size": Count,
@@ -244,7 +248,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "url": str | None,
         "decoder": ChosenDecoder,
         "side": Annotated[int, Ge(64)],
-        "live_side": Annotated[int, Ge(32)],
+        "live_side": LargeSide,
         "max_mb": Positive,
         "max_pixels": MaxPixels,
         "device": str | None,
@@ -252,28 +256,28 @@ KEYS: dict[str, dict[str, Any]] = {
         "logs": str,
     },
     "compare": {
-        "parts": list[str],
+        "parts": Annotated[list[ComparePart], Len(1)],
         "content": str | None,
         "style": str | None,
-        "sizes": list[int],
+        "sizes": Annotated[list[LargeSide], Len(1)],
         "repeats": Count,
         "memory": bool,
         "speed.gatys_iterations": Annotated[int, Ge(3)],
         "speed.gatys_done": Annotated[int, Ge(3)],
-        "losses.size": Annotated[int, Ge(32)],
+        "losses.size": LargeSide,
         "losses.styles": Count,
         "losses.contents": Count,
-        "losses.iterations": list[int],
+        "losses.iterations": Counts,
         "losses.measure": StyleMeasure,
-        "pictures.size": Annotated[int, Ge(32)],
+        "pictures.size": LargeSide,
         "pictures.rows": Count,
-        "ablations.size": Annotated[int, Ge(32)],
+        "ablations.size": LargeSide,
         "ablations.styles": Count,
         "ablations.contents": Count,
         "ablations.rows": Count,
-        "normalization.size": Annotated[int, Ge(32)],
+        "normalization.size": LargeSide,
         "normalization.contents": Count,
-        "controls.size": Annotated[int, Ge(32)],
+        "controls.size": LargeSide,
         "controls.styles": Count,
         "controls.contents": Count,
         "controls.alphas": list[Share],
@@ -299,13 +303,13 @@ KEYS: dict[str, dict[str, Any]] = {
         "bench": BenchKind,
         "gatys_iterations": int,
         "reference": str | None,
-        "sizes": list[int],
-        "batch_sizes": list[int],
-        "stylize_sizes": list[int],
-        "stylize_batch_sizes": list[int],
-        "precisions": list[str] | None,
-        "memory_formats": list[str] | None,
-        "compile": list[bool],
+        "sizes": Sides,
+        "batch_sizes": Counts,
+        "stylize_sizes": Sides,
+        "stylize_batch_sizes": Counts,
+        "precisions": Annotated[list[Concrete], Len(1)] | None,
+        "memory_formats": Annotated[list[Literal["channels_first", "channels_last"]], Len(1)] | None,
+        "compile": Annotated[list[bool], Len(1)],
         "repeats": Count,
         "steps": Count,
         "least_seconds": Weight,

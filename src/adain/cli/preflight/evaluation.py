@@ -1,4 +1,4 @@
-"""Check the keys of ``make evaluate`` before torch is imported."""
+"""Check the keys of ``make evaluate``, ``make compare`` and ``make bench`` before torch is imported."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
+from adain.evaluation.paper.request import checkpoint_file
+from adain.evaluation.speed.checkout import check_reference
 from adain.runtime.errors import UserError
 from adain.runtime.schema import MetricName
 
 
 def check_evaluation(config: DictConfig) -> None:
-    """Check metrics, pairs and folders.
+    """Check metrics, pairs and folders of ``make evaluate``.
 
     Raises:
         UserError: At the first mistake.
@@ -42,6 +44,54 @@ def check_evaluation(config: DictConfig) -> None:
             f"benchmark={config.benchmark.name} has its own contents and styles: leave content, style and pairs=FILE out"
         )
     check_both_sides(config)
+
+
+def check_comparison(config: DictConfig) -> None:
+    """Check folders and checkpoints of ``make compare``.
+
+    Raises:
+        UserError: At the first mistake.
+    """
+    if config.speed.gatys_done > config.speed.gatys_iterations:
+        raise UserError(
+            f"speed.gatys_done={config.speed.gatys_done} is more than speed.gatys_iterations="
+            f"{config.speed.gatys_iterations}: give at most as many"
+        )
+    check_both_sides(config)
+    check_folders(config)
+    for name, given in config.checkpoints.items():
+        if name == "adain" and given is None:
+            raise UserError("checkpoints.adain=null cannot be used: give reference, a run's folder or a file")
+        if given is None or (name == "adain" and given == "reference"):
+            continue
+        for one in given if OmegaConf.is_list(given) else [given]:
+            checkpoint_file(str(name), str(one))
+
+
+def check_benchmark(config: DictConfig) -> None:
+    """Check model and folders of ``make bench``.
+
+    Raises:
+        UserError: At the first mistake.
+    """
+    if config.model.name != "adain" and (config.bench != "stylize" or config.reference is not None):
+        raise UserError(
+            f"model={config.model.name} is measured by bench=stylize without reference=: give these, or model=adain"
+        )
+    if config.reference is not None:
+        check_reference(config.reference)
+    check_folders(config)
+
+
+def check_folders(config: DictConfig) -> None:
+    """Check that contents and styles are folders where they are given.
+
+    Raises:
+        UserError: If one is not.
+    """
+    for key in ("content", "style"):
+        if config[key] is not None and not Path(config[key]).expanduser().is_dir():
+            raise UserError(f"{key}={config[key]} is no folder: give a folder of pictures")
 
 
 def check_both_sides(config: DictConfig) -> None:

@@ -38,10 +38,20 @@ def list_keys(command: str) -> dict[str, bool]:
     """Return the keys of a command that take a list, and whether one alone may stand without it."""
     found = {}
     for key, kind in schema.KEYS[command].items():
-        kinds = [kind] if typing.get_origin(kind) is list else typing.get_args(kind)
+        kinds = list(parts(kind))
         if any(typing.get_origin(one) is list for one in kinds):
-            found[key] = bool({str, int, float, bool} & set(kinds))
+            found[key] = any(one in (str, int, float, bool) for one in kinds)
     return found
+
+
+def parts(kind: Any) -> Iterator[Any]:
+    """Yield the type, and the types inside it if it is a union or annotated."""
+    yield kind
+    if getattr(kind, "__origin__", None) is None or hasattr(kind, "__metadata__") or "Union" in str(type(kind)):
+        inner = [kind.__origin__] if hasattr(kind, "__metadata__") else typing.get_args(kind)
+        for part in inner:
+            if not isinstance(part, str | int | bool):
+                yield from parts(part)
 
 
 def _targets(config: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:

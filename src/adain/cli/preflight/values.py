@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from adain.cli.preflight.explain import is_used, near, public_keys, shown
 from adain.cli.preflight.strategy import check_strategy
 from adain.cli.preflight.training import check_training
-from adain.cli.preflight.types import types_of
+from adain.cli.preflight.types import parts, types_of
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import FILE_KEYS
 from adain.runtime.schema import IsFile, OrPath
@@ -105,7 +105,7 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
         UserError: If the value does not fit.
     """
     plain: Any = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-    marks = [mark for part in _parts(kind) for mark in getattr(part, "__metadata__", ())]
+    marks = [mark for part in parts(kind) for mark in getattr(part, "__metadata__", ())]
     for mark in marks:
         if isinstance(mark, OrPath) and plain is not None:
             if plain not in mark.words and not Path(str(plain)).expanduser().exists():
@@ -114,7 +114,7 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
             return
         if isinstance(mark, IsFile) and plain is not None and not Path(str(plain)).expanduser().is_file():
             raise UserError(f"{key}={plain} is not a file: give a picture")
-    if plain is None and any(part is str for part in _parts(kind)):
+    if plain is None and any(part is str for part in parts(kind)):
         return  # a path or name that is not given: the command says if it needs one
     text = shown(value)
     try:
@@ -158,12 +158,19 @@ def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: A
             return f"{key}={text} is {fault}: give {word} {int(least)}"
         if detail["type"] in ("less_than_equal", "less_than"):
             return f"{key}={text} is too large: give at most {int(limits['le'] if 'le' in limits else limits['lt'])}"
-    words = [str(word) for part in _parts(kind) for word in get_args(part) if isinstance(word, str)]
+    words = _words(kind)
     if words and not inside:
         return f"{key}={text} is not allowed{near(text, words)}; choose one of {', '.join(words)}"
     such = "" if example is None else f", such as {shown(example)}"
+    if errors[0]["type"] == "too_short":
+        return f"{key}={text} is too short: give at least {errors[0]['ctx']['min_length']}{such}"
     if inside:
-        wrong = _KINDS.get(inside[0]["type"])
+        wrong, limits = _KINDS.get(inside[0]["type"]), inside[0].get("ctx") or {}
+        element = next(get_args(part)[0] for part in parts(kind) if get_origin(part) in (list, Sequence, tuple))
+        if not words and (elements := _words(element)):
+            return f"{key}={text} must be a list out of {', '.join(elements)}"
+        if "ge" in limits and int in parts(element):
+            return f"{key}={text} must be whole numbers of at least {limits['ge']}{such}"
         advice = f"give a list of {_MANY[wrong]}" if wrong in _MANY else _lowered(inside[0]["msg"])
         return f"{key}={text} is not allowed: {advice}{such}"
     kinds = list(dict.fromkeys(_KINDS[detail["type"]] for detail in errors if detail["type"] in _KINDS))
@@ -173,15 +180,10 @@ def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: A
     return f"{key}={text} is not allowed: {_lowered(errors[0]['msg'])}{such}"
 
 
+def _words(kind: Any) -> list[str]:
+    """Return the words that may be typed."""
+    return [str(word) for part in parts(kind) for word in get_args(part) if isinstance(word, str)]
+
+
 def _lowered(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
-
-
-def _parts(kind: Any) -> Iterator[Any]:
-    """Yield the type, and the types inside it if it is a union or annotated."""
-    yield kind
-    if getattr(kind, "__origin__", None) is None or hasattr(kind, "__metadata__") or "Union" in str(type(kind)):
-        inner = [kind.__origin__] if hasattr(kind, "__metadata__") else get_args(kind)
-        for part in inner:
-            if not isinstance(part, str | int | bool):
-                yield from _parts(part)

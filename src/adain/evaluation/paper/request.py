@@ -15,7 +15,6 @@ from adain.runtime.schema import GeneratorNorm
 if TYPE_CHECKING:
     from adain.evaluation.pairs import Pair
 
-PARTS = ("speed", "losses", "pictures", "normalization", "ablations", "controls")
 ABLATIONS = ("baseline", "concat", "bn_decoder", "in_decoder")
 Version = Literal["original", "contrast", "style"]
 """Of the training pictures of figure 1: as they are, contrast-normalized, style-normalized."""
