@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from adain.cli.app import run
 from adain.cli.plain import as_fields, plain_values
+from adain.cli.preflight.compose import nested_config
 from adain.cli.preflight.evaluation import check_benchmark
 from adain.runtime.extras import install_command
 from adain.runtime.quoting import quote
@@ -48,12 +49,11 @@ def bench(config: DictConfig) -> None:
 
 def _train(overrides: Sequence[str], folder: Path, callbacks: Sequence[pl.Callback]) -> None:
     """Run ``make train``, silent, in a folder."""
-    from adain.cli.preflight.nested import composed
     from adain.cli.train import train
 
     folder.mkdir(parents=True)
     with (
-        composed("train", [*overrides, f"logs={quote(str(folder.parent))}"], folder) as config,
+        nested_config("train", [*overrides, f"logs={quote(str(folder.parent))}"], folder) as config,
         (folder / "train.log").open("w") as log,
         contextlib.redirect_stdout(log),
     ):

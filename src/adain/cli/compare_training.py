@@ -9,9 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from adain.cli.preflight.compose import preflight
+from adain.cli.preflight.compose import hydra_set_aside, nested_config, preflight
 from adain.cli.preflight.extras import check_extras
-from adain.cli.preflight.nested import composed, hydra_set_aside
 from adain.cli.preflight.training import check_files
 from adain.cli.train import train
 from adain.evaluation.paper.request import Training
@@ -52,7 +51,7 @@ class Trainings:
     def train(self, training: Training, folder: Path) -> tuple[Path, str]:
         """Train a network: see ``evaluation.paper.work.Trainer``."""
         last = folder / "checkpoints" / "last.ckpt"
-        with composed("train", self._overrides(training, folder.parent), folder) as config:
+        with nested_config("train", self._overrides(training, folder.parent), folder) as config:
             words = described(
                 config.trainer.max_steps, config.data.batch_size, config.data.crop, config.model.get("init")
             )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from hydra import compose, initialize_config_dir
@@ -64,14 +67,39 @@ def compose_config(config: str, overrides: list[str]) -> DictConfig:
     return _compose(config, overrides).config
 
 
-def _compose(config: str, overrides: list[str]) -> Composed:
+def _compose(config: str, overrides: list[str], folder: str = "RUN") -> Composed:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(root_of(config)), version_base="1.3"):
         composed = compose(config, overrides, return_hydra_config=True)
-    composed.hydra.runtime.output_dir = "RUN"
+    composed.hydra.runtime.output_dir = folder
     HydraConfig.instance().set_config(composed)
     with flag_override(composed, ["struct", "readonly"], [False, False]):
         return Composed(composed, composed.pop("hydra"))
+
+
+@contextmanager
+def hydra_set_aside() -> Iterator[None]:
+    """Clear Hydra's state, of which a process has one, for another configuration, and restore it at the end."""
+    hydra, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = hydra
+        HydraConfig.instance().cfg = config
+
+
+@contextmanager
+def nested_config(config: str, overrides: Sequence[str], folder: Path) -> Iterator[DictConfig]:
+    """Yield another command's configuration, which replaces the running command's until the end.
+
+    Args:
+        config: Name of the primary configuration.
+        overrides: As typed for that command.
+        folder: Its output folder.
+    """
+    with hydra_set_aside():
+        yield _compose(config, list(overrides), str(folder)).config
 
 
 def run_composed(name: str, composed: Composed, task: TaskFunction) -> None:
