@@ -13,6 +13,7 @@ from pathlib import Path
 from adain.cli.preflight.types import list_keys
 from adain.runtime.conf import group_choices
 from adain.runtime.errors import UserError
+from adain.runtime.extras import as_typed_here
 from adain.runtime.launched import launched_outside
 from adain.runtime.quoting import FILE_KEYS, quote, quoted, split_names
 
@@ -86,6 +87,27 @@ def _chdir(argument: str) -> bool:
         return False
     print("hydra.job.chdir=true is left out: file names are relative to the folder where you type", file=sys.stderr)
     return True
+
+
+def plain_keys(typed: list[str], usage: str, **keys: str) -> dict[str, str]:
+    """Return what is typed for a command without a configuration. ``--help`` prints the usage and ends the command.
+
+    Args:
+        typed: ``key=value``, as typed.
+        usage: Begins with the command: ``make watch``.
+        keys: All that it takes, ``logs`` among them, and what to give: ``PATH``.
+
+    Raises:
+        UserError: If a key is none of them.
+    """
+    if {"--help", "-h"} & set(typed):
+        print(as_typed_here(usage))
+        sys.exit(0)
+    given = dict(argument.partition("=")[::2] for argument in typed)
+    if unknown := sorted(set(given) - set(keys)):
+        allowed = ", ".join(f"{key}={value}" for key, value in keys.items())
+        raise UserError(f"unknown key {unknown[0]}: {' '.join(usage.split()[:2])} takes {allowed}")
+    return given | {"logs": given.get("logs") or "logs"}
 
 
 def choose_recipe(arguments: list[str]) -> list[str]:

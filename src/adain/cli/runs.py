@@ -5,24 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from adain.cli.app import start
-from adain.cli.ending import fail
+from adain.cli.arguments import plain_keys
+from adain.runtime.errors import UserError
 from adain.sweeps.overview import print_entries
+
+_HELP = (
+    "make runs [last=20] : the newest runs and sweeps below logs=logs, each with the command that continues or uses it"
+)
 
 
 def runs(typed: list[str]) -> None:
     """Print the list."""
-    if {"--help", "-h"} & set(typed):
-        print(
-            "make runs [last=20] : the newest runs and sweeps below logs=logs, each with the command that continues or uses it"
-        )
-        return
-    given = dict(argument.partition("=")[::2] for argument in typed)
-    if unknown := sorted(set(given) - {"last", "logs"}):
-        fail(f"unknown key {unknown[0]}: make runs takes last=NUMBER and logs=PATH")
+    given = plain_keys(typed, _HELP, last="NUMBER", logs="PATH")
     last = given.get("last", "20")
     if not last.isdecimal() or int(last) < 1:
-        fail(f"last={last} is not allowed: give a whole number of at least 1")
-    print_entries(Path(given.get("logs") or "logs").expanduser(), int(last))
+        raise UserError(f"last={last} is not allowed: give a whole number of at least 1")
+    print_entries(Path(given["logs"]).expanduser(), int(last))
 
 
 def main() -> None:

@@ -7,24 +7,21 @@ import sys
 from pathlib import Path
 
 from adain.cli.app import start
-from adain.cli.ending import fail
+from adain.cli.arguments import plain_keys
+from adain.runtime.errors import UserError
 from adain.training.dashboard import gather
 
+_HELP = "make watch [run=PATH] : W&B's terminal dashboard over the runs below logs=logs, or over one's folder"
 _LOOK_EVERY = 5.0  # seconds
 
 
 def watch(typed: list[str]) -> None:
     """Open ``wandb leet`` on every run below ``logs``, or on ``run=PATH``, a run's or a sweep's folder."""
-    if {"--help", "-h"} & set(typed):
-        print("make watch [run=PATH] : W&B's terminal dashboard over the runs below logs=logs, or over one's folder")
-        return
-    given = dict(argument.partition("=")[::2] for argument in typed)
-    if unknown := sorted(set(given) - {"run", "logs"}):
-        fail(f"unknown key {unknown[0]}: make watch takes run=PATH and logs=PATH")
-    logs = Path(given.get("logs") or "logs").expanduser()
+    given = plain_keys(typed, _HELP, run="PATH", logs="PATH")
+    logs = Path(given["logs"]).expanduser()
     root = Path(given.get("run") or logs).expanduser()
     if not gather(root, logs / "wandb"):
-        fail(f"{root} holds no W&B run: train one with make train, or give run=PATH of a run's folder")
+        raise UserError(f"{root} holds no W&B run: train one with make train, or give run=PATH of a run's folder")
     with subprocess.Popen([sys.executable, "-m", "wandb", "leet", str((logs / "wandb").resolve())]) as dashboard:
         while dashboard.poll() is None:
             try:
