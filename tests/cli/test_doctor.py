@@ -137,15 +137,12 @@ def config(*overrides: str) -> DictConfig:
 def test_the_space_for_checkpoints_is_that_of_weights_and_moments() -> None:
     """3,505,219 parameters of 4 bytes, and Adam's two moments or Muon's one (shared figures of the paper's decoder)."""
     for optim, copies in (("adam", 3), ("muon", 2)):
-        [found] = doctor.check_disk(doctor.plan_of(config(f"optimizer={optim}")), Decoder(), Path())
+        [found] = doctor.check_disk(config(f"optimizer={optim}"), Decoder())
         assert found.figures["checkpoint"] == 3_505_219 * 4 * copies
 
 
 def test_more_validations_need_more_space() -> None:
-    few, many = (
-        doctor.check_disk(doctor.plan_of(config(f"trainer.val_check_interval={n}")), Decoder(), Path())[0]
-        for n in (25, 5)
-    )
+    few, many = (doctor.check_disk(config(f"trainer.val_check_interval={n}"), Decoder())[0] for n in (25, 5))
     assert (few.figures["validations"], many.figures["validations"]) == (7, 33)
     assert many.figures["need"] > few.figures["need"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,9 @@ from omegaconf import DictConfig
 from adain.data.loader_speed import seconds_per_batch
 from adain.data.pairs import Batch, StyleTransferDataModule
 from adain.functional.losses import weighted_total
+from adain.methods.base import TrainedMethod
+from adain.nn.decoder import load_decoder
+from adain.nn.weights import find
 from adain.runtime.conf import build
 from adain.runtime.errors import InputError
 from adain.runtime.files import existing
@@ -37,46 +40,32 @@ def machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Find
     """
     config.trainer.enable_progress_bar = False
     model, trainer = cache(lambda: build(config.model)), cache(lambda: build_trainer(config, [], []))
-    starts = {key: config.model.get(key) for key in ("init", "style")}
-    encoder, compare_with = config.encoder, config.get("compare_with")
     return [
-        ("weights", lambda: check_weights(
-            encoder.name, encoder.weights, starts, compare_with, lambda: model().init_weights(no_pictures))),
-        ("disk", lambda: check_disk(plan_of(config), model(), Path(config.logs))),
+        ("weights", lambda: check_weights(config, model)),
+        ("disk", lambda: check_disk(config, model())),
         ("W&B", lambda: check_wandb(config.logger.get("wandb") is not None)),
         ("devices", lambda: check_devices(trainer(), config.trainer.precision)),
         ("loader", lambda: check_loader(trainer(), build(config.data), model(), config.seed)),
-    ]  # fmt: skip
+    ]
 
 
 # --- weights, disk, W&B ---------------------------------------------------------------------------------------------
 
 
-def check_weights(
-    encoder: str,
-    file: str | None,
-    starts: Mapping[str, str | None],
-    compare_with: str | None,
-    initialize: Callable[[], object],
-) -> list[Finding]:
+def check_weights(config: DictConfig, model: Callable[[], TrainedMethod]) -> list[Finding]:
     """Verify the encoder's weights, and what the run begins from and is compared with.
 
     Args:
-        encoder: Its name.
-        file: Its weights, where given.
-        starts: Values of ``model.init`` and ``model.style``, where the model has them.
-        compare_with: A decoder; None for none.
-        initialize: Builds the model and reads the file that it starts from.
+        config: Of the training.
+        model: Builds the model.
     """
-    from adain.nn.decoder import load_decoder
-    from adain.nn.weights import find
-
-    findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(find(encoder, file)))]
+    encoder = find(config.encoder.name, config.encoder.weights)
+    findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
     for key, check in (("init", "first decoder"), ("style", "style picture")):
-        if (given := starts.get(key)) not in (None, "random", "least_squares"):
-            initialize()
+        if (given := config.model.get(key)) not in (None, "random", "least_squares"):
+            model().init_weights(no_pictures)
             findings.append(Finding("ok", check, f"model.{key}={given} can be read"))
-    if compare_with is not None:
+    if (compare_with := config.get("compare_with")) is not None:
         try:
             load_decoder(compare_with)
             findings.append(Finding("ok", "compared decoder", f"compare_with={compare_with} can be read"))
@@ -90,45 +79,19 @@ def no_pictures(count: int) -> NoReturn:
     raise AssertionError("a start from a file needs no pictures")
 
 
-class Plan(NamedTuple):
-    """What a run will keep.
-
-    Attributes:
-        steps, log_steps, val_steps: All steps, and those from one line of figures, or one validation, to the next.
-        moments: Values that the optimizer keeps for each weight.
-        grid_pairs, val_size: Pairs of a picture grid, and the side of their pictures.
-        wandb: Whether W&B keeps its own copy.
-    """
-
-    steps: int
-    log_steps: int
-    val_steps: int
-    moments: int
-    grid_pairs: int
-    val_size: int
-    wandb: bool
-
-
-def plan_of(config: DictConfig) -> Plan:
-    """Return what a training will keep."""
-    trainer, wandb = config.trainer, config.logger.get("wandb") is not None
-    moments = 1 if config.optimizer._target_.endswith("muon") else 2
-    grid_pairs = min(config.callbacks.get("grid", {}).get("pairs", 0), config.data.val_pairs)
-    steps = trainer.max_steps, trainer.log_every_n_steps, trainer.val_check_interval
-    return Plan(*steps, moments, grid_pairs, config.data.val_size, wandb)
-
-
-def check_disk(plan: Plan, model: torch.nn.Module, logs: Path) -> list[Finding]:
+def check_disk(config: DictConfig, model: torch.nn.Module) -> list[Finding]:
     """Compare the most space that a run can need with what is free."""
-    checkpoint = 4 * sum(p.numel() for p in model.parameters()) * (1 + plan.moments)
-    validations = plan.steps // plan.val_steps + 1
-    pixels = plan.grid_pairs * 3 * plan.val_size**2
+    trainer, data = config.trainer, config.data
+    moments = 1 if config.optimizer._target_.endswith("muon") else 2
+    checkpoint = 4 * sum(p.numel() for p in model.parameters()) * (1 + moments)
+    validations = trainer.max_steps // trainer.val_check_interval + 1
+    pixels = min(config.callbacks.get("grid", {}).get("pairs", 0), data.val_pairs) * 3 * data.val_size**2
     grid = 3 * pixels  # three pictures a pair; a PNG file is hardly larger than its pixels
-    media = 2 if plan.wandb else 1
+    media = 1 if config.logger.get("wandb") is None else 2  # W&B keeps its own copy
     table = 14 * pixels * (media - 1)
-    records = 2000 * (plan.steps // plan.log_steps + validations)
+    records = 2000 * (trainer.max_steps // trainer.log_every_n_steps + validations)
     need = 3 * checkpoint + validations * grid * media + table + records  # best, last, and the one being written
-    there = existing(logs)
+    there = existing(Path(config.logs))
     free = shutil.disk_usage(there).free
     text = (
         f"{_size(free)} free at {there}; the run needs at most {_size(need)}: 3 checkpoints of {_size(checkpoint)}, "
