@@ -1,8 +1,8 @@
-"""Callbacks found by what they are, and what they say when a training ends."""
+"""What callbacks are found by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 Kind = TypeVar("Kind")
@@ -20,10 +20,3 @@ class ClosingLine(Protocol):
 def find_callback(callbacks: Iterable[Any], kind: type[Kind]) -> Kind | None:
     """Return the first callback of a class, under whatever key it was configured; None if there is none."""
     return next((callback for callback in callbacks if isinstance(callback, kind)), None)
-
-
-def closing_lines(callbacks: Iterable[Any]) -> Iterator[str]:
-    """Yield what the callbacks have to say at the end."""
-    for callback in callbacks:
-        if isinstance(callback, ClosingLine) and (line := callback.closing_line()) is not None:
-            yield line

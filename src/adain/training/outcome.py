@@ -5,10 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
 
 import pytorch_lightning as pl
-import torch
 
 from adain.data.pairs import StyleTransferDataModule
 from adain.methods.base import TrainedMethod
@@ -18,53 +16,48 @@ from adain.runtime.errors import InputError
 from adain.runtime.extras import as_typed_here
 from adain.runtime.files import relative
 from adain.runtime.schema import READY_DECODERS
-from adain.training.callbacks import closing_lines, find_callback
+from adain.training.callbacks import ClosingLine, find_callback
 from adain.training.progress import say
 from adain.training.run_summary import RunSummary
-from adain.training.validation_printer import Losses, held_out_losses, label
+from adain.training.validation_printer import held_out_losses, label
 
 _MOST_ROWS = 12  # of the closing table: the start and the last ones
 
 
-class Compared(NamedTuple):
-    """A decoder that a run is compared with, and its held-out losses."""
-
-    source: str
-    content: float
-    style: float
-
-
 def compare(
-    source: str, method: TrainedMethod, datamodule: StyleTransferDataModule, device: torch.device
-) -> Compared | None:
-    """Measure another decoder on the held-out pairs. None, said in a line, where it does not fit or cannot be had."""
+    source: str, trainer: pl.Trainer, method: TrainedMethod, datamodule: StyleTransferDataModule
+) -> dict[str, float]:
+    """Return another decoder's losses on the held-out pairs; none, said in a line, where it does not fit or cannot be had."""
     try:
         decoder, encoder = load_decoder(source)
+        reason = method.incomparable(encoder)
     except InputError as error:
-        say(f"compare_with={source} is left out: {error}")
-        return None
-    if reason := method.incomparable(encoder):
+        reason = str(error)
+    if reason:
         say(f"compare_with={source} is left out: {reason}")
-        return None
-    losses = held_out_losses(cast(Losses, method.to(device)), decoder, datamodule.val_dataloader(), device)
-    return Compared(source, *losses)
+        return {}
+    device = trainer.strategy.root_device
+    with trainer.precision_plugin.val_step_context():  # measured as the run's own were
+        content, style = held_out_losses(method.to(device), decoder, datamodule.val_dataloader(), device)
+    return {"content": content, "style": style}
 
 
-def report(folder: Path, callbacks: Sequence[pl.Callback], compared: Compared | None) -> None:
+def report(folder: Path, callbacks: Sequence[pl.Callback], compare_with: str | None) -> None:
     """Print what came of a run, and where it is.
 
     Args:
         folder: The run's.
         callbacks: All of them: some have a line of their own to add.
-        compared: A last row for the table of losses.
+        compare_with: The decoder whose losses are the last row of the table, where they were measured.
     """
     if (summary := find_callback(callbacks, RunSummary)) is not None:
-        _print_losses(summary.history, compared)
+        _print_losses(summary, compare_with)
     shown = relative(folder)
     print(f"\nrun           {shown}")
     print(f"checkpoints   {shown}/checkpoints/  ({', '.join(_checkpoints(folder)) or 'none yet'})")
-    for line in closing_lines(callbacks):
-        print(line)
+    for callback in callbacks:
+        if isinstance(callback, ClosingLine) and (line := callback.closing_line()) is not None:
+            print(line)
 
 
 def print_next(folder: Path, logs: str, method: TrainedMethod, draft: str | None, pair: tuple[str, str]) -> None:
@@ -92,13 +85,14 @@ def print_next(folder: Path, logs: str, method: TrainedMethod, draft: str | None
     print(as_typed_here(f"next          make stylize {model}{inputs}{elsewhere}"))
 
 
-def _print_losses(history: list[dict[str, float]], compared: Compared | None) -> None:
+def _print_losses(summary: RunSummary, compare_with: str | None) -> None:
     print(f"\n{'held-out losses':<20}{'content':>10}{'style':>10}")
+    history = summary.history
     for row in history if len(history) <= _MOST_ROWS else [history[0], *history[1 - _MOST_ROWS :]]:
         print(f"{label(int(row['step'])):<20}{row['val/content']:>10.3f}{row['val/style']:>10.3f}")
-    if compared is not None:
-        name = f"{compared.source} decoder" if compared.source in READY_DECODERS else "compare_with"
-        print(f"{name:<20}{compared.content:>10.3f}{compared.style:>10.3f}")
+    if compared := summary.reference:
+        name = f"{compare_with} decoder" if compare_with in READY_DECODERS else "compare_with"
+        print(f"{name:<20}{compared['content']:>10.3f}{compared['style']:>10.3f}")
 
 
 def _checkpoints(folder: Path) -> list[str]:

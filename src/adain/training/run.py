@@ -31,7 +31,7 @@ from adain.training.broadcast_init import BroadcastInit
 from adain.training.callbacks import find_callback
 from adain.training.cuda_graph import use_cuda_graph
 from adain.training.last_checkpoint import FirstStep, LastCheckpoint
-from adain.training.outcome import Compared, compare, print_next, report
+from adain.training.outcome import compare, print_next, report
 from adain.training.ranks import lost_ranks_named
 from adain.training.resume import check_loads, write_record
 from adain.training.run_summary import RunSummary, close_wandb, log_configuration
@@ -78,7 +78,10 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
             summary, last = find_callback(callbacks, RunSummary), find_callback(callbacks, LastCheckpoint)
             received = last.received if last is not None else None
             idle = config.ckpt is not None and summary is not None and summary.first_step is None
-            compared = None if received or idle else _compare(config, trainer, method, datamodule, summary)
+            if config.compare_with is not None and trainer.is_global_zero and not (received or idle):
+                losses = compare(config.compare_with, trainer, method, datamodule)
+                if losses and summary is not None:
+                    summary.compared(trainer, losses)
         code = 128 + received if received else 0
     except (KeyboardInterrupt, SystemExit):  # told to stop before the first step, or twice: see ``session``
         code = 128 + signal.SIGTERM
@@ -88,7 +91,7 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
     if idle and trainer.is_global_zero and trainer.global_step >= trainer.max_steps:
         print(f"Already trained for {trainer.global_step} steps; raise trainer.max_steps to continue")
     if trainer.is_global_zero:
-        report(folder, callbacks, compared)
+        report(folder, callbacks, config.compare_with)
         if HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep says itself what comes next
             if code:
                 elsewhere = "" if config.logs == "logs" else " " + shlex.quote(f"logs={config.logs}")
@@ -129,22 +132,6 @@ def _fit(
     if config.ckpt is None:
         trainer.validate(method, datamodule, verbose=False)
     trainer.fit(method, datamodule, ckpt_path=config.ckpt)
-
-
-def _compare(
-    config: DictConfig,
-    trainer: pl.Trainer,
-    method: TrainedMethod,
-    datamodule: StyleTransferDataModule,
-    summary: RunSummary | None,
-) -> Compared | None:
-    if config.compare_with is None or not trainer.is_global_zero:
-        return None
-    with trainer.precision_plugin.val_step_context():  # measured as the run's own were
-        compared = compare(config.compare_with, method, datamodule, trainer.strategy.root_device)
-    if compared is not None and summary is not None:
-        summary.compared(trainer, compared.content, compared.style)
-    return compared
 
 
 def _record(config: DictConfig, folder: Path, datamodule: StyleTransferDataModule) -> None:

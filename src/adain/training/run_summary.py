@@ -123,9 +123,9 @@ class RunSummary(pl.Callback):
         for logger in wandb_loggers(trainer):
             logger.experiment.summary.update({"status": status, **best})
 
-    def compared(self, trainer: pl.Trainer, content: float, style: float) -> None:
+    def compared(self, trainer: pl.Trainer, losses: dict[str, float]) -> None:
         """Keep the held-out losses of the decoder that the run is compared with."""
-        self.reference = {"content": content, "style": style}
+        self.reference = losses
         self.write(trainer)
 
     def write(self, trainer: pl.Trainer) -> None:

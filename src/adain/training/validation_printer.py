@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from adain.data.picture import to_unit
+from adain.methods.base import TrainedMethod
 from adain.training.progress import say
-
-
-class Losses(Protocol):
-    """What is asked of a model."""
-
-    decoder: nn.Module
-
-    def losses(self, content: Tensor, style: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Named terms and the output."""
-        ...
 
 
 class ValidationPrinter(pl.Callback):
@@ -48,7 +39,7 @@ def label(step: int) -> str:
 
 @torch.no_grad()
 def held_out_losses(
-    method: Losses, decoder: nn.Module, loader: DataLoader[Any], device: torch.device
+    method: TrainedMethod, decoder: nn.Module, loader: DataLoader[Any], device: torch.device
 ) -> tuple[float, float]:
     """Mean content and style loss of another decoder under a method's own losses.
 
