@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from adain.runtime.files import write_whole
+
 
 def is_checkpoint(path: Path) -> bool:
     """Return whether a path is a checkpoint to resume from: a file, or one of DeepSpeed's folders."""
@@ -30,3 +32,9 @@ def read_record(path: Path) -> dict[str, Any]:
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return a run's ``summary.json``; empty if it cannot be read."""
     return read_record(folder / "summary.json")
+
+
+def mark(folder: Path, status: str, error: str | None = None) -> None:
+    """Say in ``summary.json`` how a run ended, whatever it said before, and keep its figures."""
+    found = read_summary(folder) or {"steps": 0, "final": {}, "best": {}, "history": []}
+    write_whole(folder / "summary.json", json.dumps({**found, "status": status, "error": error}, indent=2) + "\n")

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from adain.runtime.errors import InputError
-from adain.runtime.run_folder import is_checkpoint
+from adain.runtime.run_folder import is_checkpoint, mark
 
 Train = Callable[[DictConfig, Sequence[Any]], float | None]
 """Trains as configured, with callbacks beside the configured ones; returns the best monitored value."""
@@ -30,7 +30,7 @@ def run_job(config: DictConfig, train: Train) -> float | None:
         The best monitored value; None if the job failed, which its ``summary.json`` says.
     """
     from adain.runtime.memory import give_back_freed_memory
-    from adain.training.run_summary import close_wandb, mark
+    from adain.training.run_summary import close_wandb
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)

@@ -28,8 +28,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import UserError
-from adain.runtime.files import write_whole
 from adain.runtime.mistakes import mistake
+from adain.runtime.run_folder import mark, read_summary
 from adain.runtime.signals import STOPPING, SignalHandlers
 from adain.runtime.streams import keep_writing
 
@@ -73,8 +73,11 @@ def run_ranks(config: DictConfig, count: int) -> float | None:
             handler(group.received, None)  # submitit's: queues the job again
         sys.exit(128 + group.received)
     if failed is None:
-        return _best(folder, config.monitor.metric)
-    _mark_failed(folder / "summary.json", message)
+        best: float | None = read_summary(folder).get("best", {}).get(config.monitor.metric)
+        return best
+    with suppress(OSError):  # a full disk, say
+        if read_summary(folder).get("status") == "running":  # rank 0 may have been ended before it could say so
+            mark(folder, "failed", message)
     raise UserError(message)
 
 
@@ -160,21 +163,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _best(folder: Path, metric: str) -> float | None:
-    with suppress(OSError):
-        value: float | None = json.loads((folder / "summary.json").read_text())["best"].get(metric)
-        return value
-    return None
-
-
-def _mark_failed(summary: Path, message: str) -> None:
-    """Rank 0 may have been ended before it could say so."""
-    with suppress(OSError):
-        found = json.loads(summary.read_text())
-        if found["status"] == "running":
-            write_whole(summary, json.dumps(found | {"status": "failed", "error": message}, indent=2) + "\n")
 
 
 # --- in each rank ---------------------------------------------------------------------------------------------------

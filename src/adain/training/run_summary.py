@@ -19,6 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from adain.methods.base import TrainedMethod
 from adain.runtime.files import write_whole
 from adain.runtime.memory import peak_memory
+from adain.runtime.run_folder import mark, read_summary
 from adain.training.callbacks import find_callback
 from adain.training.last_checkpoint import LastCheckpoint
 from adain.training.progress import say
@@ -73,9 +74,8 @@ class RunSummary(pl.Callback):
             self.first_step = time.time() - self.waiting_since
 
     def _recall(self, trainer: pl.Trainer) -> None:
-        if trainer.ckpt_path and self.path.is_file():
-            before: list[dict[str, float]] = json.loads(self.path.read_text())["history"]
-            self.history = [row for row in before if row["step"] <= trainer.global_step]
+        if trainer.ckpt_path and (before := read_summary(self.path.parent)):
+            self.history = [row for row in before["history"] if row["step"] <= trainer.global_step]
 
     @property
     def best(self) -> dict[str, float]:
@@ -166,13 +166,6 @@ class RunSummary(pl.Callback):
             "wandb": next((logger.experiment.url for logger in wandb_loggers(trainer)), None),
         }
         write_whole(self.path, json.dumps(summary, indent=2) + "\n")
-
-
-def mark(folder: Path, status: str, error: str | None = None) -> None:
-    """Say in ``summary.json`` how a run ended, whatever it said before, and keep its figures."""
-    path = folder / "summary.json"
-    found = json.loads(path.read_text()) if path.is_file() else {"steps": 0, "final": {}, "best": {}, "history": []}
-    write_whole(path, json.dumps({**found, "status": status, "error": error}, indent=2) + "\n")
 
 
 @cache  # asked for at every validation; the code that runs is that of the start
