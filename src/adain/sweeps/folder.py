@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
 from adain.runtime.quoting import quote
-from adain.runtime.schema import current_name, current_override
+from adain.runtime.schema import current_override
 from adain.sweeps.ranking import UNSEEN
 from adain.sweeps.results import flat
+from adain.training.resume import comparable, shown
 
 
 def find_sweep(wanted: str, logs: Path, word: str) -> Path:
@@ -92,26 +93,17 @@ def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> No
     if not (folder / "multirun.yaml").is_file():
         return
     loaded: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
-    before = {current_override(key): _plain(key, value) for key, value in flat(loaded).items()}
+    before = {current_override(key): comparable(key, value) for key, value in flat(loaded).items()}
     now = flat(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
     typed = dict(loaded["hydra"]["sweeper"].get("params") or {})
     typed |= dict(current_override(o).lstrip("+").partition("=")[::2] for o in loaded["hydra"]["overrides"]["task"])
     for key in before:
         if key in swept or key not in now or key.startswith((*UNSEEN, "hydra.")):
             continue
-        old, new = before[key], _plain(key, now[key])
+        old, new = before[key], comparable(key, now[key])
         if old != new and "${" not in f"{old}{new}":
             name = key.removesuffix("._target_")
             raise UserError(
-                f"the sweep {folder} was started with {name}={typed.get(key, _shown(old))}, so it cannot go on with "
-                f"{name}={_shown(new)}: leave {name} out, or start a new sweep"
+                f"the sweep {folder} was started with {name}={typed.get(key, shown(old))}, so it cannot go on with "
+                f"{name}={shown(new)}: leave {name} out, or start a new sweep"
             )
-
-
-def _plain(key: str, value: Any) -> Any:
-    """Return a value in today's words; of a class its name, for where it is defined may change."""
-    return str(value).rpartition(".")[2] if key.endswith("_target_") else current_name(value)
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value).replace(" ", "")

@@ -16,6 +16,7 @@ from adain.runtime.errors import UserError
 from adain.runtime.run_folder import checkpoint_of, read_summary
 from adain.runtime.schema import current_override
 from adain.sweeps.space import short_value, split
+from adain.training.resume import recorded_overrides
 
 STATUSES = ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
 
@@ -178,10 +179,7 @@ def _monitor(jobs: list[Job], metric: str, mode: str) -> tuple[str, str]:
 def _read_job(sweep: Path, number: int, keys: list[str], plan: list[dict[str, str]]) -> Job:
     folder = sweep / str(number)
     swept = {key.lstrip("+"): value for key, value in plan[number].items()} if number < len(plan) else {}
-    overrides: tuple[str, ...] = ()
-    if (folder / ".hydra" / "overrides.yaml").is_file():
-        recorded = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"), resolve=False)
-        overrides = tuple(current_override(str(override)) for override in recorded or ())
+    overrides = tuple(recorded_overrides(folder))
     if not swept and overrides:
         typed = dict(override.partition("=")[::2] for override in overrides)
         swept = {key: typed.get(key, typed.get(f"+{key}", "")) for key in keys}

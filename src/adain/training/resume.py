@@ -45,27 +45,23 @@ def resumed_arguments(typed: list[str]) -> list[str]:
         return typed
     checkpoint = checkpoint_to_resume(wanted, Path(given.get("logs", "logs")).expanduser())
     run = checkpoint.parent.parent
-    overrides = run / ".hydra" / "overrides.yaml"
-    if not overrides.is_file():
+    if not (run / ".hydra" / "overrides.yaml").is_file():
         raise UserError(
             f"ckpt={wanted} ({checkpoint}) lies in no run's folder, so its configuration is unknown: to start a new run from "
             f"its decoder use model.init={checkpoint}"
         )
-    before = [
-        o
-        for o in map(current_override, _typed_before(overrides))
-        if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")
-    ]
+    recorded = recorded_overrides(run)
+    before = [o for o in recorded if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")]
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
     places = [f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}", "hydra.output_subdir=null"]
     return [*before, *rest, *places]
 
 
-def _typed_before(path: Path) -> list[str]:
-    """Return a run's overrides as they were typed: a ``${`` in them is not resolved here."""
-    written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    assert isinstance(written, list)
-    return [str(override) for override in written]
+def recorded_overrides(run: Path) -> list[str]:
+    """Return a run's overrides as they were typed, in today's words, a ``${`` unresolved; none where none are recorded."""
+    path = run / ".hydra" / "overrides.yaml"
+    written: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else None
+    return [current_override(str(override)) for override in written or ()]
 
 
 def check_unchanged(config: DictConfig, run: Path) -> None:
@@ -91,7 +87,7 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
     if not differing:
         return
     typed, recorded = (
-        ", ".join(f"{key.removesuffix('._target_')}={_shown(values[key][which])}" for key in differing[:3])
+        ", ".join(f"{key.removesuffix('._target_')}={shown(values[key][which])}" for key in differing[:3])
         for which in (1, 0)
     )
     more = f" and {len(differing) - 3} more keys" if len(differing) > 3 else ""
@@ -107,12 +103,16 @@ def _value(config: Any, key: str) -> Any:
         value = OmegaConf.select(config, key, default=_MISSING)
     except Exception:  # an interpolation that only Hydra can resolve
         return _MISSING
-    if key.endswith("_target_"):  # where a class is defined may change between versions
-        return str(value).rpartition(".")[2]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else current_name(value)
+    return comparable(key, OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value)
 
 
-def _shown(value: Any) -> str:
+def comparable(key: str, value: Any) -> Any:
+    """Return a plain value in today's words; of a class its name, for where it is defined may change between versions."""
+    return str(value).rpartition(".")[2] if key.endswith("_target_") else current_name(value)
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is typed."""
     return "null" if value is None else str(value).replace(" ", "")
 
 
