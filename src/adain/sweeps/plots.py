@@ -109,28 +109,17 @@ def trade_off(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
             hovertext=[_hover(j, ranking) for j in so_far], hoverinfo="text",
             marker={"symbol": "circle-open", "size": 11, "color": [shades[j.number] for j in so_far], "line": {"width": 2}},
         )  # fmt: skip
-    beyond = [ranking.corner] if front and ranking.corner is not None else []
-    figure.update_xaxes(
-        title=f"{across.removeprefix('val/')} loss (held-out)",
-        **_axis(
-            [
-                *(j.best(across) for s in done for j in s.measured),
-                *(j.best(across) for j in so_far),
-                *(x for x, _ in beyond),
-            ]
-        ),
-    )
-    figure.update_yaxes(
-        title=f"{up.removeprefix('val/')} loss (held-out)",
-        **_axis(
-            [*(j.best(up) for s in done for j in s.measured), *(j.best(up) for j in so_far), *(y for _, y in beyond)]
-        ),
-    )
+    points = [(j.best(across), j.best(up)) for j in (*so_far, *(j for s in done for j in s.measured))]
+    if front and ranking.corner is not None:
+        points.append(ranking.corner)
+    xs, ys = zip(*points, strict=True)
+    figure.update_xaxes(title=f"{across.removeprefix('val/')} loss (held-out)", **_axis(xs))
+    figure.update_yaxes(title=f"{up.removeprefix('val/')} loss (held-out)", **_axis(ys))
     figure.update_layout(legend={"x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "orientation": "h"})
     return _styled(figure, 520)
 
 
-def _axis(values: list[float]) -> dict[str, object]:
+def _axis(values: Sequence[float]) -> dict[str, object]:
     """Return an axis that shows these values, whatever else is drawn."""
     if min(values) > 0 and max(values) / min(values) > 20:
         return {"type": "log", "range": [math.log10(min(values) / 1.2), math.log10(max(values) * 1.2)]}
@@ -212,28 +201,16 @@ def parallel(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     names = short_names(sweep.keys)
     for key in sweep.keys:
         texts = [job.swept.get(key, "") for job in jobs]
-        found = numbers(texts)
-        places = positions(found) if found is not None else None
-        if found is not None and places is not None:
-            shown = _apart(dict(zip(places, texts, strict=True)))
-            dimensions.append(
-                {
-                    "label": names[key],
-                    "values": places,
-                    "tickvals": list(shown),
-                    "ticktext": [short_value(t) for t in shown.values()],
-                }
-            )
+        if (found := numbers(texts)) is not None:
+            places = positions(found)
+            ticks = _apart(dict(zip(places, map(short_value, texts), strict=True)))
         else:
             words = list(dict.fromkeys(texts))
-            dimensions.append(
-                {
-                    "label": names[key],
-                    "values": [words.index(t) for t in texts],
-                    "tickvals": list(range(len(words))),
-                    "ticktext": words,
-                }
-            )
+            places = [float(words.index(text)) for text in texts]
+            ticks = {float(place): word for place, word in enumerate(words)}
+        dimensions.append(
+            {"label": names[key], "values": places, "tickvals": list(ticks), "ticktext": list(ticks.values())}
+        )
     for metric in ranking.metrics:
         dimensions.append({"label": metric.removeprefix("val/"), "values": [job.best(metric) for job in jobs]})
     by = ranking.axes[1] if ranking.by == "pareto" else sweep.metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adain.sweeps.results import Job, Sweep, flat
 
@@ -185,18 +185,17 @@ def _point(setting: Setting, axes: tuple[str, str]) -> tuple[float, float]:
 def _ordered(settings: list[Setting], by: str, sweep: Sweep, axes: tuple[str, str]) -> tuple[Setting, ...]:
     done = [setting for setting in settings if setting.measured]
     rest = [setting for setting in settings if not setting.measured]
-    layers = pareto_layers([_point(s, axes) for s in done]) if by != "none" else []
-    sign = 1 if sweep.mode == "min" else -1
     if by == "none":
         return (*done, *rest)
-    pairs = list(zip(done, layers, strict=True))
+    sign = 1 if sweep.mode == "min" else -1
+    pairs = list(zip(done, pareto_layers([_point(s, axes) for s in done]), strict=True))
     if by == "pareto":
         pairs.sort(key=lambda pair: (pair[1], pair[0].mean[axes[0]]))
     else:
         pairs.sort(key=lambda pair: sign * pair[0].mean[sweep.metric])
     placed = [
-        Setting(s.swept, s.jobs, s.measured, s.mean, s.deviation, layer, layer if by == "pareto" else place)
-        for place, (s, layer) in enumerate(pairs, 1)
+        replace(setting, layer=layer, rank=layer if by == "pareto" else place)
+        for place, (setting, layer) in enumerate(pairs, 1)
     ]
     return (*placed, *rest)
 

@@ -15,13 +15,9 @@ from adain.sweeps.results import Job, Sweep
 from adain.sweeps.space import short_names, short_value
 
 STYLES = {
-    "finished": "green",
-    "pruned": "yellow",
-    "failed": "red",
-    "preempted": "yellow",
-    "unfinished": "cyan",
-    "missing": "dim",
-}
+    "failed": "red", "preempted": "yellow", "unfinished": "cyan", "missing": "dim", "pruned": "yellow", "finished": "green",
+}  # fmt: skip
+"""The style of each status, the worst first."""
 
 
 def figure(value: float, deviation: float = math.nan) -> str:
@@ -81,15 +77,8 @@ def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None
         number = 2 <= index < len(heads) - 1 or index == 0
         table.add_column(head, justify="right" if number else "left", no_wrap=head not in ("status", "jobs"))
     for setting, row in zip(ranking.settings, rows, strict=True):
-        worst = next(
-            (
-                s
-                for s in ("failed", "preempted", "unfinished", "missing", "pruned")
-                if s in {j.status for j in setting.jobs}
-            ),
-            "finished",
-        )
-        table.add_row(*row[:-1], f"[{STYLES[worst]}]{row[-1]}[/]", style="bold" if setting.rank == 1 else None)
+        style = next(style for status, style in STYLES.items() if any(job.status == status for job in setting.jobs))
+        table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]", style="bold" if setting.rank == 1 else None)
     console.print()
     console.print(table)
     for line in (ranking.reason, *ranking.warnings):
@@ -120,19 +109,10 @@ def write_csv(sweep: Sweep, ranking: Ranking) -> str:
         for job in setting.jobs:
             final = job.summary.get("final") or {}
             best = job.summary.get("best") or {}
-            row: list[object] = ["" if ranking.by == "pareto" else setting.rank or "", setting.layer or "", job.number]
-            row += [job.swept.get(key, "") for key in sweep.keys]
-            row += [
-                job.status,
-                _blank(job.best_step),
-                *(best.get(n, "") for n in finals),
-                *(final.get(n, "") for n in finals),
-            ]
-            writer.writerow([*row, *(_blank(job.summary.get(fact)) for fact in facts), job.error, job.number])
+            rank = None if ranking.by == "pareto" else setting.rank
+            row: list[object] = [rank, setting.layer, job.number, *(job.swept.get(key) for key in sweep.keys)]
+            row += [job.status, job.best_step, *(figures.get(name) for figures in (best, final) for name in finals)]
+            writer.writerow([*row, *(job.summary.get(fact) for fact in facts), job.error, job.number])
     path = sweep.folder / "sweep.csv"
     write_whole(path, out.getvalue())
     return str(path)
-
-
-def _blank(value: object) -> object:
-    return "" if value is None else value
