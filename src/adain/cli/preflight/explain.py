@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from adain.cli.preflight.types import takes
+from adain.cli.preflight.types import takes, walk_keys
 from adain.methods.interface import CAPABILITIES, require
 from adain.runtime.errors import InputError
 from adain.runtime.schema import MODELS, RENAMED
@@ -104,22 +104,7 @@ def _unreadable(overrides: list[str]) -> str:
 
 def public_keys(config: DictConfig) -> list[str]:
     """Return every dotted key of a configuration that ``--help`` lists, and the groups that it can add."""
-    keys: list[str] = []
-
-    def visit(node: Any, prefix: str) -> None:
-        for name in node:
-            key = f"{prefix}{name}"
-            if str(name).startswith("_"):
-                continue
-            child = node._get_node(name)
-            if is_passed_on(child._value()):
-                continue
-            keys.append(key)
-            if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
-                visit(child, f"{key}.")
-
-    visit(config, "")
-    return [*keys, "experiment", "callbacks"]
+    return [*(key for key, _ in walk_keys(config)), "experiment", "callbacks"]
 
 
 def is_used(config: DictConfig, key: str) -> bool:
@@ -131,11 +116,6 @@ def is_used(config: DictConfig, key: str) -> bool:
             return takes(str(node["_target_"]), name)
         parent, _, name = parent.rpartition(".")
     return False
-
-
-def is_passed_on(value: Any) -> bool:
-    """Return whether a value is not for users to set: it is Hydra's, or that of another key."""
-    return isinstance(value, str) and ("${hydra:" in value or re.fullmatch(r"\$\{.*\}", value) is not None)
 
 
 def _some(config: DictConfig) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import typing
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,8 +26,9 @@ def types_of(command: str, config: DictConfig) -> dict[str, Any]:
         config: The composed configuration. Keys beside a ``_target_`` are arguments of that target.
     """
     types = dict(schema.KEYS[command])
-    for prefix, target in _targets(config, ""):
-        types |= {f"{prefix}.{name}": kind for name, kind in signature(target).items()}
+    for key, value in walk_keys(config):
+        if isinstance(value, dict) and isinstance(target := value.get("_target_"), str):
+            types |= {f"{key}.{name}": kind for name, kind in signature(target).items()}
     for section in ("model", *schema.MODELS):  # make compare has two of them
         name = OmegaConf.select(config, f"{section}.name")
         if name in schema.MODELS:
@@ -54,15 +56,22 @@ def parts(kind: Any) -> Iterator[Any]:
                 yield from parts(part)
 
 
-def _targets(config: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
-    for name in config:
-        child = config._get_node(name)
-        if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
-            key = f"{prefix}{name!s}"
-            if "_target_" in child:
-                target = child["_target_"]
-                yield key, target if isinstance(target, str) else ""
-            yield from _targets(child, f"{key}.")
+def walk_keys(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yield every dotted key that a user can set and its plain value, a section before its keys.
+
+    What only passes on another key's value, or Hydra's, is left out.
+    """
+
+    def visit(values: dict[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for name, value in values.items():
+            passed_on = isinstance(value, str) and ("${hydra:" in value or re.fullmatch(r"\$\{.*\}", value))
+            if str(name).startswith("_") or passed_on:
+                continue
+            yield f"{prefix}{name}", value
+            if isinstance(value, dict):
+                yield from visit(value, f"{prefix}{name}.")
+
+    yield from visit(cast("dict[Any, Any]", OmegaConf.to_container(config, resolve=False)), "")
 
 
 @cache

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
 
 from adain.cli.preflight.compose import compose_config, is_group
-from adain.cli.preflight.explain import is_passed_on, shown
+from adain.cli.preflight.explain import shown
+from adain.cli.preflight.types import walk_keys
 from adain.runtime.conf import group_choices, group_file, root_of
 
 _COLUMN = 32  # where comments start
@@ -46,7 +45,9 @@ def usage(config: str, overrides: list[str], head: str | None = None) -> str:
         if others := [choice for choice in group_choices(config, group) if choice != name]:
             lines.append(_line(f"{group}={name}", f"or {', '.join(others)}"))
     section = None if len(lines) > 2 else ""
-    for key, value in _leaves(composed, ""):
+    for key, value in walk_keys(composed):
+        if isinstance(value, dict):
+            continue
         above, _, _ = key.rpartition(".")[0].partition(".")
         if above != section:
             section = above
@@ -65,18 +66,6 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return str(value).replace(" ", "").replace("'", "").lower()
     return "..." if value == "???" else shown(value)
-
-
-def _leaves(config: DictConfig, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the dotted keys that a user can set, and their values; not keys that only pass on another key's value."""
-    for name, value in OmegaConf.to_container(config, resolve=False).items():  # type: ignore[union-attr]
-        key, node = f"{prefix}{name!s}", config._get_node(name)
-        if str(name).startswith("_") or is_passed_on(value):
-            continue
-        if isinstance(node, DictConfig) and not node._is_none():
-            yield from _leaves(node, f"{key}.")
-        else:
-            yield key, value
 
 
 def _of_file(file: Path, package: str) -> dict[str, str]:
