@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,17 @@ def test_the_exit_that_lightning_makes_of_it_is_told_apart(tmp_path: Path) -> No
     with pytest.raises(SystemExit) as stop, stoppable(tmp_path):
         raise SystemExit(3)
     assert stop.value.code == 3
+
+
+def test_the_first_training_counts_from_the_start_of_its_process_and_the_next_from_its_own() -> None:
+    script = (
+        "import time; up = time.time(); from adain.training.session import waiting_since\n"
+        "first, between, second, after = waiting_since(), time.time(), waiting_since(), time.time()\n"
+        "print(first, up, between, second, after)"
+    )
+    before = time.time()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, up, between, second, after = map(float, done.stdout.split())
+    tick = 0.02  # the system counts a process's age in hundredths
+    assert before - tick <= first < up
+    assert between - tick <= second <= after

@@ -19,8 +19,7 @@ from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
 from adain.training.ranks import is_rank, run_ranks, serve
 from adain.training.resume import check_unchanged, requeued, resumed_arguments
-from adain.training.session import alone, stoppable
-from adain.training.waiting import waiting_since
+from adain.training.session import alone, stoppable, waiting_since
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl

@@ -62,18 +62,14 @@ BF16_PAYS_ON: dict[tuple[int, int], bool] = {
 """Where bfloat16 beats float32, from a GPU's compute capability on. Measured by the same command."""
 
 
-def pays_on(capability: tuple[int, int]) -> bool:
-    """Return whether bfloat16 is faster on a GPU of this compute capability; see ``BF16_PAYS_ON``."""
-    return next(pays for least, pays in BF16_PAYS_ON.items() if capability >= least)
-
-
 def fastest_precision(device: torch.device) -> Concrete:
     """Return ``bf16-mixed`` where it is faster than ``32-true`` (Lightning's names).
 
     A GPU's compute capability decides, or a CPU's instruction set; see ``BF16_PAYS_ON`` and ``BF16_PAYS``.
     """
     if device.type == "cuda":
-        pays = pays_on(torch.cuda.get_device_capability(device))
+        capability = torch.cuda.get_device_capability(device)
+        pays = next(pays for least, pays in BF16_PAYS_ON.items() if capability >= least)
     else:
         pays = device.type == "cpu" and BF16_PAYS[instruction_set()]
     return "bf16-mixed" if pays else "32-true"

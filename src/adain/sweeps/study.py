@@ -141,13 +141,6 @@ def open_study(
     return study
 
 
-def load_trial(storage: str | None, name: str, folder: Path, trial: int, pruner: Any) -> optuna.Trial:
-    """Return a running trial of a study, to report to."""
-    study = optuna.load_study(study_name=name, storage=open_storage(storage_url(storage, folder)), pruner=pruner)
-    found = study.get_trials(deepcopy=False)[trial]
-    return optuna.Trial(study, found._trial_id)
-
-
 def finished(study: optuna.Study) -> int:
     """Return how many trials came to a figure."""
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
@@ -163,6 +156,7 @@ def prune_trial(hydra: Any, metric: str) -> PruneTrial:
     from adain.training.pruning import PruneTrial
 
     sweeper = hydra.sweeper
-    folder, number = Path(hydra.sweep.dir), int(hydra.sweep.subdir)
-    trial = load_trial(sweeper.storage, sweeper.study_name, folder, number, instantiate(sweeper.pruner))
-    return PruneTrial(trial, metric)
+    storage = open_storage(storage_url(sweeper.storage, Path(hydra.sweep.dir)))
+    study = optuna.load_study(study_name=sweeper.study_name, storage=storage, pruner=instantiate(sweeper.pruner))
+    running = study.get_trials(deepcopy=False)[int(hydra.sweep.subdir)]
+    return PruneTrial(optuna.Trial(study, running._trial_id), metric)

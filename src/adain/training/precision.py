@@ -21,19 +21,14 @@ def settle_precision(checkpoint: Path | None, device: str) -> str:
         checkpoint: Of the run that goes on, in its folder; None for a new run.
         device: ``cpu`` or ``cuda``. What was decided on the other kind of device does not count.
     """
-    if checkpoint is not None and (recorded := recorded_precision(checkpoint, device)) is not None:
-        return recorded
+    if checkpoint is not None:
+        summary = read_summary(checkpoint.parents[1])
+        if str(summary.get("device", "")).startswith(device) and (recorded := summary.get("precision")):
+            return str(recorded)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     if hydra is not None and hydra.mode == RunMode.MULTIRUN:
         return sweep_precision(Path(hydra.sweep.dir), device)
     return fastest_precision(torch.device(device))
-
-
-def recorded_precision(checkpoint: Path, device: str) -> str | None:
-    """Return the precision in a run's ``summary.json``; None if it ran on another kind of device, or says nothing."""
-    summary = read_summary(checkpoint.parents[1])
-    recorded = summary.get("precision") if str(summary.get("device", "")).startswith(device) else None
-    return None if recorded is None else str(recorded)
 
 
 def sweep_precision(sweep: Path, device: str) -> str:

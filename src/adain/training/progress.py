@@ -41,10 +41,12 @@ class StepBar(TQDMProgressBar):
         return total if total > 0 else super().total_train_batches
 
     def on_train_start(self, trainer: pl.Trainer, *args: object) -> None:
-        """Begin the bar: of a resumed run Lightning starts no epoch, and so no bar."""
+        """Begin the bar: of a resumed run Lightning starts no epoch, and so no bar. Its estimate begins at its first step."""
         super().on_train_start(trainer)
-        self._begin(trainer)
-        self._refresh_at = 0.0
+        self._refresh_at, bar = 0.0, self.train_progress_bar
+        bar.reset(self.total_train_batches)
+        bar.set_description("training")
+        bar.initial = bar.n = trainer.global_step * trainer.accumulate_grad_batches
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: object) -> None:
         """Keep it as it is: the epoch is the run."""
@@ -57,13 +59,6 @@ class StepBar(TQDMProgressBar):
         if now >= self._refresh_at or batch_idx + 1 == self.total_train_batches:
             self._refresh_at = now + REFRESH_SECONDS
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-
-    def _begin(self, trainer: pl.Trainer) -> None:
-        """Name the bar, and let a resumed run's estimate begin at its first step."""
-        bar = self.train_progress_bar
-        bar.reset(self.total_train_batches)
-        bar.set_description("training")
-        bar.initial = bar.n = trainer.global_step * trainer.accumulate_grad_batches
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule

@@ -68,14 +68,17 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
         log_configuration(loggers, OmegaConf.to_container(config, resolve=True))
         if config.compile:
             method.losses = compiled(method.losses, training_only=True)  # type: ignore[method-assign]
-        callbacks = [*_callbacks(config, since, datamodule), *extra]
+        configured = list(instantiate(config.callbacks).values())
+        if (summary := find_callback(configured, RunSummary)) is not None:
+            summary.waiting_since = since
+        callbacks = [BroadcastInit(datamodule.sample_crops if config.ckpt is None else None), *configured, *extra]
         if config.ckpt is not None:  # what cannot make a step leaves the run's record as it is
             callbacks.append(FirstStep(partial(_record, config, folder, datamodule)))
         trainer = build_trainer(config, loggers, callbacks)
         use_cuda_graph(method, trainer, config.cuda_graph, config.compile)
         with lost_ranks_named(trainer, folder):
             _fit(config, folder, trainer, method, datamodule)
-            summary, last = find_callback(callbacks, RunSummary), find_callback(callbacks, LastCheckpoint)
+            last = find_callback(callbacks, LastCheckpoint)
             received = last.received if last is not None else None
             idle = config.ckpt is not None and summary is not None and summary.first_step is None
             if config.compare_with is not None and trainer.is_global_zero and not (received or idle):
@@ -103,13 +106,6 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
             os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again
         sys.exit(code)
     return summary.best.get(config.monitor.metric) if summary is not None else None
-
-
-def _callbacks(config: DictConfig, since: float, datamodule: StyleTransferDataModule) -> list[pl.Callback]:
-    configured = list(instantiate(config.callbacks).values())
-    if (summary := find_callback(configured, RunSummary)) is not None:
-        summary.waiting_since = since
-    return [BroadcastInit(datamodule.sample_crops if config.ckpt is None else None), *configured]
 
 
 def _fit(

@@ -1,11 +1,14 @@
-"""What holds around a training: one at a time in a folder, and an answer when it is stopped before its first step."""
+"""What holds around a training: one at a time in a folder, an answer when it is stopped early, how long it took to come."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from types import FrameType
 
@@ -13,6 +16,8 @@ from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.runtime.launched import launched_outside
 from adain.runtime.signals import ENDING, SignalHandlers
+
+_TRAININGS = count()
 
 
 @contextlib.contextmanager
@@ -69,3 +74,22 @@ def _say_stopped(number: int, folder: Path) -> None:
         else "before its first step, so nothing was kept: type the same again"
     )
     print(f"\nstopped by {word}: {kept}", file=sys.stderr)
+
+
+def waiting_since() -> float:
+    """Return the time that the training which starts now is counted from.
+
+    Returns:
+        For the first of a process the start of the process, imports included; for a sweep's later jobs, which need no
+        imports, now. Seconds since the epoch.
+    """
+    return time.time() - (_age() if next(_TRAININGS) == 0 else 0.0)
+
+
+def _age() -> float:
+    """Of this process, in seconds; 0 where the system does not say."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # from boot to its start
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):  # not Linux
+        return 0.0
