@@ -51,10 +51,6 @@ def cleaned(config: str, arguments: list[str]) -> list[str]:
 
     Where commas sweep nothing, in all commands but ``train``, lists need no brackets: ``styles=a.jpg,b.jpg``.
 
-    Args:
-        config: Name of the command's primary configuration.
-        arguments: As typed.
-
     Raises:
         UserError: If an address is given in place of a file.
     """

@@ -22,12 +22,7 @@ _VALIDATIONS = 20  # points of a held-out curve
 
 
 class Trainings:
-    """What ``make compare`` trains, and how.
-
-    Args:
-        keys: Those of ``conf/inference/compare.yaml``.
-        device: The type of the device.
-    """
+    """What ``make compare`` trains on a type of device, and how, by the keys of ``conf/inference/compare.yaml``."""
 
     def __init__(self, keys: Mapping[str, Any], device: str) -> None:
         self.keys, self.device = keys, device

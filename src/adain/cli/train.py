@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 
 def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None:
-    """Train as configured.
-
-    Args:
-        config: Composed from ``conf/train.yaml``.
-        extra: Callbacks beside the configured ones: a sweep's.
+    """Train as configured, with callbacks beside the configured ones: a sweep's.
 
     Returns:
         The best monitored value, for a sweeper; None if there was no validation.

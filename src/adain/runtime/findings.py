@@ -36,11 +36,7 @@ class Finding(NamedTuple):
 
 
 def run_checks(checks: Sequence[tuple[str, Callable[[], list[Finding]]]], console: Console) -> list[Finding]:
-    """Run every check, even if others fail, and print its findings immediately.
-
-    Args:
-        checks: Name and function of each check. The name is used if the check fails with a user's mistake.
-        console: Where to print.
+    """Run every check and print its findings at once. A check that fails with a user's mistake has it as its finding.
 
     Returns:
         The findings of all checks.

@@ -21,10 +21,6 @@ class SignalHandlers:
 
     Does nothing outside the main thread, where Python allows no handlers. SIGUSR2 is handled only if another handler,
     submitit's, is installed for it, and SIGHUP only if it is not ignored, as it is under nohup.
-
-    Args:
-        receive: The handler.
-        numbers: The signals to handle.
     """
 
     def __init__(self, receive: Receive, numbers: Iterable[signal.Signals] = STOPPING) -> None:

@@ -17,12 +17,7 @@ from adain.training.resume import comparable, shown
 
 
 def find_sweep(wanted: str, logs: Path, word: str) -> Path:
-    """Return the folder that ``latest`` or a path means.
-
-    Args:
-        wanted: As typed.
-        logs: Where outputs go.
-        word: The key it was typed for, for the message.
+    """Return the folder that ``latest`` or a path means, which was typed for the key ``word``.
 
     Raises:
         UserError: If there is none, or it is no sweep's folder.
@@ -81,11 +76,6 @@ def with_seeds(typed: list[str], count: str) -> list[str]:
 
 def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> None:
     """Refuse to go on with a sweep in other settings: its jobs could not be compared. Where they run may change.
-
-    Args:
-        folder: Of the sweep; one that is not there yet is anyone's.
-        config: As composed now, without the swept values.
-        swept: Keys that the sweep varies.
 
     Raises:
         UserError: With the first key that differs, its old and its new value.

@@ -22,10 +22,6 @@ Train = Callable[[DictConfig, Sequence[Any]], float | None]
 def run_job(config: DictConfig, train: Train) -> float | None:
     """Run a training that does not take the others along when it fails, and goes on where it was cut.
 
-    Args:
-        config: Of the job.
-        train: Does the training.
-
     Returns:
         The best monitored value; None if the job failed, which its ``summary.json`` says.
     """

@@ -47,10 +47,6 @@ def list_entries(logs: Path) -> Iterator[Entry]:
 def print_entries(logs: Path, last: int) -> None:
     """Print the newest runs and sweeps, each with its command in a line below.
 
-    Args:
-        logs: Where outputs go.
-        last: How many.
-
     Raises:
         UserError: If there are none.
     """

@@ -48,10 +48,7 @@ def report_sweep(folder: Path) -> Sweep:
 def finish_sweep(folder: Path, logs: Path, code: int) -> None:
     """Make it the latest sweep, report it, and say what to type if it is not done.
 
-    Args:
-        folder: Of the sweep.
-        logs: Where outputs go.
-        code: That its jobs ended with: 128 + the signal if they were told to stop.
+    The code is what its jobs ended with: 128 + the signal if they were told to stop.
 
     Raises:
         UserError: If a job failed or did not finish.

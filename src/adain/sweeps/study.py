@@ -147,12 +147,7 @@ def finished(study: optuna.Study) -> int:
 
 
 def prune_trial(hydra: Any, metric: str) -> PruneTrial:
-    """Return the callback of the trial that a sweep's job is.
-
-    Args:
-        hydra: Hydra's own configuration of the job.
-        metric: What is reported.
-    """
+    """Return the callback of the trial that a sweep's job is."""
     from adain.training.pruning import PruneTrial
 
     sweeper = hydra.sweeper

@@ -19,13 +19,7 @@ _METHODS = {"TPESampler": "bayes", "RandomSampler": "random", "BruteForceSampler
 
 
 def write_wandb_sweep(config: DictConfig, fixed: Sequence[str], axes: Sequence[Axis], path: Path) -> str:
-    """Write the file.
-
-    Args:
-        config: What is the same in every run, with Hydra's own part.
-        fixed: Overrides of every run, but those of the sweep itself.
-        axes: The search space.
-        path: Of the file.
+    """Write the file of what is fixed in every run and of the search space.
 
     Returns:
         What to type next.

@@ -111,12 +111,7 @@ def _newest_of(model: MethodName, logs: Path) -> Resolved:
 
 
 def list_checkpoints(logs: Path, experiment: str = "*") -> list[Path]:
-    """Return the checkpoints of the runs below ``logs``, the newest first: of each run its best, else its last.
-
-    Args:
-        logs: Where outputs go.
-        experiment: Of these runs only.
-    """
+    """Return the checkpoints of the runs below ``logs``, the newest first: of each run its best, else its last."""
     files = (checkpoint_of(run) for run in (logs / "runs").glob(f"{experiment}/*"))
     return sorted(filter(None, files), key=lambda path: path.stat().st_mtime, reverse=True)
 

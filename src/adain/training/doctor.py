@@ -33,11 +33,7 @@ _SECONDS = 10.0  # that one may take; two steps are the least
 
 
 def machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Finding]]]]:
-    """Return the checks of all but the pictures, by name.
-
-    Args:
-        config: Of the training. Its progress bar is turned off.
-    """
+    """Return the checks of all but the pictures, by name, for a training's configuration. Turn its progress bar off."""
     config.trainer.enable_progress_bar = False
     model, trainer = cache(lambda: build(config.model)), cache(lambda: build_trainer(config, [], []))
     return [
@@ -53,12 +49,7 @@ def machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Find
 
 
 def check_weights(config: DictConfig, model: Callable[[], TrainedMethod]) -> list[Finding]:
-    """Verify the encoder's weights, and what the run begins from and is compared with.
-
-    Args:
-        config: Of the training.
-        model: Builds the model.
-    """
+    """Verify the encoder's weights, and what the run begins from and is compared with."""
     encoder = find(config.encoder.name, config.encoder.weights)
     findings = [Finding("ok", "encoder weights", "SHA-256 as published", {}, str(encoder))]
     for key, check in (("init", "first decoder"), ("style", "style picture")):

@@ -113,11 +113,7 @@ class LastCheckpoint(Checkpoint):
 
 
 class FirstStep(pl.Callback):
-    """Calls a function once, on rank 0, when the first optimizer step of this process is done.
-
-    Args:
-        then: The function.
-    """
+    """Calls a function once, on rank 0, when the first optimizer step of this process is done."""
 
     def __init__(self, then: Callable[[], None]) -> None:
         self._then: Callable[[], None] | None = then

@@ -65,11 +65,7 @@ def recorded_overrides(run: Path) -> list[str]:
 
 
 def check_unchanged(config: DictConfig, run: Path) -> None:
-    """Refuse a configuration that is not that of the run it would go on with.
-
-    Args:
-        config: As composed now.
-        run: The run's folder, with what it was composed of before.
+    """Refuse to go on with a run in another configuration than its folder records.
 
     Raises:
         UserError: With the keys that differ.
@@ -117,12 +113,7 @@ def shown(value: Any) -> str:
 
 
 def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
-    """Load a checkpoint into what is to go on from it, before anything of the run is touched.
-
-    Args:
-        checkpoint: A file; DeepSpeed's folders are left to DeepSpeed.
-        method: The LightningModule.
-        datamodule: With the pairs to go on with.
+    """Load a checkpoint into what is to go on from it, before anything of the run is touched. DeepSpeed loads its own.
 
     Raises:
         UserError: If it cannot be read, is no run's checkpoint, or another method's or network's.

@@ -41,9 +41,6 @@ def alone(folder: Path) -> Iterator[None]:
 def stoppable(folder: Path) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end what comes before the first step; from there on ``LastCheckpoint`` hears them.
 
-    Args:
-        folder: The run's.
-
     Raises:
         SystemExit: With 128 + the signal, in place of ``KeyboardInterrupt``, and of the exit that Lightning makes of it.
     """

@@ -41,14 +41,7 @@ def label(step: int) -> str:
 def held_out_losses(
     method: TrainedMethod, decoder: nn.Module, loader: DataLoader[Any], device: torch.device
 ) -> tuple[float, float]:
-    """Mean content and style loss of another decoder under a method's own losses.
-
-    Args:
-        method: Whose losses.
-        decoder: In place of the method's own for the time of this call.
-        loader: Held-out pairs.
-        device: Where the method is.
-    """
+    """Return the mean content and style loss of another decoder, in place of a method's own, under the method's losses."""
     own, method.decoder = method.decoder, decoder.to(device)
     content = style = count = 0.0
     try:

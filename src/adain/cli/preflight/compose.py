@@ -91,26 +91,15 @@ def hydra_set_aside() -> Iterator[None]:
 
 @contextmanager
 def nested_config(config: str, overrides: Sequence[str], folder: Path) -> Iterator[DictConfig]:
-    """Yield another command's configuration, which replaces the running command's until the end.
-
-    Args:
-        config: Name of the primary configuration.
-        overrides: As typed for that command.
-        folder: Its output folder.
-    """
+    """Yield another command's configuration, with its output folder, in place of the running command's until the end."""
     with hydra_set_aside():
         yield _compose(config, list(overrides), str(folder)).config
 
 
 def run_composed(name: str, composed: Composed, task: TaskFunction) -> None:
-    """Run a task on a composed configuration as Hydra's own runner does.
+    """Run a task on what ``preflight`` composed of a primary configuration, as Hydra's own runner does.
 
     ``hydra.main`` would compose the same configuration twice more, which takes a quarter of a second.
-
-    Args:
-        name: The primary configuration's.
-        composed: By ``preflight``.
-        task: Called with the configuration.
     """
     config, hydra = composed
     with flag_override(config, "struct", False):

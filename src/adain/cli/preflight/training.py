@@ -44,13 +44,7 @@ def check_training(config: DictConfig) -> None:
 
 
 def check_recipe(command: str, config: DictConfig, chosen: dict[str, str], overrides: list[str]) -> None:
-    """Refuse a recipe for another model, which sets keys that the chosen model does not have.
-
-    Args:
-        command: Name of the primary configuration.
-        config: The composed configuration.
-        chosen: The choice of each group.
-        overrides: The overrides as typed. Keys with a leading + are allowed.
+    """Refuse a recipe that sets keys which the chosen model does not have; keys typed with a leading + are allowed.
 
     Raises:
         UserError: If the recipe does not fit. The message names one that does.

@@ -19,12 +19,7 @@ _NAMES = {**vars(typing), **vars(schema)}
 
 
 def types_of(command: str, config: DictConfig) -> dict[str, Any]:
-    """Return the type of each dotted key that has one.
-
-    Args:
-        command: Name of the primary configuration.
-        config: The composed configuration. Keys beside a ``_target_`` are arguments of that target.
-    """
+    """Return the type of each dotted key that has one. Keys beside a ``_target_`` are arguments of that target."""
     types = dict(schema.KEYS[command])
     for key, value in walk_keys(config):
         if isinstance(value, dict) and isinstance(target := value.get("_target_"), str):
@@ -76,11 +71,7 @@ def walk_keys(config: DictConfig) -> Iterator[tuple[str, Any]]:
 
 @cache
 def signature(target: str) -> dict[str, Any]:
-    """Return the types of a target's arguments, by name. Types unknown to ``schema`` and ``typing`` are left out.
-
-    Args:
-        target: Dotted name of a function or class, ours or one of ``schema.TARGETS``.
-    """
+    """Return the types of a dotted target's arguments, by name. Types unknown to ``schema`` and ``typing`` are left out."""
     if not target.startswith("adain."):
         return schema.TARGETS.get(target, {})
     node = _function(target)
