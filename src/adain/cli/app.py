@@ -58,12 +58,7 @@ def start(command: Callable[[Arguments], Any]) -> None:
         command(sys.argv[1:])
 
 
-def run_hydra(
-    config: str,
-    task: Callable[[DictConfig], Any],
-    arguments: Arguments,
-    head: str | None = None,
-) -> None:
+def run_hydra(config: str, task: Callable[[DictConfig], Any], arguments: Arguments, head: str | None = None) -> None:
     """Check a command's arguments, then hand them to Hydra, which composes the configuration and calls the task.
 
     With ``--multirun`` every job is checked before the first starts, and one job's mistake does not stop the others.

@@ -13,22 +13,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compiled(
-    function: Callable[P, R], training_only: bool = False, backend: str = "inductor", mode: str | None = None
-) -> Callable[P, R]:
+def compiled(function: Callable[P, R], training_only: bool = False, backend: str = "inductor") -> Callable[P, R]:
     """Return a function that runs through torch.compile, in one graph, from its first call on.
 
     Args:
         function: Must have no side effects: it is called again, uncompiled, if compilation fails.
         training_only: Run calls without gradients uncompiled: validation sizes differ, and each would compile anew.
         backend: Passed to torch.compile.
-        mode: Passed to torch.compile.
 
     Returns:
         A function with the same signature. If compilation fails (no C++ toolchain, no Triton, an unsupported machine),
         it warns once and runs uncompiled from then on. Errors of ``function`` itself are raised as usual.
     """
-    fast: Callable[P, R] | None = torch.compile(function, fullgraph=True, backend=backend, mode=mode)
+    fast: Callable[P, R] | None = torch.compile(function, fullgraph=True, backend=backend)
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

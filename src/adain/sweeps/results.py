@@ -132,9 +132,10 @@ def read_sweep(folder: Path) -> Sweep:
         ) from None
     assert isinstance(params, dict)
     choices = [override for override in typed if "glob(" not in override]
+    globbed = [override.partition("=")[0].lstrip("+") for override in typed if "glob(" in override]
     axes = split({current_override(str(k)): str(v) for k, v in params.items()}, choices)[1]
     seeds = int(hydra["sweeper"].get("seeds") or 1)
-    keys = list(dict.fromkeys([*(axis.key for axis in axes), *_globbed(typed), *(["seed"] if seeds > 1 else [])]))
+    keys = list(dict.fromkeys([*(axis.key for axis in axes), *globbed, *(["seed"] if seeds > 1 else [])]))
     plan = read_plan(folder)
     numbers = {int(path.name) for path in folder.iterdir() if path.name.isdigit() and path.is_dir()}
     jobs = [_read_job(folder, number, keys, plan) for number in sorted(numbers | set(range(len(plan))))]
@@ -143,20 +144,8 @@ def read_sweep(folder: Path) -> Sweep:
     n_trials = hydra["sweeper"].get("n_trials")
     metric, mode = _monitor(jobs, "val/loss" if objectives else metric, mode)
     planned = len(plan) or (int(n_trials) * seeds if n_trials is not None else None)
-    return Sweep(
-        folder,
-        f"{folder.resolve().parent.name} {folder.resolve().name}",
-        tuple(keys),
-        metric,
-        mode,
-        tuple(jobs),
-        planned,
-        objectives,
-    )
-
-
-def _globbed(typed: list[str]) -> list[str]:
-    return [override.partition("=")[0].lstrip("+") for override in typed if "glob(" in override]
+    name = f"{folder.resolve().parent.name} {folder.resolve().name}"
+    return Sweep(folder, name, tuple(keys), metric, mode, tuple(jobs), planned, objectives)
 
 
 def read_plan(folder: Path) -> list[dict[str, str]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adain.runtime.errors import UserError
-from adain.runtime.extras import install_command
 from adain.runtime.files import relative, replacing
 from adain.runtime.run_folder import read_summary
 
@@ -175,10 +174,6 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
     names = [f"{folder.parent.name} {folder.name}" for folder in folders]
     try:
         draw_curves(path, [read_curves(folder, name) for folder, name in zip(folders, names, strict=True)])
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        raise UserError(f"matplotlib is missing: {install_command('compare')}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give out=FILE") from None
     print(f"curves        {relative(path)}")

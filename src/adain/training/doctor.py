@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytorch_lightning as pl
 import torch
@@ -147,15 +147,13 @@ def check_devices(trainer: pl.Trainer, asked: str) -> list[Finding]:
     return findings
 
 
-def check_loader(trainer: pl.Trainer, data: StyleTransferDataModule, model: Any, seed: int) -> list[Finding]:
+def check_loader(trainer: pl.Trainer, data: StyleTransferDataModule, model: TrainedMethod, seed: int) -> list[Finding]:
     """Time the loader alone, the training step alone, and both together, and say which one waits.
 
     Together counts: on a CPU the two share cores. The loader is the one of training, workers and all.
     """
     keep_freed_memory()
     pl.seed_everything(seed, workers=True, verbose=False)
-    if not hasattr(model, "losses"):
-        return [Finding("ok", "loader and model", "this method has no training step to measure")]
     device, precision = trainer.strategy.root_device, str(trainer.precision)
     data.setup()
     model.to(device, memory_format=memory_format(device, precision))
