@@ -64,18 +64,24 @@ def test_a_mistyped_key_makes_no_folder(mistyped: Mistyped) -> None:
 # --- ends -----------------------------------------------------------------------------------------------------------
 
 
-def ended(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], task: Callable[[DictConfig], Any]
-) -> tuple[object, str]:
-    """Run a command with this task; return its exit code and stderr."""
-    monkeypatch.setattr(sys, "argv", ["stylize", "content=a.png", "style=b.png"])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
-    code: object = 0
-    try:
-        app.run("stylize", task)
-    except SystemExit as ended:
-        code = ended.code
-    return code, capsys.readouterr().err
+Ended = Callable[[Callable[[DictConfig], Any]], tuple[object, str]]
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ended:
+    """Run a command with a task; return its exit code and stderr."""
+
+    def run(task: Callable[[DictConfig], Any]) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["stylize", "content=a.png", "style=b.png"])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+        code: object = 0
+        try:
+            app.run("stylize", task)
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().err
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -114,44 +120,36 @@ def test_a_task_gets_what_hydras_own_runner_gives(monkeypatch: pytest.MonkeyPatc
     assert records[0] == records[1]
 
 
-def test_a_task_gets_its_configuration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_gets_its_configuration(ended: Ended) -> None:
     seen: list[str] = []
-    assert ended(monkeypatch, capsys, lambda config: seen.append(config.content)) == (0, "")
+    assert ended(lambda config: seen.append(config.content)) == (0, "")
     assert seen == ["a.png"]
 
 
-def test_a_users_mistake_in_the_task_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ended(monkeypatch, capsys, raising(UserError("give less"))) == (1, "error: give less\n")
+def test_a_users_mistake_in_the_task_is_one_line(ended: Ended) -> None:
+    assert ended(raising(UserError("give less"))) == (1, "error: give less\n")
 
 
-def test_a_users_mistake_inside_instantiate_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_users_mistake_inside_instantiate_is_one_line(ended: Ended) -> None:
     error = InstantiationException("Error in call to target 'x':\nUserError('give less')")
     error.__cause__ = UserError("give less")
-    assert ended(monkeypatch, capsys, raising(error)) == (1, "error: give less\n")
+    assert ended(raising(error)) == (1, "error: give less\n")
 
 
-def test_a_target_that_cannot_be_called_says_why(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_target_that_cannot_be_called_says_why(ended: Ended) -> None:
     error = InstantiationException("Error in call to target 'x':\nTypeError('unexpected argument foo')")
     error.__cause__ = TypeError("unexpected argument foo")
-    code, text = ended(monkeypatch, capsys, raising(error))
+    code, text = ended(raising(error))
     assert code == 1
     assert "unexpected argument foo" in text
 
 
-def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(monkeypatch, capsys, raising(KeyboardInterrupt())) == (130, "stopped by Ctrl-C\n")
+def test_ctrl_c_ends_with_130(ended: Ended) -> None:
+    assert ended(raising(KeyboardInterrupt())) == (130, "stopped by Ctrl-C\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_a_command_with_its_code_and_cleans_up(
-    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_signal_ends_a_command_with_its_code_and_cleans_up(number: signal.Signals, ended: Ended) -> None:
     cleaned: list[str] = []
 
     def task(config: DictConfig) -> None:
@@ -161,7 +159,7 @@ def test_a_signal_ends_a_command_with_its_code_and_cleans_up(
             cleaned.append(config.content)
 
     before = signal.getsignal(number)
-    assert ended(monkeypatch, capsys, task) == (128 + number, f"stopped by {number.name}\n")
+    assert ended(task) == (128 + number, f"stopped by {number.name}\n")
     assert cleaned == ["a.png"]
     assert signal.getsignal(number) is before
 
@@ -177,18 +175,16 @@ def test_a_task_runs_where_it_was_typed(
     assert "file names are relative to the folder where you type" in capsys.readouterr().err
 
 
-def test_an_exit_code_of_the_task_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(monkeypatch, capsys, raising(SystemExit(143)))[0] == 143
+def test_an_exit_code_of_the_task_is_kept(ended: Ended) -> None:
+    assert ended(raising(SystemExit(143)))[0] == 143
 
 
-def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_not_hidden(ended: Ended) -> None:
     with pytest.raises(ZeroDivisionError):
-        ended(monkeypatch, capsys, raising(ZeroDivisionError()))
+        ended(raising(ZeroDivisionError()))
 
 
-def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bug_met_while_handling_a_mistake_is_not_hidden(ended: Ended) -> None:
     def task(config: DictConfig) -> None:
         try:
             raise UserError("handled")
@@ -196,7 +192,7 @@ def test_a_bug_met_while_handling_a_mistake_is_not_hidden(
             print(1 / 0)
 
     with pytest.raises(ZeroDivisionError):
-        ended(monkeypatch, capsys, task)
+        ended(task)
 
 
 # --- file names -----------------------------------------------------------------------------------------------------
@@ -383,11 +379,9 @@ def test_a_name_outside_utf_8_is_a_text_like_any_other() -> None:
         ("nowhere_at_all", ["nowhere-at-all", "pip install nowhere-at-all"]),
     ],
 )
-def test_a_missing_package_is_named_with_its_extra_and_the_command(
-    module: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_package_is_named_with_its_extra_and_the_command(module: str, words: list[str], ended: Ended) -> None:
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
-    code, text = ended(monkeypatch, capsys, raising(error))
+    code, text = ended(raising(error))
     assert code == 1
     assert text.count("\n") == 1
     for word in words:
@@ -404,18 +398,16 @@ def test_a_plugin_of_hydra_is_a_package(plugin: str, monkeypatch: pytest.MonkeyP
 # --- a machine that cannot be written to ----------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_a_users_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = ended(monkeypatch, capsys, raising(OSError(28, "No space left on device", "/x/summary.part")))
+def test_a_full_disk_is_a_users_message(ended: Ended) -> None:
+    code, text = ended(raising(OSError(28, "No space left on device", "/x/summary.part")))
     assert (code, text.count("\n")) == (1, 1)
     assert "No space left on device" in text
     assert "/x/summary.part" in text
 
 
-def test_another_system_error_is_not_hidden(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_system_error_is_not_hidden(ended: Ended) -> None:
     with pytest.raises(OSError, match="Bad file"):
-        ended(monkeypatch, capsys, raising(OSError(9, "Bad file descriptor")))
+        ended(raising(OSError(9, "Bad file descriptor")))
 
 
 def test_a_run_folder_that_cannot_be_made_is_a_users_message(
