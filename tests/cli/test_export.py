@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from adain.cli import export as command
 from adain.inference.stylizer import Stylizer
 from adain.nn.decoder import load_decoder
 from tests.helpers.pictures import smooth
+from tests.helpers.runners import run_here
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
@@ -25,12 +25,8 @@ run_onnx = import_module("adain.inference.run_onnx")
 
 
 def call(*arguments: str) -> None:
-    before = sys.argv
-    try:
-        sys.argv = ["export", *arguments]
-        command.main()
-    finally:
-        sys.argv = before
+    code, _, err = run_here("export", Path.cwd(), *arguments)
+    assert code == 0, err
 
 
 @pytest.fixture(scope="module")
@@ -158,20 +154,17 @@ def test_nothing_else_is_left(exported: Path) -> None:
     assert {path.name for path in exported.iterdir()} == names
 
 
-def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as caught:
-        call(*arguments)
-    assert caught.value.code == 1
-    return capsys.readouterr().err
+def failed(*arguments: str) -> str:
+    code, _, err = run_here("export", Path.cwd(), *arguments)
+    assert code == 1
+    return err
 
 
-def test_safetensors_alone_needs_no_onnx(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_safetensors_alone_needs_no_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("onnx", "onnxruntime", "onnxscript"):
         monkeypatch.setitem(sys.modules, name, None)
     given = ("decoder=reference", f"out={tmp_path / 'out'}", f"logs={tmp_path}")
-    said = failed(capsys, *given)
+    said = failed(*given)
     assert "onnx=true needs the package onnx of the extra `export`, which is not installed" in said
     assert not (tmp_path / "out").exists()
     call(*given, "onnx=false")
@@ -179,9 +172,7 @@ def test_safetensors_alone_needs_no_onnx(
 
 
 @pytest.mark.parametrize("largest", [float("nan"), 0.5])
-def test_a_graph_that_differs_is_not_written(
-    largest: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_graph_that_differs_is_not_written(largest: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stands before and after it in the list."""
     from adain.inference import export
 
@@ -189,7 +180,7 @@ def test_a_graph_that_differs_is_not_written(
     wrong = export.Difference("transfer", (1, 16, 16), largest)
     monkeypatch.setattr(export, "compare", lambda *_: [fine, wrong, fine])
     monkeypatch.setattr(export, "_write_graph", lambda module, path, *_: path.write_bytes(b"graph"))
-    said = failed(capsys, "decoder=reference", f"out={tmp_path / 'out'}", f"logs={tmp_path}")
+    said = failed("decoder=reference", f"out={tmp_path / 'out'}", f"logs={tmp_path}")
     assert f"transfer.onnx differs from PyTorch by {largest:.2g} at 1 x 16 x 16" in said
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -213,7 +204,7 @@ def test_what_is_no_number_is_no_agreement(monkeypatch: pytest.MonkeyPatch, tmp_
     assert {(one.graph, str(one.largest)) for one in found} == {("style_encoder", "nan"), ("transfer", "0.0")}
 
 
-def test_an_out_that_is_a_file_is_a_users_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_out_that_is_a_file_is_a_users_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     given = ("decoder=reference", f"out={tmp_path / 'file' / 'x'}", f"logs={tmp_path}")
-    assert "cannot be made" in failed(capsys, *given)
+    assert "cannot be made" in failed(*given)
