@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PIL import Image
 
-from adain.cli import stylize
 from adain.inference.stylizer import Stylizer
+from tests.helpers.runners import run_here
 
 EXISTING = "content=content.png", "style=style.png"
 MIX = "content=content.png", "styles=[style.png,content.png]"
@@ -40,22 +38,18 @@ class Copying:
         return content
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["stylize", *arguments])
-    stylize.main()
+def call(*arguments: str) -> str:
+    """What it prints."""
+    code, out, err = run_here("stylize", Path.cwd(), *arguments)
+    assert code == 0, err
+    return out
 
 
-class Failed:
-    """Calls the command, which must end with exit code 1, and gives what it said on stderr."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str) -> str:
-        with pytest.raises(SystemExit) as caught:
-            call(self.monkeypatch, *arguments)
-        assert caught.value.code == 1
-        return self.capsys.readouterr().err
+def failed(*arguments: str) -> str:
+    """What it says on stderr, where it must end with exit code 1."""
+    code, _, err = run_here("stylize", Path.cwd(), *arguments)
+    assert code == 1
+    return err
 
 
 def written(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from adain.inference.stylizer import Stylizer
 from tests.helpers.pictures import edged
-from tests.helpers.stylize import Copying, Failed, load, reference
+from tests.helpers.stylize import Copying, load, reference
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,3 @@ def copying(monkeypatch: pytest.MonkeyPatch) -> Copying:
     made = Copying()
     monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": made)
     return made
-
-
-@pytest.fixture
-def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Failed:
-    return Failed(monkeypatch, capsys)

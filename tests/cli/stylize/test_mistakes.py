@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.pictures import draw
-from tests.helpers.stylize import EXISTING, MIX, Failed
+from tests.helpers.stylize import EXISTING, MIX, failed
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ from tests.helpers.stylize import EXISTING, MIX, Failed
         (("content=null", "style=style.png"), "content=null cannot be used"),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, folder: Path, failed: Failed) -> None:
+def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, folder: Path) -> None:
     (folder / "text.png").write_text("hello")
     Image.new("RGB", (8, 8)).save(folder / "tiny.png")
     Image.new("L", (8, 8)).save(folder / "black.png")
@@ -86,7 +86,7 @@ def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, folder
 
 
 @pytest.mark.usefixtures("copying")
-def test_an_output_that_cannot_be_written_leaves_no_part_of_it(folder: Path, failed: Failed) -> None:
+def test_an_output_that_cannot_be_written_leaves_no_part_of_it(folder: Path) -> None:
     (folder / "new" / "content_style.png").mkdir(parents=True)
     assert "out=new/content_style.png cannot be written" in failed(*EXISTING, "out=new")
     assert [path.name for path in (folder / "new").iterdir()] == ["content_style.png"]
