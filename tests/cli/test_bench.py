@@ -9,38 +9,33 @@ from typing import Any
 import pytest
 import torch
 
-from adain.cli.bench import main
+from tests.helpers.runners import run_here
 
 
-def _bench(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> dict[str, Any]:
-    monkeypatch.chdir(folder)
+def _bench(folder: Path, *overrides: str) -> dict[str, Any]:
+    """What it saves, and as ``out`` what it prints."""
     small = ["batch_sizes=[1]", "repeats=1", "least_seconds=0", "memory=false", "precisions=[32-true]"]
-    monkeypatch.setattr(sys, "argv", ["bench", *small, *overrides])
-    main()
+    code, out, err = run_here("bench", folder, *small, *overrides)
+    assert code == 0, err
     (saved,) = folder.glob("logs/bench/*/bench.json")
     found: dict[str, Any] = json.loads(saved.read_text())
     with saved.with_suffix(".csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(found["rows"])
-    return found
+    return found | {"out": out}
 
 
-def test_the_step_is_measured_beside_the_plain_one_at_every_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_step_is_measured_beside_the_plain_one_at_every_size(tmp_path: Path) -> None:
     """That it runs and says what it measured; how fast is for people to look at, not for tests."""
-    rows = _bench(tmp_path, monkeypatch, "bench=train", "sizes=[32,40]")["rows"]
+    found = _bench(tmp_path, "bench=train", "sizes=[32,40]")
+    rows = found["rows"]
     steps = ["plain, default allocator", "plain", "ours, 32-true", "ours, 32-true, Lightning's loop"]
     assert [(row["size"], row["contestant"]) for row in rows] == [(size, step) for size in (32, 40) for step in steps]
     assert all(row["median_s"] > 0 for row in rows)
-    assert "x plain" in capsys.readouterr().out
+    assert "x plain" in found["out"]
 
 
-def test_stages_stand_beside_their_floors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = _bench(
-        tmp_path, monkeypatch, "bench=stages", "sizes=[64]", "profile=true", "memory_formats=[channels_first]"
-    )
+def test_stages_stand_beside_their_floors(tmp_path: Path) -> None:
+    found = _bench(tmp_path, "bench=stages", "sizes=[64]", "profile=true", "memory_formats=[channels_first]")
     rows = {row["stage"]: row for row in found["rows"]}
     assert {"whole step", "decode"} <= {name for name, row in rows.items() if row["median_s"] > 0}
     limit = found["rates"]["32-true"]
@@ -52,22 +47,22 @@ def test_stages_stand_beside_their_floors(
     (trace,) = tmp_path.glob("logs/bench/*/trace.json")
     assert any(event.get("name") == "aten::conv2d" for event in json.loads(trace.read_text())["traceEvents"])
     assert len(found["operators"]) == 10
-    assert "share" in capsys.readouterr().out
+    assert "share" in found["out"]
 
 
 @pytest.mark.slow  # memory is measured in a process of its own; test_another_system stylizes too
-def test_stylizing_and_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stylizing_and_loading(tmp_path: Path) -> None:
     rows = _bench(
-        tmp_path, monkeypatch, "bench=stylize", "stylize_sizes=[48]", "memory=true", "compile=[false]"
+        tmp_path, "bench=stylize", "stylize_sizes=[48]", "memory=true", "compile=[false]"
     )["rows"]  # fmt: skip
     assert [row["stage"] for row in rows] == ["stylize", "stylize, style cached"]
     if sys.platform == "linux":
         assert all(row["peak_mib"] > 10 for row in rows)  # the weights alone are 27 MiB
 
 
-def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_system(tmp_path: Path) -> None:
     rows = _bench(
-        tmp_path, monkeypatch, "bench=stylize", "model=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
+        tmp_path, "bench=stylize", "model=gatys", "gatys_iterations=300", "stylize_sizes=[32]"
     )["rows"]  # fmt: skip
     assert [row["stage"] for row in rows] == ["encode style", "stylize, style cached"]
     assert rows[0]["contestant"] == "gatys (300 iterations, 3 done)"
@@ -75,9 +70,9 @@ def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(row["floor_s"] is None for row in rows)
 
 
-def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path) -> None:
     rows = _bench(
-        tmp_path, monkeypatch, "bench=load", "pictures=2", "crop=32", "resize=64", "workers=1", "wandb=true"
+        tmp_path, "bench=load", "pictures=2", "crop=32", "resize=64", "workers=1", "wandb=true"
     )["rows"]  # fmt: skip
     assert [row["stage"] for row in rows] == ["load", "load", "a pair, loader alone", "waiting in a step"]
     assert rows[2]["per_second"] > 0
@@ -86,16 +81,16 @@ def test_loading_is_measured_beside_the_plain_transform(tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
-def test_the_training_loop_stands_beside_a_bare_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_training_loop_stands_beside_a_bare_one(tmp_path: Path) -> None:
     """80 steps of each; tests/evaluation/speed/test_loop.py has it faster."""
-    rows = _bench(tmp_path, monkeypatch, "bench=loop")["rows"]
+    rows = _bench(tmp_path, "bench=loop")["rows"]
     loops = ["bare loop", "make train", "make train above the bare loop", "Lightning alone above the bare loop"]
     assert [row["contestant"] for row in rows if row["stage"] == "a step"] == loops
     assert (next(tmp_path.glob("logs/bench/*/training")) / "summary.json").is_file()
 
 
 def test_a_video_with_its_style_encoded_once_and_for_every_frame(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("av", reason="needs the extra video")
     from adain.evaluation.speed.video import FRAMES
@@ -108,15 +103,15 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
         return encode(stylizer, *given)
 
     monkeypatch.setattr(Stylizer, "encode_style", counted)
-    rows = _bench(tmp_path, monkeypatch, "bench=video", "stylize_sizes=[48]")["rows"]
-    once, each, *stages = rows
+    found = _bench(tmp_path, "bench=video", "stylize_sizes=[48]")
+    once, each, *stages = rows = found["rows"]
     assert [row["stage"] for row in stages] == ["decode", "stylize, style cached", "encode"]
     assert (once["stage"], each["stage"]) == ("whole, style encoded once", "whole, style for every frame")
     assert once["of_whole"] == 1
     assert all(row["per_second"] * row["median_s"] == pytest.approx(1) for row in rows)
     # to be kept; then in a warm-up and a round that counts: once, and for every frame
     assert sum(isinstance(given[0], torch.Tensor) for given in encoded) == 1 + 2 * (1 + FRAMES)
-    assert "of whole" in capsys.readouterr().out
+    assert "of whole" in found["out"]
 
 
 @pytest.mark.parametrize(
@@ -132,13 +127,8 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
         ("content=nowhere", "nowhere"),
     ],
 )
-def test_a_mistake_is_answered_before_anything_is_measured(
-    override: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", override])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 1
-    assert said in capsys.readouterr().err
+def test_a_mistake_is_answered_before_anything_is_measured(override: str, said: str, tmp_path: Path) -> None:
+    code, _, err = run_here("bench", tmp_path, override)
+    assert code == 1
+    assert said in err
     assert not list(tmp_path.glob("logs/bench/*/bench.json"))

@@ -11,14 +11,7 @@ import pytest
 
 from adain.cli import watch
 from adain.training import dashboard
-
-
-def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
-    """The exit code."""
-    monkeypatch.setattr(sys, "argv", ["watch", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        watch.main()
-    return caught.value.code
+from tests.helpers.runners import run_here
 
 
 @pytest.fixture
@@ -64,10 +57,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return started
 
 
-def test_every_run_and_job_is_shown(
-    runs: list[Path], opened: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert end(monkeypatch) == 0
+def test_every_run_and_job_is_shown(runs: list[Path], opened: list[list[str]], tmp_path: Path) -> None:
+    assert run_here("watch", tmp_path)[0] == 0
     folder = tmp_path / "logs" / "wandb"
     assert opened == [[sys.executable, "-m", "wandb", "leet", str(folder)]]
     assert shown(folder) == {
@@ -87,11 +78,9 @@ def shown(folder: Path) -> dict[str, tuple[str, Path]]:
     return found
 
 
-def test_only_a_given_run_is_shown(
-    runs: list[Path], opened: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    end(monkeypatch)
-    end(monkeypatch, f"run={runs[1].parents[1]}")
+def test_only_a_given_run_is_shown(runs: list[Path], opened: list[list[str]], tmp_path: Path) -> None:
+    run_here("watch", tmp_path)
+    run_here("watch", tmp_path, f"run={runs[1].parents[1]}")
     assert [run for _, run in shown(tmp_path / "logs" / "wandb").values()] == [runs[1]]
 
 
@@ -106,15 +95,14 @@ def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path]
     assert {run for _, run in shown(folder).values()} == {runs[0], later}
 
 
-def test_an_unknown_key_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert end(monkeypatch, "rnu=x") == 1
-    assert capsys.readouterr().err.startswith("error: unknown key rnu: make watch takes run=PATH")
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    code, _, err = run_here("watch", tmp_path, "rnu=x")
+    assert code == 1
+    assert err.startswith("error: unknown key rnu: make watch takes run=PATH")
 
 
-def test_no_run_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert end(monkeypatch) == 1
-    assert capsys.readouterr().err.startswith("error: logs holds no W&B run: train one with make train")
+def test_no_run_says_what_to_do(tmp_path: Path) -> None:
+    code, _, err = run_here("watch", tmp_path)
+    assert code == 1
+    assert err.startswith("error: logs holds no W&B run: train one with make train")
     assert not (tmp_path / "logs").exists()
