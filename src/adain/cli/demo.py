@@ -23,9 +23,7 @@ def demo(config: DictConfig) -> None:
                 "password",
                 file=sys.stderr,
             )
-        resolved = resolve_checkpoint(config.decoder, Path(config.logs))
-        resolved.announce()
-        decoder = resolved.source
+        decoder = resolve_checkpoint(config.decoder, Path(config.logs)).announce()
         print("loading ...", flush=True)
 
         from adain.demo.launch import start

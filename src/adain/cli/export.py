@@ -19,9 +19,7 @@ def export(config: DictConfig) -> None:
     if config.out is None:
         raise UserError("out=null cannot be used: give a folder")
     out = Path(config.out).expanduser()
-    resolved = resolve_checkpoint(config.decoder, Path(config.logs))
-    resolved.announce()
-    decoder = resolved.source
+    decoder = resolve_checkpoint(config.decoder, Path(config.logs)).announce()
     if Path(decoder).resolve() == (out / "decoder.safetensors").resolve():
         raise UserError(f"out={out} holds the decoder that is to be exported: give another folder")
     try:

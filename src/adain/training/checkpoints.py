@@ -24,10 +24,11 @@ class Resolved(NamedTuple):
     source: str
     note: str = ""
 
-    def announce(self) -> None:
-        """Print the first line of a command whose decoder was not typed."""
+    def announce(self) -> str:
+        """Print the first line of a command whose decoder was not typed; return the source."""
         if self.note:
             print(f"decoder: {'shipped with the package' if self.source == 'shipped' else self.source} ({self.note})")
+        return self.source
 
 
 def resolve_checkpoint(word: str | None, logs: Path, model: MethodName = "adain") -> Resolved:

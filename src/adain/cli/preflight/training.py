@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,25 +74,19 @@ def check_files(config: DictConfig) -> None:
         UserError: If one is missing, unusable or not writable. The message is about the first.
     """
     for key in ("data.content", "data.style"):
-        given = OmegaConf.select(config, key)
-        for root in [given] if isinstance(given, str) else given if OmegaConf.is_list(given) else ():
-            if not Path(str(root)).expanduser().exists():
-                raise UserError(f"{key}={root} does not exist: give a folder of pictures")
-            if Path(str(root)).expanduser().is_dir() and not _holds_pictures(Path(str(root)).expanduser()):
-                raise UserError(f"{key}={root} holds no picture: give a folder of pictures")
+        for typed, path in _given(config, key):
+            if not path.exists():
+                raise UserError(f"{key}={typed} does not exist: give a folder of pictures")
+            if path.is_dir() and not _holds_pictures(path):
+                raise UserError(f"{key}={typed} holds no picture: give a folder of pictures")
     for key, what in _FILES.items():
-        if not OmegaConf.is_dict(config.get(key.partition(".")[0])):  # the same name is a plain key of another command
-            continue
-        given = OmegaConf.select(config, key)
-        for file in given if OmegaConf.is_list(given) else [] if given is None else [given]:
-            if not Path(str(file)).expanduser().is_file():
-                raise UserError(f"{key}={file} is not an existing file: give the path of {what}, or leave it out")
+        for typed, path in _given(config, key):
+            if not path.is_file():
+                raise UserError(f"{key}={typed} is not an existing file: give the path of {what}, or leave it out")
     for key in ("model.init", "encoder.weights", "compare_with"):
-        file = OmegaConf.select(config, key)
-        if (
-            file is not None and (path := Path(str(file)).expanduser()).is_file()
-        ):  # else a name such as "shipped", or a folder
-            _holds_weights(key, path)
+        for _, path in _given(config, key):
+            if path.is_file():  # else a name such as "shipped", or a folder
+                _holds_weights(key, path)
     if (style := OmegaConf.select(config, "model.style")) is not None:
         from adain.data.picture import PictureError, read_picture
 
@@ -101,6 +96,15 @@ def check_files(config: DictConfig) -> None:
             raise UserError(f"model.style={style} cannot be used ({error}): give another picture") from None
     if (logs := OmegaConf.select(config, "logs")) is not None:
         _can_hold_outputs(Path(str(logs)))
+
+
+def _given(config: DictConfig, key: str) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a key, as typed and as paths. Of another command the same word may be a plain key."""
+    section = key.rpartition(".")[0]
+    value: Any = OmegaConf.select(config, key) if not section or OmegaConf.is_dict(config.get(section)) else None
+    for one in value if OmegaConf.is_list(value) else [value]:
+        if one is not None and not OmegaConf.is_dict(one):  # data=hub has sections for data.content and data.style
+            yield str(one), Path(str(one)).expanduser()
 
 
 def _holds_weights(key: str, file: Path) -> None:
