@@ -20,7 +20,7 @@ from adain.cli.preflight import compose
 from adain.cli.preflight import training as preflight
 from adain.cli.preflight.values import check_value
 from adain.runtime import mistakes, quoting, schema
-from adain.runtime.conf import build, conf_dir
+from adain.runtime.conf import build
 from adain.runtime.errors import UserError
 
 # --- a mistyped key, as a user types it -----------------------------------------------------------------------------
@@ -425,10 +425,6 @@ def test_a_run_folder_that_cannot_be_made_is_a_users_message(
 
 def test_other_keys_are_unchanged() -> None:
     assert quoting.quoted("run.tags=[a b]") == "run.tags=[a b]"
-
-
-def test_the_configuration_is_found_in_a_checkout() -> None:
-    assert (conf_dir() / "train.yaml").is_file()
 
 
 @pytest.mark.parametrize(

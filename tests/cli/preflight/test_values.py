@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -344,12 +343,6 @@ def test_a_plus_before_an_existing_key_is_refused(override: str) -> None:
 
 def test_the_stylize_command_is_checked_too() -> None:
     assert "content must be given" in message(config="stylize")
-
-
-def test_checking_does_not_change_the_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["x", "seed=3"])
-    preflight("train", ["seed=4"])
-    assert sys.argv == ["x", "seed=3"]
 
 
 def test_a_callback_may_be_added() -> None:
