@@ -15,7 +15,6 @@ from adain.runtime.files import write_whole
 from adain.sweeps.plots import curves, parallel, trade_off
 from adain.sweeps.ranking import Ranking
 from adain.sweeps.results import STATUSES, Job, Sweep
-from adain.sweeps.space import short_value
 from adain.sweeps.table import columns, figure
 from adain.sweeps.wandb_sync import Upload
 from adain.sweeps.winner import best_jobs, describe, title, train_command, use_command
@@ -123,9 +122,8 @@ def _column(job: Job, step: int) -> tuple[str, str, list[str], str]:
     """Return what stands above a job's pictures: head, status unless finished, swept values, losses."""
     finished = job.status == "finished"
     head = f"job {job.number}" if step == job.best_step and finished else f"job {job.number}, step {step}"
-    values = [f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in job.swept.items()]
     losses = f"{figure(job.best('val/content'))} / {figure(job.best('val/style'))}"
-    return head, "" if finished else job.status, values, losses
+    return head, "" if finished else job.status, job.values, losses
 
 
 def samples(job: Job) -> tuple[int, list[list[Image.Image]]] | None:

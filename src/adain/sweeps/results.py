@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from adain.runtime.errors import UserError
 from adain.runtime.run_folder import checkpoint_of, read_summary
 from adain.runtime.schema import current_override
-from adain.sweeps.space import short_value, split
+from adain.sweeps.space import short_names, short_value, split
 from adain.training.resume import recorded_overrides
 
 STATUSES = ("finished", "pruned", "failed", "preempted", "unfinished", "missing")
@@ -64,10 +64,15 @@ class Job:
         return None if step is None else int(step)
 
     @property
+    def values(self) -> list[str]:
+        """Return its swept keys and values for people, such as ``style_weight 10``."""
+        names = short_names(self.swept)
+        return [f"{names[key.lstrip('+')]} {short_value(value)}" for key, value in self.swept.items()]
+
+    @property
     def label(self) -> str:
         """Return a short name, for legends: its number and swept values."""
-        values = [f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in self.swept.items()]
-        return ", ".join([f"job {self.number}", *values])
+        return ", ".join([f"job {self.number}", *self.values])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from adain.runtime.files import relative, write_whole
 from adain.runtime.schema import MethodName
 from adain.sweeps.ranking import Ranking, pareto_layers
 from adain.sweeps.results import Job, Sweep
-from adain.sweeps.space import short_names, short_value
 
 FILE = "winner.json"
 """In the sweep's folder; ``training.checkpoints`` reads its ``job``."""
@@ -60,8 +59,7 @@ def title(sweep: Sweep, ranking: Ranking) -> str:
 
 def describe(job: Job) -> str:
     """Return a job's number, swept values and losses in a line."""
-    names = short_names(job.swept)
-    values = ", ".join(f"{names[key.lstrip('+')]} {short_value(value)}" for key, value in job.swept.items())
+    values = ", ".join(job.values)
     losses = f"content {job.best('val/content'):.3f}, style {job.best('val/style'):.3f}"
     return f"job {job.number}: {values}{'; ' if values else ''}{losses}"
 

@@ -1,4 +1,4 @@
-"""What holds around a training: one at a time in a folder, an answer when it is stopped early, how long it took to come."""
+"""What holds around a training: its start, its folder to itself, and an answer when it is stopped before its first step."""
 
 from __future__ import annotations
 
