@@ -134,17 +134,16 @@ def check_devices(trainer: pl.Trainer, asked: str) -> list[Finding]:
     """Show devices and precision as the run would have them; warn where another precision than asked is faster."""
     device, taken = trainer.strategy.root_device, str(trainer.precision)
     text = f"{trainer.num_devices} x {device.type} on {trainer.num_nodes} node(s)"
-    findings = [Finding("ok", "devices", text, {"device": str(device), "count": trainer.num_devices})]
-    fast = fastest_precision(device)
+    fast, advice = fastest_precision(device), ""
     if asked != "auto" and fast == "32-true" and "16" in taken:
-        slower = f"trainer.precision={asked} is slower than 32-true on this {device.type}: use trainer.precision=auto"
-        findings.append(Finding("warning", "precision", slower, {"precision": taken, "fastest": fast}))
+        advice = f"trainer.precision={asked} is slower than 32-true on this {device.type}: use trainer.precision=auto"
     elif asked != "auto" and fast != taken and "16" not in taken:
-        text = f"trainer.precision={asked}; {fast} is faster here (trainer.precision=auto)"
-        findings.append(Finding("warning", "precision", text, {"precision": taken, "fastest": fast}))
-    else:
-        findings.append(Finding("ok", "precision", taken, {"precision": taken, "fastest": fast}))
-    return findings
+        advice = f"trainer.precision={asked}; {fast} is faster here (trainer.precision=auto)"
+    figures = {"precision": taken, "fastest": fast}
+    return [
+        Finding("ok", "devices", text, {"device": str(device), "count": trainer.num_devices}),
+        Finding("warning" if advice else "ok", "precision", advice or taken, figures),
+    ]
 
 
 def check_loader(trainer: pl.Trainer, data: StyleTransferDataModule, model: TrainedMethod, seed: int) -> list[Finding]:
