@@ -60,7 +60,9 @@ def report(folder: Path, callbacks: Sequence[pl.Callback], compare_with: str | N
             print(line)
 
 
-def print_next(folder: Path, logs: str, method: TrainedMethod, draft: str | None, pair: tuple[str, str]) -> None:
+def print_next(
+    folder: Path, logs: str, method: TrainedMethod, draft: str | None, pair: tuple[str, str], stopped: bool = False
+) -> None:
     """Print what to type next to use what was trained; of a draft, what it is good for and how to see that.
 
     Args:
@@ -69,10 +71,14 @@ def print_next(folder: Path, logs: str, method: TrainedMethod, draft: str | None
         method: What was trained.
         draft: What its decoder is good for; None: for use.
         pair: Files of a held-out content and style.
+        stopped: Whether it is to go on first.
     """
+    elsewhere = "" if logs == "logs" else " " + shlex.quote(f"logs={logs}")
+    if stopped:
+        print(as_typed_here(f"next          make train ckpt=last{elsewhere}"))
+        return
     if not _checkpoints(folder):
         return
-    elsewhere = "" if logs == "logs" else " " + shlex.quote(f"logs={logs}")
     if draft is not None and method.method == "adain":
         print(as_typed_here(f"draft         {draft}: make stylize takes the decoder in the package"))
         if all(Path(name).is_file() for name in pair):

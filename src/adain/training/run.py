@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,6 @@ from adain.data.pairs import StyleTransferDataModule
 from adain.methods.base import TrainedMethod
 from adain.runtime.compiling import compiled
 from adain.runtime.conf import build
-from adain.runtime.extras import as_typed_here
 from adain.runtime.files import point_latest
 from adain.runtime.memory import keep_freed_memory, reset_peak_memory
 from adain.runtime.precision import allow_tf32, memory_format
@@ -96,11 +94,7 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
     if trainer.is_global_zero:
         report(folder, callbacks, config.compare_with)
         if HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep says itself what comes next
-            if code:
-                elsewhere = "" if config.logs == "logs" else " " + shlex.quote(f"logs={config.logs}")
-                print(as_typed_here(f"next          make train ckpt=last{elsewhere}"))
-            else:
-                print_next(folder, config.logs, method, config.draft, datamodule.held_out.names[0])
+            print_next(folder, config.logs, method, config.draft, datamodule.held_out.names[0], bool(code))
     if received:
         if received == signal.SIGUSR2 and callable(signal.getsignal(received)):
             os.kill(os.getpid(), received)  # to submitit, for which it was meant: the job is queued again
