@@ -29,9 +29,9 @@ def test_what_is_typed_replaces_a_named_sweeps_values() -> None:
 
 def test_every_combination_once() -> None:
     _, axes = split({}, ["a=1,2", "b=x,y,z"])
-    found = {tuple(job.values()) for job in grid([], axes)}
+    found = {tuple(job.values()) for job in grid(axes)}
     assert found == {(a, b) for a in "12" for b in "xyz"}
-    assert len(grid([], axes)) == 6
+    assert len(grid(axes)) == 6
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_a_space_that_cannot_be(typed: list[str], words: str) -> None:
 
 def test_a_grid_of_nothing_and_of_an_interval() -> None:
     with pytest.raises(UserError, match="nothing is swept"):
-        grid([], [])
+        grid([])
     with pytest.raises(UserError, match="sweep=optuna"):
-        grid([], split({}, ["a=interval(0,1)"])[1])
+        grid(split({}, ["a=interval(0,1)"])[1])
 
 
 def test_probes_hold_every_value_and_both_ends() -> None:

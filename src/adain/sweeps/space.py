@@ -133,7 +133,7 @@ def _log_from(low: float, log: bool, override: Override) -> None:
         raise UserError(f"{override.input_line}: a logarithmic scale begins above 0, not at {low:g}")
 
 
-def grid(fixed: Sequence[str], axes: Sequence[Axis]) -> list[dict[str, str]]:
+def grid(axes: Sequence[Axis]) -> list[dict[str, str]]:
     """Return every combination: a list of swept keys and values, the last axis changing fastest.
 
     Raises:

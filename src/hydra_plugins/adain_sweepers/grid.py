@@ -50,7 +50,7 @@ class GridSweeper(Sweeper):
         folder = Path(str(self.master.hydra.sweep.dir))
         fixed, axes = split(self.params, arguments, self.loader)
         fixed, _ = objectives(fixed)
-        jobs = grid(fixed, axes)
+        jobs = grid(axes)
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder / ".lock") as held:
             if not held:

@@ -30,7 +30,7 @@ def preflight_jobs(config: str, overrides: list[str]) -> MultirunPlan:
         UserError: If a job cannot run. The message is about the first such job.
     """
     plan = plan_jobs(config, overrides)
-    for values in probes(plan.axes) if plan.sampled else grid(plan.fixed, plan.axes):
+    for values in probes(plan.axes) if plan.sampled else grid(plan.axes):
         composed = preflight(config, [*plan.fixed, *overrides_of(values)]).config
         check_extras(config, composed)
         check_files(composed)
