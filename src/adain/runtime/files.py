@@ -112,8 +112,9 @@ def relative(path: Path) -> Path:
 def point_latest(link: Path, folder: Path) -> None:
     """Make ``.../latest`` point at the newest run or sweep; one beside or below it keeps its link where both are moved."""
     target, here = folder.resolve(), link.parent.resolve()
+    target = target.relative_to(here) if target.is_relative_to(here) else target
     try:
         with replacing(link) as part:
-            part.symlink_to(target.relative_to(here) if target.is_relative_to(here) else target, target_is_directory=True)
+            part.symlink_to(target, target_is_directory=True)
     except OSError as error:  # a file system without links
         print(f"{link} could not be pointed at {folder} ({error.strerror})")
