@@ -17,8 +17,6 @@ Array = npt.NDArray[np.float64]
 Design = Literal["pairs", "contents", "styles", "contents and styles"]
 
 _EXACT = 13  # up to so many units all sign patterns are tried
-_PATTERNS = 9999  # random sign patterns for more units
-_LEVEL = 0.95  # of intervals
 _BLOCK = 2**22  # numbers at a time
 
 
@@ -127,22 +125,24 @@ def bootstrap_means(
     return [np.concatenate(means) for means in found]
 
 
-def interval(means: Array) -> tuple[float, float] | None:
-    """Return both ends of a mean's 95% percentile interval of its ``bootstrap_means``, or None where nothing was drawn."""
+def interval(means: Array, level: float = 0.95) -> tuple[float, float] | None:
+    """Return both ends of a mean's percentile interval of its ``bootstrap_means``, or None where nothing was drawn."""
     if not len(means):
         return None
-    low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def sign_flip_p(differences: Array) -> float | None:
+def sign_flip_p(differences: Array, draws: int = 9999, seed: int = 0) -> float | None:
     """Return the two-sided p of a paired permutation test: that differences are symmetric around 0, by their mean.
 
     Args:
-        differences: One an independent unit. Up to 13 are tried in all sign patterns, more in 9,999 random ones.
+        differences: One an independent unit. Up to 13 are tried in all sign patterns, more in random ones.
+        draws: Random patterns.
+        seed: Of them.
 
     Returns:
-        From 1 / 10,000 to 1, or None for fewer than two units.
+        From 1 / (draws + 1) to 1, or None for fewer than two units.
     """
     count = len(differences)
     if count < 2:
@@ -151,8 +151,8 @@ def sign_flip_p(differences: Array) -> float | None:
     if count <= _EXACT:
         patterns = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
         return float((np.abs(patterns @ differences) / count >= observed).mean())
-    patterns = np.random.default_rng(0).integers(0, 2, (_PATTERNS, count), dtype=np.int8) * 2 - 1
-    return float(((np.abs(patterns @ differences) / count >= observed).sum() + 1) / (_PATTERNS + 1))
+    patterns = np.random.default_rng(seed).integers(0, 2, (draws, count), dtype=np.int8) * 2 - 1
+    return float(((np.abs(patterns @ differences) / count >= observed).sum() + 1) / (draws + 1))
 
 
 def compare(

@@ -8,7 +8,6 @@ from torch import Tensor
 from adain.runtime.errors import InputError
 
 _ROWS = 256  # of a similarity matrix that are taken in full
-_BINS = 8  # along each axis of the RGB cube
 
 
 def cfsd(output: Tensor, content: Tensor) -> Tensor:
@@ -78,25 +77,29 @@ def _second_order(rows: Tensor, content_rows: Tensor, output: Tensor, content: T
     return (squares / output.shape[1] - means.double().square().sum()) / 2
 
 
-def _color_histogram(picture: Tensor) -> Tensor:
-    """Return the share of a picture's pixels in each cell of the RGB cube: ``N x 512`` in float32."""
-    cell = (picture.float() * _BINS).long().clamp_(0, _BINS - 1)
-    index = (cell[:, 0] * _BINS + cell[:, 1]) * _BINS + cell[:, 2]
-    size = _BINS**3
+def color_histogram(picture: Tensor, bins: int = 8) -> Tensor:
+    """Return the share of a picture's pixels in each cell of the RGB cube, ``N x bins^3`` in float32, summing to 1.
+
+    Pictures are ``N x 3 x H x W``, RGB in [0, 1].
+    """
+    cell = (picture.float() * bins).long().clamp_(0, bins - 1)
+    index = (cell[:, 0] * bins + cell[:, 1]) * bins + cell[:, 2]
+    size = bins**3
     offset = torch.arange(len(picture), device=picture.device).view(-1, 1) * size
     counts = torch.bincount((index.flatten(1) + offset).flatten(), minlength=len(picture) * size)
     return counts.view(-1, size).float() / index[0].numel()
 
 
-def color_distance(picture: Tensor, other: Tensor) -> Tensor:
-    """Return the Hellinger distance of two pictures' joint RGB histograms (8 x 8 x 8), ``sqrt(1 - sum sqrt(p q))``.
+def color_distance(picture: Tensor, other: Tensor, bins: int = 8) -> Tensor:
+    """Return the Hellinger distance of two pictures' joint RGB histograms, ``sqrt(1 - sum sqrt(p q))``.
 
     Args:
         picture: ``N x 3 x H x W``, RGB in [0, 1].
         other: ``N`` or 1 pictures of any size.
+        bins: Cells along each axis.
 
     Returns:
         ``N`` values in float32, from 0 (the same histogram) to 1 (no cell in common).
     """
-    overlap = (_color_histogram(picture).double() * _color_histogram(other).double()).sqrt().sum(1)
+    overlap = (color_histogram(picture, bins).double() * color_histogram(other, bins).double()).sqrt().sum(1)
     return (1 - overlap).clamp_min(0).sqrt().float()
