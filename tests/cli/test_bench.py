@@ -121,6 +121,7 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
         ("bench=fast", "bench=fast is not allowed"),
         ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
         ("sizes=[8]", "at least 16"),
+        ("sizes=[]", "sizes=[] is too short: give at least 1"),
         ("precisions=[bf16]", "must be a list out of 32-true, bf16-mixed"),
         ("compile=maybe", "give a list of true or false"),
         ("memory_formats=[nhwc]", "must be a list out of channels_first, channels_last"),

@@ -101,6 +101,14 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     assert err.startswith("error: unknown key rnu: make watch takes run=PATH")
 
 
+@pytest.mark.parametrize("name", ["watch", "runs", "report"])
+def test_help_is_the_usage_of_a_command_without_a_configuration(name: str, tmp_path: Path) -> None:
+    code, out, err = run_here(name, tmp_path, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"make {name} [")
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_run_says_what_to_do(tmp_path: Path) -> None:
     code, _, err = run_here("watch", tmp_path)
     assert code == 1
