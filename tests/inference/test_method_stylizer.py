@@ -118,7 +118,7 @@ def test_a_texture_network_takes_no_style(cwd: Path) -> None:
         (["model=texture_network", "style=style/s0.png"], "texture_network knows one style"),
         (["model=texture_network", "alpha=0.5"], "texture_network has no strength"),
         (["model=gatys", "style=style/s0.png", "alpha=0.5"], "gatys has no strength"),
-        (["model=gatys", "style=style/s0.png", "decoder=reference"], "gatys has nothing to train"),
+        (["model=gatys", "style=style/s0.png", "decoder=reference"], "model=gatys has no decoder: leave it out"),
         (["model=style_swap", "styles=[style/s0.png,style/s1.png]"], "style_swap cannot mix"),
         (["model=style_swap", "style=style/s0.png", "masks=[style/s1.png]"], "cannot keep styles apart by masks"),
         (["model=style_swap", "style=style/s0.png", "tile=128"], "tile=128 is for model=adain"),

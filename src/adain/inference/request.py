@@ -119,7 +119,9 @@ def check_model(request: StylizeRequest) -> None:
             f"precision={request.precision} is for model=adain: model={name} works in float32, leave it out"
         )
     if not can.trained and request.decoder not in ("auto", "latest", None):
-        require(name, "trained")
+        raise UserError(
+            f"decoder={request.decoder} is for trained models, but model={name} has no decoder: leave it out"
+        )
 
 
 def check_request(

@@ -310,6 +310,11 @@ def test_an_empty_group_is_a_users_message(override: str) -> None:
     assert override in message(override)
 
 
+def test_a_decimal_comma_is_answered_with_a_point() -> None:
+    assert "give one, 0.5 for a decimal" in message("content=a", "alpha=0,5", config="stylize")
+    assert "decimal" not in message("optimizer.lr=1e-3,1e-4")
+
+
 def test_several_values_say_how_to_sweep() -> None:
     assert "make sweep" in message("optimizer.lr=1e-3,1e-4")
 

@@ -72,7 +72,9 @@ def explain(error: Exception, overrides: list[str], default: Callable[[], DictCo
         return f"{word} is not a valid choice: give group=NAME, or leave it out"
     if match := re.search(r"Ambiguous value for argument '(.+)'", text):
         sweep = ", or use make sweep to train with each of them" if "trainer" in default() else ""
-        return f"{match[1]} gives several values: give one, 'KEY=[A,B]' in quotes for a list{sweep}"
+        point = re.fullmatch(r"[^=]+=(-?\d+),(\d+)", match[1])
+        decimal = f", {point[1]}.{point[2]} for a decimal" if point else ""
+        return f"{match[1]} gives several values: give one{decimal}, 'KEY=[A,B]' in quotes for a list{sweep}"
     if match := re.search(r"Multiple values for ([\w/]+)", text):
         return f"{match[1]} has a choice already: leave out the +"
     if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
