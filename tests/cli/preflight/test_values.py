@@ -105,6 +105,8 @@ def test_an_existing_file_passes_for_a_word(tmp_path: Path) -> None:
         ("style_weight=20", "model.style_weight"),
         ("batch_size=3", "data.batch_size"),
         ("max_steps=3", "trainer.max_steps"),
+        ("steps=3", "trainer.max_steps"),
+        ("batchsize=3", "data.batch_size"),
         ("trainer.max_stpes=3", "trainer.max_steps"),
         ("Method.style_weight=3", "model.style_weight"),
         ("optm.lr=1", "optimizer.lr"),

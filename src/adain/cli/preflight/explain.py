@@ -135,6 +135,9 @@ def near(word: str, words: list[str] | tuple[str, ...]) -> str:
     # short words match too easily: bmp is not close to mp4
     matches = [w for w in matches if len(word) > 3 or w[0] == word[0].lower()]
     close += [by_lower[w] for w in matches if by_lower[w] not in close]
+    if not close:  # steps is near to trainer.max_steps by its last part alone
+        tails = {w.rpartition(".")[2].lower(): w for w in reversed(words) if "." in w}
+        close = [tails[w] for w in difflib.get_close_matches(tail.lower(), tails, 3, 0.7)]
     return f" (did you mean {' or '.join(close[:3])}?)" if close else ""
 
 
