@@ -272,6 +272,24 @@ def test_the_systems_own_keys_are_checked(overrides: list[str], words: str) -> N
     assert words in message(*overrides)
 
 
+def test_a_number_is_shown_as_it_was_typed() -> None:
+    assert message("trainer.max_steps=1e4").startswith(
+        "trainer.max_steps=1e4 is of the wrong type: give a whole number"
+    )
+
+
+@pytest.mark.parametrize(("values", "how"), [("[0.9]", "few"), ("[0.9,0.99,0.999]", "many")])
+def test_a_list_of_the_wrong_length_is_answered_with_a_right_one(values: str, how: str) -> None:
+    said = f"optimizer.betas={values} has too {how} values: give a list, such as [0.9,0.999]"
+    assert message(f"optimizer.betas={values}") == said
+
+
+def test_a_file_that_is_no_picture_is_refused_before_a_folder_is_made() -> None:
+    given = preflight("train", ["data=folders", f"data.content={__file__}", f"data.style={__file__}"]).config
+    with pytest.raises(UserError, match=r"data.content=.*test_values.py cannot be used \(empty or not a picture\)"):
+        training.check_files(given)
+
+
 def test_missing_picture_folders_are_named() -> None:
     assert message("data=folders", "data.style=/b") == "data.content must be given: for example data.content=PATH"
 

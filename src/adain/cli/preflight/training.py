@@ -79,6 +79,8 @@ def check_files(config: DictConfig) -> None:
                 raise UserError(f"{key}={typed} does not exist: give a folder of pictures")
             if path.is_dir() and not _holds_pictures(path):
                 raise UserError(f"{key}={typed} holds no picture: give a folder of pictures")
+            if path.is_file():
+                _check_picture(key, typed, config.data.get("max_pixels"))
     for key, what in _FILES.items():
         for typed, path in _given(config, key):
             if not path.is_file():
@@ -87,13 +89,8 @@ def check_files(config: DictConfig) -> None:
         for _, path in _given(config, key):
             if path.is_file():  # else a name such as "shipped", or a folder
                 _holds_weights(key, path)
-    if (style := OmegaConf.select(config, "model.style")) is not None:
-        from adain.data.picture import PictureError, read_picture
-
-        try:
-            read_picture(Path(str(style)).expanduser())
-        except PictureError as error:
-            raise UserError(f"model.style={style} cannot be used ({error}): give another picture") from None
+    for style, _ in _given(config, "model.style"):
+        _check_picture("model.style", style)
     if (logs := OmegaConf.select(config, "logs")) is not None:
         _can_hold_outputs(Path(str(logs)))
 
@@ -105,6 +102,15 @@ def _given(config: DictConfig, key: str) -> Iterator[tuple[str, Path]]:
     for one in value if OmegaConf.is_list(value) else [value]:
         if one is not None and not OmegaConf.is_dict(one):  # data=hub has sections for data.content and data.style
             yield str(one), Path(str(one)).expanduser()
+
+
+def _check_picture(key: str, file: str, max_pixels: int | None = None) -> None:
+    from adain.data.picture import MAX_PIXELS, PictureError, read_picture
+
+    try:
+        read_picture(Path(file).expanduser(), None, max_pixels or MAX_PIXELS)
+    except PictureError as error:
+        raise UserError(f"{key}={file} cannot be used ({error}): give another picture") from None
 
 
 def _holds_weights(key: str, file: Path) -> None:

@@ -64,7 +64,7 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
         value = OmegaConf.select(config, key, default=_NOWHERE)
         if value is not _NOWHERE:
             example = OmegaConf.select(reference, key, throw_on_missing=False)
-            check_value(key, value, kind, example, bounded=not OmegaConf.select(config, "extrapolate"))
+            check_value(key, value, kind, example, not OmegaConf.select(config, "extrapolate"), typed.get(key))
     for key in typed:
         if key not in types:  # an argument of another package: expect the type of its default
             example = OmegaConf.select(reference, key, throw_on_missing=False)
@@ -91,7 +91,9 @@ def _added(overrides: list[str]) -> list[str]:
     return [key for key in keys if not key.startswith("hydra.")]
 
 
-def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: bool = True) -> None:
+def check_value(
+    key: str, value: Any, kind: Any, example: Any = None, bounded: bool = True, typed: str | None = None
+) -> None:
     """Check a value against a type.
 
     Args:
@@ -100,6 +102,7 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
         kind: A type, with the bounds and marks of ``schema``.
         example: A valid value, for the message.
         bounded: Whether ``alpha`` must be at most 1.
+        typed: What was typed, for the message: 1e4 is read as 10000.0.
 
     Raises:
         UserError: If the value does not fit.
@@ -116,7 +119,7 @@ def check_value(key: str, value: Any, kind: Any, example: Any = None, bounded: b
             raise UserError(f"{key}={plain} is not a file: give a picture")
     if plain is None and any(part is str for part in parts(kind)):
         return  # a path or name that is not given: the command says if it needs one
-    text = shown(value)
+    text = typed if typed and isinstance(plain, float) else shown(value)
     try:
         _validate(plain, kind)
     except ValidationError as error:
@@ -164,6 +167,8 @@ def _sentence(key: str, text: str, error: ValidationError, kind: Any, example: A
     such = "" if example is None else f", such as {shown(example)}"
     if errors[0]["type"] == "too_short":
         return f"{key}={text} is too short: give at least {errors[0]['ctx']['min_length']}{such}"
+    if errors[0]["type"] in ("missing", "too_long"):  # of a tuple
+        return f"{key}={text} has too {'few' if errors[0]['type'] == 'missing' else 'many'} values: give a list{such}"
     if inside:
         wrong, limits = _KINDS.get(inside[0]["type"]), inside[0].get("ctx") or {}
         element = next(get_args(part)[0] for part in parts(kind) if get_origin(part) in (list, Sequence, tuple))
