@@ -86,7 +86,7 @@ def test_the_command(logs: Path, tmp_path: Path) -> None:
     lines = out.splitlines()
     assert (code, len(lines)) == (0, 6)
     assert lines[1].split() == ["quickstart/0", "finished", "160", "1.786", "0.472"]
-    assert lines[-1] == "and 1 older ones: last=3 lists all"
+    assert lines[-1] == "and 1 older: last=3 lists all"
     for typed, words in (("last=0", "last=0 is not allowed"), ("lats=2", "unknown key lats")):
         code, _, err = run_here("runs", tmp_path, typed)
         assert (code, err.count("\n")) == (1, 1)

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from adain.runtime.errors import UserError
+from adain.sweeps.folder import find_sweep
 from adain.sweeps.ranking import pareto_layers, rank
 from adain.sweeps.results import Job, Sweep, read_sweep
 from adain.sweeps.table import show, write_csv
@@ -253,3 +254,10 @@ def test_two_metrics_make_a_front_of_their_own(make_sweep: Make) -> None:
     assert ranking.corner == pytest.approx((3.3, 3.3))
     assert ranking.hypervolume == pytest.approx(1.3 * 0.3 + 0.3 * 2.0)
     assert "Hypervolume of the front: 0.99, up to val/content 3.3" in ranking.reason
+
+
+def test_a_jobs_folder_is_answered_with_its_sweeps(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "multirun.yaml").touch()
+    with pytest.raises(UserError, match=f"holds no multirun.yaml; did you mean {tmp_path}\\?"):
+        find_sweep(str(tmp_path / "0"), tmp_path, "resume")

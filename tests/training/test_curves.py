@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from adain.runtime.errors import UserError
-from adain.training.curves import draw_curves, read_curves, smoothed, training_curve
+from adain.training.curves import draw_curves, read_curves, report_runs, smoothed, training_curve
 
 
 @pytest.fixture
@@ -65,6 +65,13 @@ def test_a_run_before_its_first_validation(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text('{"history": []}')
     with pytest.raises(UserError, match="no validation yet"):
         read_curves(tmp_path, "it")
+
+
+def test_the_ending_may_be_in_capitals(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Path] = []
+    monkeypatch.setattr("adain.training.curves.draw_curves", lambda path, curves: drawn.append(path))
+    report_runs(str(run), str(run / "losses.PNG"), run.parent)
+    assert [path.name for path in drawn] == ["losses.PNG"]
 
 
 @pytest.mark.parametrize("ending", [".png", ".webp"])

@@ -34,6 +34,7 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
         )
     if not (folder / "multirun.yaml").is_file():
         inside = sorted(folder.glob("**/multirun.yaml"), key=lambda path: path.stat().st_mtime)
+        inside += [path for path in (folder.parent / "multirun.yaml",) if path.is_file()]  # of a job's folder
         hint = f"; did you mean {inside[-1].parent}?" if inside else ""
         raise UserError(f"{word}={wanted} is no sweep's folder: it holds no multirun.yaml{hint}")
     return folder

@@ -64,7 +64,7 @@ def print_entries(logs: Path, last: int) -> None:
         if entry.command:
             print(f"    {entry.command}")
     if len(entries) > last:
-        print(f"and {len(entries) - last} older ones: last={len(entries)} lists all")
+        print(f"and {len(entries) - last} older: last={len(entries)} lists all")
 
 
 def _run(folder: Path) -> Entry | None:

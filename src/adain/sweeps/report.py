@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here, install_command
-from adain.runtime.files import point_latest
+from adain.runtime.files import point_latest, relative
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import Sweep, read_sweep
 from adain.sweeps.table import show, write_csv
@@ -26,7 +26,7 @@ def report_sweep(folder: Path) -> Sweep:
     show(sweep, ranking)
     try:
         write_best(sweep, ranking)
-        print(f"\ntable         {write_csv(sweep, ranking)}")
+        print(f"\ntable         {relative(write_csv(sweep, ranking))}")
         try:
             from adain.sweeps.page import write_page
         except ModuleNotFoundError as error:
@@ -34,7 +34,7 @@ def report_sweep(folder: Path) -> Sweep:
                 raise
             print(f"page          left out: plotly is missing: {install_command('sweep')}")
         else:
-            print(f"page          {write_page(sweep, ranking)}")
+            print(f"page          {relative(write_page(sweep, ranking))}")
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written to ({error.strerror or error}): free space there, or copy it"

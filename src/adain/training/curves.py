@@ -169,7 +169,7 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
             raise UserError(f"run={word} is no folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME")
     folders = [folder.resolve() for folder in folders]
     path = Path(out).expanduser() if out else folders[0] / "curves.png"
-    if path.suffix not in KINDS:
+    if path.suffix.lower() not in KINDS:
         raise UserError(f"out={out} must end in {', '.join(KINDS)}")
     names = [f"{folder.parent.name} {folder.name}" for folder in folders]
     try:
