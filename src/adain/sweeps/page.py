@@ -24,7 +24,7 @@ _SIDE = 176  # pixels of an embedded picture's long side
 _MOST_COLUMNS = 40  # jobs shown as pictures
 
 
-def write_page(sweep: Sweep, ranking: Ranking) -> str:
+def write_page(sweep: Sweep, ranking: Ranking) -> Path:
     """Write ``report.html`` into the sweep's folder and return its path."""
     heads, rows = columns(sweep, ranking)
     plots = [
@@ -44,7 +44,7 @@ def write_page(sweep: Sweep, ranking: Ranking) -> str:
     )  # fmt: skip
     path = sweep.folder / "report.html"
     write_whole(path, page)
-    return str(path)
+    return path
 
 
 _CURVES_TEXT = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -92,7 +93,7 @@ def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None
             console.print(f"job {job.number} failed: {job.error.splitlines()[0]}", style="red", markup=False)
 
 
-def write_csv(sweep: Sweep, ranking: Ranking) -> str:
+def write_csv(sweep: Sweep, ranking: Ranking) -> Path:
     """Write ``sweep.csv``, one row per job, and return its path."""
     out = io.StringIO()
     finals = sorted({name for job in sweep.jobs for name in (job.summary.get("final") or {}) if name != "step"})
@@ -115,4 +116,4 @@ def write_csv(sweep: Sweep, ranking: Ranking) -> str:
             writer.writerow([*row, *(job.summary.get(fact) for fact in facts), job.error, job.number])
     path = sweep.folder / "sweep.csv"
     write_whole(path, out.getvalue())
-    return str(path)
+    return path
