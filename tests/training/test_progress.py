@@ -10,9 +10,9 @@ import pytest
 from adain.training.progress import StepBar
 
 
-def test_a_log_file_gets_a_line_for_each_tenth_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+def started(steps: int) -> StepBar:
     trainer: Any = SimpleNamespace(
-        max_steps=160,
+        max_steps=steps,
         global_step=0,
         accumulate_grad_batches=1,
         is_global_zero=True,
@@ -22,10 +22,24 @@ def test_a_log_file_gets_a_line_for_each_tenth_of_a_training(capsys: pytest.Capt
     bar = StepBar()
     bar.setup(trainer, None, "fit")  # type: ignore[arg-type]
     bar.on_train_start(trainer)
-    for step in range(1, 161):  # as Lightning does it
+    return bar
+
+
+def go_on(bar: StepBar, steps: int) -> None:
+    for step in range(1, steps + 1):  # as Lightning does it
         bar.train_progress_bar.n = step
         bar.train_progress_bar.refresh()
         bar.train_progress_bar.set_postfix({"content": "1.00"})
+
+
+def test_a_log_file_gets_a_line_for_each_tenth_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where a training before it, in the same process, ended by an error."""
+    failed = started(10)
+    go_on(failed, 2)
+    failed.on_exception(failed.trainer, None, RuntimeError())  # type: ignore[arg-type]
+    capsys.readouterr()
+    bar = started(160)
+    go_on(bar, 160)
     bar.train_progress_bar.close()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines] == [f"training: {percent} %" for percent in range(10, 100, 10)]
