@@ -114,8 +114,9 @@ def test_values_failures_and_prunings_reach_the_study(tmp_path: Path, monkeypatc
     assert study.best_value == max(10 * rates[0], 10 * rates[3])
 
 
+@pytest.mark.parametrize("then", ["here", "moved"])
 def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[tuple[str, float]] = []
 
@@ -127,9 +128,11 @@ def test_a_killed_worker_is_resumed_with_its_trial_and_its_count(
             raise KeyboardInterrupt  # as a kill: nothing is told to the study
         write("finished", 1.0)
 
+    (tmp_path / "here").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=3")
-    study = sweep(tmp_path, monkeypatch, task, "hydra.sweeper.n_trials=3")
+        sweep(tmp_path / "here", monkeypatch, task, "hydra.sweeper.n_trials=3")
+    (tmp_path / "here").rename(tmp_path / then)
+    study = sweep(tmp_path / then, monkeypatch, task, "hydra.sweeper.n_trials=3")
     assert states(study) == ["COMPLETE"] * 3
     assert [number for number, _ in ran] == ["0", "1", "1", "2"]
     assert ran[1] == ran[2]  # the same trial with the same value

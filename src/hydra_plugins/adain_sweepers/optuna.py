@@ -146,6 +146,8 @@ class OptunaSweeper(Sweeper):
         from optuna import Trial
 
         place = Path(folder) if folder else self.folder.resolve() / str(trial.number * self.seeds)
+        if folder and not place.parent.is_dir() and (self.folder / place.name).is_dir():  # the sweep was moved
+            folder, place = None, self.folder.resolve() / place.name
         if not folder:
             live = trial if isinstance(trial, Trial) else Trial(self.study, trial._trial_id)
             live.set_user_attr("folder", str(place))
