@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adain.inference.inputs import Found, each_once, find_pictures
-from adain.inference.request import StylizeRequest, check_model, check_request
+from adain.inference.request import StylizeRequest, check_model, check_request, is_live
 from adain.inference.results import ENDINGS, PIPE
-from adain.inference.video.stylize import check_frames
 from adain.runtime.errors import UserError
 from adain.runtime.files import existing, fitting_name, relative
 from adain.runtime.schema import VIDEO_RESULTS
@@ -51,7 +50,7 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
     if request.pairing != "zip":
         contents = each_once(contents)
     if request.grid == "frames":  # its results are pictures
-        check_frames(contents)
+        _check_frames(contents)
         contents = [found._replace(video=False) for found in contents]
     mixed = request.styles is not None or request.grid in ("corners", "styles", "decoders")  # all in one picture
     key = "style" if request.styles is None else "styles"
@@ -83,6 +82,15 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
             f"{sum(request.weights):g}"
         )
     return jobs, masks
+
+
+def _check_frames(contents: Sequence[Found]) -> None:
+    """Check that ``grid=frames`` can be made of contents: each is a video that can be read twice."""
+    for found in contents:
+        if not found.video or is_live(str(found.path)):
+            raise UserError(
+                f"grid=frames is of a video's file, but content={found.path} is none: give one, or another grid"
+            )
 
 
 def check_options(request: StylizeRequest, styles: int, masks: list[Found] | None) -> None:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from adain.inference.inputs import Found
+from adain.inference.jobs import Job
 from adain.inference.request import StylizeRequest, is_live
 from adain.runtime.errors import UserError
 from adain.runtime.extras import install_command
@@ -18,26 +18,12 @@ from adain.runtime.progress import Bar
 if TYPE_CHECKING:
     from PIL import Image
 
-    from adain.inference.jobs import Job
     from adain.inference.stylizer import Stylizer
     from adain.inference.video.clip import Report
 
 
 _SHOWN = 5
 """Frames of ``grid=frames``."""
-
-
-def check_frames(contents: Sequence[Found]) -> None:
-    """Check that ``grid=frames`` can be made of contents.
-
-    Raises:
-        UserError: If one is no video, or cannot be read twice.
-    """
-    for found in contents:
-        if not found.video or is_live(str(found.path)):
-            raise UserError(
-                f"grid=frames is of a video's file, but content={found.path} is none: give one, or another grid"
-            )
 
 
 def check_videos(request: StylizeRequest, jobs: Sequence[Job]) -> None:
