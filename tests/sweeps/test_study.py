@@ -19,6 +19,7 @@ from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.sweeps.space import split
 from adain.sweeps.study import distributions, open_study, override_text, size
+from hydra_plugins.adain_sweepers.grid import launch
 
 SPACE = ["sweep=optuna", "experiment=smoke", "optimizer.lr=interval(1,2)"]
 
@@ -213,3 +214,15 @@ def test_a_trial_of_several_seeds_is_their_mean(tmp_path: Path, monkeypatch: pyt
     assert len({rate for _, _, rate in ran[:3]}) == 1
     assert states(study) == ["COMPLETE", "FAIL"]  # one seed of the second trial failed
     assert study.trials[0].value == 1.5
+
+
+def test_a_launcher_that_breaks_off_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    class Broken:
+        def launch(self, batch: Any, initial_job_idx: int) -> None:
+            raise ValueError("n_jobs == 0 has no meaning")
+
+    launcher: Any = Broken()
+    assert launch(launcher, [["a=1"]]) == []
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1
+    assert "broke off (ValueError: n_jobs == 0 has no meaning)" in text

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from adain.cli.preflight.compose import preflight
 from adain.runtime.errors import UserError
-from adain.training.resume import resumed_arguments
+from adain.training.resume import check_unused, resumed_arguments
 
 OWN = ["experiment=smoke", "trainer.max_steps=6", "optimizer.lr=2e-4"]
 
@@ -159,3 +159,12 @@ def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(run: Pa
     (tmp_path / "logs" / "latest").symlink_to(failed, target_is_directory=True)
     with pytest.raises(UserError, match="give ckpt=logs/runs/smoke/2026-01-01/checkpoints/best.ckpt"):
         rewritten("ckpt=last")
+
+
+def test_a_new_run_does_not_replace_another(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=f"holds a run: go on with it by ckpt={run}, or give another folder"):
+        check_unused(["experiment=smoke", f"hydra.run.dir='{run}'"])
+    check_unused([f"hydra.run.dir={run}", "ckpt=last"])
+    check_unused([f"hydra.run.dir={run}-2"])
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    check_unused([f"hydra.run.dir={run}"])

@@ -18,7 +18,7 @@ from adain.cli.quiet import quieten
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
 from adain.training.ranks import is_rank, run_ranks, serve
-from adain.training.resume import check_unchanged, requeued, resumed_arguments
+from adain.training.resume import check_unchanged, check_unused, requeued, resumed_arguments
 from adain.training.session import alone, stoppable, waiting_since
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def main() -> None:
 
 def rewrite(typed: list[str]) -> list[str]:
     """Return the arguments with what a resumed run, a rank or a model's recipe adds. ``--multirun`` becomes a sweep."""
+    check_unused(typed)
     arguments = keep_to_one_folder(resumed_arguments(typed))
     if is_multirun(arguments):
         os.execv(sys.executable, [sys.executable, "-m", "adain.cli.sweep", *arguments])

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import InputError, UserError
 from adain.runtime.files import write_whole
-from adain.runtime.quoting import quote
+from adain.runtime.quoting import quote, unquoted
 from adain.runtime.run_folder import is_checkpoint
 from adain.runtime.schema import RENAMED, current_name, current_override
 from adain.training.checkpoints import checkpoint_to_resume
@@ -153,8 +153,28 @@ def write_record(config: DictConfig, run: Path) -> None:
         write_whole(run / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
 
 
+def check_unused(typed: list[str]) -> None:
+    """Refuse to start a new run in the folder of another, whose checkpoints and record it would replace.
+
+    A job that SLURM queued again is no new run.
+
+    Raises:
+        UserError: If ``hydra.run.dir=`` is typed without ``ckpt=`` and holds a checkpoint.
+    """
+    given = {key: value for key, _, value in (argument.partition("=") for argument in typed)}
+    if "hydra.run.dir" not in given or given.get("ckpt", "null") not in ("null", "") or _is_requeued():
+        return
+    folder = Path(unquoted(given["hydra.run.dir"]))
+    if is_checkpoint(folder / "checkpoints" / "last.ckpt"):
+        raise UserError(f"hydra.run.dir={folder} holds a run: go on with it by ckpt={folder}, or give another folder")
+
+
+def _is_requeued() -> bool:
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+
+
 def requeued(config: DictConfig, folder: Path) -> None:
     """A job that SLURM stopped and began again goes on with its checkpoint."""
     last = folder / "checkpoints" / "last.ckpt"
-    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and is_checkpoint(last):
+    if config.ckpt is None and _is_requeued() and is_checkpoint(last):
         config.ckpt = str(last)

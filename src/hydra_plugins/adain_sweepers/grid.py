@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +91,8 @@ def launch(launcher: Launcher, batch: list[Sequence[str]]) -> Sequence[Any]:
             raise UserError(
                 f"SLURM took none of the jobs ({reason}): start the sweep where sbatch works, or leave hydra/launcher= out"
             ) from None
-        traceback.print_exc()
-        print("the launcher broke off; what it ran is in the table", file=sys.stderr)
+        reason = (
+            f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}"
+        )
+        print(f"the launcher broke off ({reason}): check hydra.launcher; what it ran is in the table", file=sys.stderr)
         return []
