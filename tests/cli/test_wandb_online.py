@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def test_a_run_arrives_whole(sent: Sent) -> None:
     table = json.loads(online.uploaded["artifact/held-out pairs.table.json"])
     assert table["columns"][-3:] == ["step 0", "step 1", "step 2"]
     assert (online.exits, online.preempting) == ([0], False)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("Otel")] == []
 
 
 def test_the_terminal_names_the_address_and_nothing_else_of_wandb(sent: Sent) -> None:

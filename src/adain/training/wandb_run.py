@@ -56,6 +56,8 @@ def wandb_logger(
     """
     os.environ.setdefault("WANDB_SILENT", "true")  # read once, at W&B's first call
     os.environ["WANDB_CONSOLE"] = "off"  # its capture would swallow the progress bar's carriage returns
+    # What its telemetry does in a forked process can hang it for ever, and a loader's worker is one.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
     where = Path(folder).resolve()
