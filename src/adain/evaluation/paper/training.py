@@ -38,5 +38,5 @@ def finished(folder: Path) -> bool:
 
 def described(steps: int, batch_size: int, crop: int, init: str | None) -> str:
     """Return in words how a network is trained."""
-    start = ", from a least-squares start" if init == "least_squares" else ""
-    return f"{steps} steps of batch {batch_size} at {crop} px{start}"
+    starts = {"least_squares": ", from a least-squares start", "reference": ", from the published decoder"}
+    return f"{steps} steps of batch {batch_size} at {crop} px{starts.get(init or '', '')}"
