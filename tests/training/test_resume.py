@@ -226,6 +226,16 @@ def test_the_record_changes_once_a_step_is_done(uncut: Run, tmp_path: Path, monk
     assert Run(folder, code, "", err).summary["steps"] == 8
 
 
+def test_a_new_run_becomes_the_latest_once_a_step_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    latest = tmp_path / "logs" / "latest"
+    (tmp_path / "logs" / "runs" / "before").mkdir(parents=True)
+    latest.symlink_to(Path("runs", "before"))
+    monkeypatch.setattr(AdaINMethod, "training_step", broken)
+    with pytest.raises(RuntimeError, match="broke"):
+        run_here("train", tmp_path, *QUICK, "logger=none")
+    assert latest.resolve().name == "before"
+
+
 def broken(*args: Any) -> Any:
     raise RuntimeError("broke")
 

@@ -70,8 +70,8 @@ def run_training(config: DictConfig, folder: Path, since: float, extra: Sequence
         if (summary := find_callback(configured, RunSummary)) is not None:
             summary.waiting_since = since
         callbacks = [BroadcastInit(datamodule.sample_crops if config.ckpt is None else None), *configured, *extra]
-        if config.ckpt is not None:  # what cannot make a step leaves the run's record as it is
-            callbacks.append(FirstStep(partial(_record, config, folder, datamodule)))
+        # what cannot make a step leaves logs/latest and a resumed run's record as they are
+        callbacks.append(FirstStep(partial(_record, config, folder, datamodule)))
         trainer = build_trainer(config, loggers, callbacks)
         use_cuda_graph(method, trainer, config.cuda_graph, config.compile)
         with lost_ranks_named(trainer, folder):
@@ -113,8 +113,6 @@ def _fit(
         print(f"run: {folder}  ({device}, precision {trainer.precision}{rounded})")
     datamodule.setup()
     if trainer.is_global_zero:
-        if config.ckpt is None:
-            _record(config, folder, datamodule)
         _say_shared(datamodule, ("content", "style") if method.capabilities.any_style else ("content",))
     if not isinstance(trainer.strategy, ModelParallelStrategy | DeepSpeedStrategy):  # they send contiguous weights only
         method.to(memory_format=memory_format(device, str(trainer.precision)))
