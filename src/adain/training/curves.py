@@ -99,7 +99,7 @@ def draw_curves(path: Path, curves: Sequence[Curves], colors: Mapping[str, str] 
     """Content and style loss side by side: held-out losses as lines with dots, training losses thin behind them.
 
     Training losses are of one batch each and scatter: they are drawn as means over a tenth of the run. Those of other
-    pictures or sizes than the held-out ones may lie elsewhere: they are left out where most of them would be cut off.
+    pictures or sizes than the held-out ones may lie elsewhere: all are left out where most of a run's would be cut off.
 
     Args:
         path: The file, of one of the ``KINDS``; replaced whole.
@@ -118,10 +118,11 @@ def draw_curves(path: Path, curves: Sequence[Curves], colors: Mapping[str, str] 
         shown += [run.reference[loss] for run in curves if loss in run.reference]
         if shown and max(shown) > 0:
             axis.set_ylim(0.9 * min(shown), 1.1 * max(shown))
-        for number, run in enumerate(curves):
+        training = [smoothed(run.training.get(loss, ())) for run in curves]
+        thin = not shown or all(_mostly_within(points, axis.get_ylim()) for points in training if points)
+        for number, (run, points) in enumerate(zip(curves, training, strict=True)):
             color = f"C{number}" if colors is None else colors[run.name]
-            points = smoothed(run.training.get(loss, ()))
-            if points and (not shown or _mostly_within(points, axis.get_ylim())):
+            if points and thin:
                 label = None if run.held_out.get(loss) else run.name
                 axis.plot(
                     *zip(*points, strict=True), color=color, lw=1, alpha=0.35 if label is None else 1, label=label
