@@ -174,8 +174,12 @@ def draw_strength(path: Path, alpha: Sequence[Row], weights: Sequence[Row]) -> N
         points = [(row["content_feature_loss"], row["style_loss_mean"]) for row in _means(rows, key)]
         last.plot(*zip(*points, strict=True), marks, color=color, ms=5, label=label)
         for index, (value, point) in enumerate(zip(values_of(rows, key), points, strict=True)):
-            place = (5, 5) if key == "alpha" else (-3, 9 + 13 * (index % 2))  # neighbors' numbers on two lines
-            last.annotate(f"{value:g}", point, xytext=place, textcoords="offset points", fontsize=9, color=color)
+            # one knob's numbers stand below its line; the other's above, neighbors on two levels
+            place, side = ((-5, -3), "right") if key == "alpha" else ((0, 9 + 12 * (index % 2)), "center")
+            last.annotate(
+                f"{value:g}", point, place, textcoords="offset points", fontsize=9, color=color,
+                ha=side, va="top" if key == "alpha" else "baseline",
+            )  # fmt: skip
             right, highest = max(right, point[0]), max(highest, point[1])
     last.set(xlabel="content loss, to the content's features", ylabel="style loss")
     last.set(xlim=(0, 1.15 * right), ylim=(0, 1.15 * highest))  # room for the numbers
