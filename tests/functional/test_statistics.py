@@ -11,6 +11,7 @@ from adain.functional.statistics import (
     adain,
     channel_statistics,
     content_statistics,
+    join,
     mix,
     regions,
     target,
@@ -164,3 +165,10 @@ def test_the_content_statistics_can_be_given() -> None:
     torch.testing.assert_close(target(features, [style], content_stats=[stats]), expected, rtol=1e-4, atol=1e-4)
     same = target(features, [style], content_stats=content_statistics(features))
     torch.testing.assert_close(same, target(features, [style]))
+
+
+def test_joined_statistics_are_those_of_the_batch() -> None:
+    features = torch.rand(3, 4, 5, 6)
+    joined = join([channel_statistics(features[:1]), channel_statistics(features[1:])])
+    for part, whole in zip(joined, channel_statistics(features), strict=True):
+        torch.testing.assert_close(part, whole)

@@ -8,7 +8,7 @@ import re
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from adain.runtime.errors import InputError, MissingFileError, UserError
+from adain.runtime.errors import InputError, MissingFileError, UserError, first_line
 from adain.runtime.mistakes import mistake
 from tests.helpers.settings import ROOT
 
@@ -56,3 +56,8 @@ def test_the_library_speaks_no_command_line(room: str) -> None:
         assert not [
             text for text in raised if re.search(r"make (train|stylize)|model[.=]|optimizer\.|decoder=", text)
         ], path
+
+
+def test_the_first_line_of_an_error_is_its_class_where_it_says_nothing() -> None:
+    assert first_line(OSError("one\ntwo")) == "one"
+    assert first_line(TimeoutError()) == "TimeoutError"

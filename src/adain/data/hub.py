@@ -11,7 +11,7 @@ from PIL import Image
 
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.sources import CHECK_SIDE, MAX_SUBSTITUTES, IndexedSource, Place, Sample
-from adain.runtime.errors import InputError
+from adain.runtime.errors import InputError, first_line
 from adain.runtime.extras import install_command
 
 
@@ -74,9 +74,8 @@ class HubSource:
         except InputError:
             raise
         except Exception as error:  # datasets raises many unrelated exception types
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
-                f"the data set {self.path} (split {self.given['split']}) cannot be opened: {reason}; check its name "
+                f"the data set {self.path} (split {self.given['split']}) cannot be opened: {first_line(error)}; check its name "
                 "and the network"
             ) from None
 
@@ -128,9 +127,8 @@ class HubSource:
             for batch in rows.iter(batch_size=1):
                 yield {self.column: batch[self.column][0]}
         except Exception as error:  # as in `_rows`: a broken file, a lost connection, ...
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
-                f"reading the data set {self.path} failed: {reason}; check the column {self.column!r} and the "
+                f"reading the data set {self.path} failed: {first_line(error)}; check the column {self.column!r} and the "
                 "network, then resume"
             ) from None
 

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin, Unidentifi
 
 from adain.data.color import reduce_depth, to_srgb
 from adain.data.formats import UNSUPPORTED, pillow_formats, why_unreadable
+from adain.runtime.errors import first_line
 
 if TYPE_CHECKING:  # the scan's worker processes need no torch
     from torch import Tensor
@@ -221,7 +222,7 @@ def _reason(error: Exception, source: Path | IO[bytes]) -> str:
         return "this is a folder"
     if isinstance(error, UnidentifiedImageError):
         return why_unreadable(source.name if isinstance(source, Path) else "", _first_bytes(source, 16))
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_line(error)
 
 
 def to_rgb(picture: Image.Image, keep_alpha: bool = False) -> Image.Image:

@@ -30,6 +30,11 @@ class Statistics(NamedTuple):
     std: Tensor
 
 
+def join(statistics: Sequence[Statistics]) -> Statistics:
+    """Return the statistics of all samples together, in order."""
+    return Statistics(*(torch.cat(parts) for parts in zip(*statistics, strict=True)))
+
+
 def channel_statistics(features: Tensor, eps: float = EPS, region: Tensor | None = None) -> Statistics:
     """Return the mean and standard deviation of each sample's channels over height and width.
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adain.runtime.errors import InputError, MissingFileError
+from adain.runtime.errors import InputError, MissingFileError, first_line
 from adain.runtime.fetch import Archive, FetchError, cache_folder, download, extract_member, locked, sha256_of
 
 
@@ -224,6 +224,6 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise MissingFileError(f"there is no weights file at {path}: check the path") from None
     except Exception as error:  # a broken pickle can raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{path} was refused: it holds more than arrays, or is cut short ({reason})") from None
     return tensors

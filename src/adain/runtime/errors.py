@@ -21,3 +21,8 @@ class MissingFileError(InputError, FileNotFoundError):
 
 class UserError(InputError):
     """Report a mistake on the command line, in its words: ``key=value``, and what to type instead."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class's name where it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]

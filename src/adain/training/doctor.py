@@ -21,7 +21,7 @@ from adain.methods.base import TrainedMethod
 from adain.nn.decoder import load_decoder
 from adain.nn.weights import find
 from adain.runtime.conf import build
-from adain.runtime.errors import InputError
+from adain.runtime.errors import InputError, first_line
 from adain.runtime.files import existing
 from adain.runtime.findings import Finding, cores
 from adain.runtime.memory import keep_freed_memory
@@ -122,8 +122,8 @@ def check_wandb(asked: bool) -> list[Finding]:
     try:
         wandb.login(prompt=False, verify=True, timeout=15)
     except Exception as error:  # W&B raises a different family of errors for every cause
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return [Finding("warning", "W&B", f"a key is stored, but the server does not take it ({reason}): wandb login")]
+        refused = f"a key is stored, but the server does not take it ({first_line(error)}): wandb login"
+        return [Finding("warning", "W&B", refused)]
     return [Finding("ok", "W&B", "logged in")]
 
 

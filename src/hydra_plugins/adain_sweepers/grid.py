@@ -91,8 +91,7 @@ def launch(launcher: Launcher, batch: list[Sequence[str]]) -> Sequence[Any]:
             raise UserError(
                 f"SLURM took none of the jobs ({reason}): start the sweep where sbatch works, or leave hydra/launcher= out"
             ) from None
-        reason = (
-            f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}"
-        )
-        print(f"the launcher broke off ({reason}): check hydra.launcher; what it ran is in the table", file=sys.stderr)
+        reason, *_ = str(error).strip().splitlines() or ["no reason given"]
+        broke = f"the launcher broke off ({type(error).__name__}: {reason})"
+        print(f"{broke}: check hydra.launcher; what it ran is in the table", file=sys.stderr)
         return []

@@ -175,11 +175,9 @@ def draw_strength(path: Path, alpha: Sequence[Row], weights: Sequence[Row]) -> N
         last.plot(*zip(*points, strict=True), marks, color=color, ms=5, label=label)
         for index, (value, point) in enumerate(zip(values_of(rows, key), points, strict=True)):
             # one knob's numbers stand below its line; the other's above, neighbors on two levels
-            place, side = ((-5, -3), "right") if key == "alpha" else ((0, 9 + 12 * (index % 2)), "center")
-            last.annotate(
-                f"{value:g}", point, place, textcoords="offset points", fontsize=9, color=color,
-                ha=side, va="top" if key == "alpha" else "baseline",
-            )  # fmt: skip
+            below = (-5, -3), {"ha": "right", "va": "top"}
+            place, align = below if key == "alpha" else ((0, 9 + 12 * (index % 2)), {"ha": "center"})
+            last.annotate(f"{value:g}", point, place, textcoords="offset points", fontsize=9, color=color, **align)
             right, highest = max(right, point[0]), max(highest, point[1])
     last.set(xlabel="content loss, to the content's features", ylabel="style loss")
     last.set(xlim=(0, 1.15 * right), ylim=(0, 1.15 * highest))  # room for the numbers

@@ -27,7 +27,7 @@ from adain.functional.statistics import Statistics
 from adain.inference.dataset.local import Painter, Reader, Ready, Request, batches, encode
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job
-from adain.runtime.errors import InputError, UserError
+from adain.runtime.errors import InputError, UserError, first_line
 from adain.runtime.progress import Bar
 from adain.runtime.schema import Arithmetic
 
@@ -83,7 +83,7 @@ def stylize(
                 logging_level=logging.ERROR,
             )
         except Exception as error:  # Ray raises plain ones too
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            reason = first_line(error).rstrip(".")
             where = f"cannot be reached at ray.address={address}" if address else "cannot be started on this machine"
             raise UserError(f"Ray {where} ({reason}): {_advice(address)}, or give engine=local") from None
     try:

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from adain.data.image_io import SMALLEST
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture, resize_short_side
-from adain.functional.statistics import Statistics
+from adain.functional.statistics import Statistics, join
 from adain.inference.dataset.manifest import Manifest, write_part
 from adain.inference.dataset.plan import Job, substitutes
 from adain.inference.results import too_large
@@ -171,7 +171,7 @@ class Painter:
         Raises:
             UserError: If the device's memory does not suffice.
         """
-        each = Statistics(*(torch.cat(parts) for parts in zip(*styles, strict=True)))
+        each = join(styles)
         try:
             tile: Tile = "auto" if len(contents) == 1 else None  # only small pictures come together
             made = self.stylizer.stylize(np.stack(contents), each, self.alpha, tile=tile)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adain.data.image_io import Picture
 from adain.data.picture import MAX_PIXELS
-from adain.functional.statistics import Statistics
+from adain.functional.statistics import Statistics, join
 from adain.inference.request import check_request
 from adain.inference.stylizer import Style, Stylizer, Tile
 from adain.inference.video.smoothing import Cuts, Recoloring, Smoother
@@ -204,9 +204,7 @@ class _Work:
             if (content_colors := self.recoloring.changed(pixels[index : index + 1], cut)) is not None:
                 self.encoded = self.stylizer.encode_style(self.styles, content_colors)
             each.append(self.encoded)
-        return [
-            Statistics(*(torch.cat(parts) for parts in zip(*style, strict=True))) for style in zip(*each, strict=True)
-        ]
+        return [join(style) for style in zip(*each, strict=True)]
 
     def _measure(self, pixels: Tensor, made: Tensor) -> None:
         for index, frames in enumerate((made, pixels)):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adain.functional.color import Colors, colors
-from adain.functional.statistics import Statistics
+from adain.functional.statistics import Statistics, join
 
 CUT_DIFFERENCE = 0.1
 CUT_CORRELATION = 0.5
@@ -95,9 +95,7 @@ class Smoother:
                 ]
             self._average = frame
             made.append(frame)
-        return [
-            Statistics(*(torch.cat(parts) for parts in zip(*region, strict=True))) for region in zip(*made, strict=True)
-        ]
+        return [join(region) for region in zip(*made, strict=True)]
 
 
 class Recoloring:
