@@ -117,7 +117,7 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("model=gatys", "model=gatys is measured by bench=stylize"),
+        ("model=gatys", "model=gatys works only with bench=stylize"),
         ("bench=fast", "bench=fast is not allowed"),
         ("reference=nowhere", "reference=nowhere has no net.py and no function.py: give a checkout"),
         ("sizes=[8]", "at least 16"),

@@ -154,7 +154,7 @@ def test_alpha_compared_pair_by_pair(first: tuple[Path, str], folders: Path) -> 
         (["metrics=[lpip]"], "metrics=lpip is not allowed"),
         (["pairs=0"], "pairs=0 is too small"),
         (["pairs=none.csv"], "neither a number nor an existing file"),
-        (["compare=[content,style]"], "is no folder of an evaluation"),
+        (["compare=[content,style]"], "is not a folder of an evaluation"),
         (["size=8"], "size=8 is too small"),
         (["sizes=8"], "unknown key sizes"),
         (["page_order=abc"], "page_order=abc is not allowed; choose one of content_loss"),
@@ -188,7 +188,7 @@ def write_decoder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["decoder=plain.pth", "model=style_swap"], "plain.pth is no checkpoint of style_swap"),
+        (["decoder=plain.pth", "model=style_swap"], "plain.pth is not a checkpoint of style_swap"),
         (["decoder=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "against=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "device=cuda:99"], "device=cuda:99 is not there"),

@@ -189,7 +189,7 @@ def test_what_is_no_number_is_no_agreement(monkeypatch: pytest.MonkeyPatch, tmp_
     from adain.inference import export
 
     class Session:
-        """The first graph's second output is no number; the other is right."""
+        """The first graph's second output is not a number; the other is right."""
 
         def __init__(self, path: Path, providers: list[str]) -> None: ...
 

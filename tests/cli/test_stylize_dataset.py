@@ -122,7 +122,7 @@ def test_alpha_and_quality_are_those_of_the_pictures(folder: Path) -> None:
         (("out=null",), "out=null"),
         (("out=out", "style=empty"), "style=empty holds no picture"),
         (("out=out", "content=empty"), "content=empty holds no picture"),
-        (("out=out", "content=missing"), "content=missing is no folder"),
+        (("out=out", "content=missing"), "content=missing is not a folder"),
         (("out=out", "shards=0"), "shards=0"),
         (("out=out", "shards=2", "shard=2"), "shards=2 has 0 to 1"),
         (("out=out", "shard=-1"), "shard=-1"),

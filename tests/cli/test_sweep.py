@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them, breaks them and goes on with them. Training is real, on made-up pictures."""
+"""Sweeps as a user starts them, breaks them and continues with them. Training is real, on made-up pictures."""
 
 from __future__ import annotations
 
@@ -155,11 +155,11 @@ def test_resuming_runs_only_what_failed_or_was_cut_in_the_same_folders(swept: Sw
         ("model.style_weight=1,7", "sweeps other values"),
         (
             "model.style_weight=7",
-            "was started with model.style_weight=1,5, so it cannot go on with model.style_weight=7",
+            "was started with model.style_weight=1,5, so it cannot continue with model.style_weight=7",
         ),
-        ("trainer.max_steps=9", "was started with trainer.max_steps=2, so it cannot go on with trainer.max_steps=9"),
-        ("data.flip=0", "was started with data.flip=0.5, so it cannot go on with data.flip=0"),
-        ("optimizer=muon", "was started with optimizer=adam, so it cannot go on with optimizer=muon"),
+        ("trainer.max_steps=9", "was started with trainer.max_steps=2, so it cannot continue with trainer.max_steps=9"),
+        ("data.flip=0", "was started with data.flip=0.5, so it cannot continue with data.flip=0"),
+        ("optimizer=muon", "was started with optimizer=adam, so it cannot continue with optimizer=muon"),
     ],
 )
 def test_other_values_and_settings_are_no_resumption(swept: Swept, typed: str, words: str) -> None:
@@ -223,7 +223,7 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precisio
         (["sweep=nothing"], "sweep=nothing does not exist"),
         (["optimizer.lr=interval(1e-5,1e-3)"], "sweep=optuna"),
         (["resume=latest"], "there is no sweep below"),
-        (["ckpt=last", "seed=1,2"], "a sweep goes on with resume="),
+        (["ckpt=last", "seed=1,2"], "a sweep continues with resume="),
         (["sweep=optuna", "optimizer.lr=interval(0,1)"], "optimizer.lr=0.0 is too small"),
         (["sweep=optuna", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails"),
         (["sweep=optuna", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not allowed"),
@@ -239,7 +239,7 @@ def test_a_job_cut_short_goes_on_from_its_last_checkpoint_in_the_sweeps_precisio
         ),
         (
             ["seed=1,2", "monitor.metric=[val/content,val/style]", "monitor.mode=max"],
-            "monitor.mode=max is of one metric",
+            "monitor.mode=max works with one metric",
         ),
         (["seed=1,2", "monitor.metric=[val/content,val/style]", "wandb_sweep=x.yaml"], "a sweep of W&B has one metric"),
         (["sweep=optuna", "hydra.sweeper.n_trials=many"], "hydra.sweeper.n_trials=many is not allowed"),
@@ -277,10 +277,10 @@ def test_a_report_at_any_time(swept: Swept) -> None:
     ("typed", "words"),
     [
         (["sweep=latest"], "there is no sweep below"),
-        (["sweep=nowhere"], "is no folder"),
+        (["sweep=nowhere"], "is not a folder"),
         (["sweep=."], "holds no multirun.yaml"),
         (["sweeps=latest"], "unknown key sweeps"),
-        (["run=latest"], "run=latest is no folder"),
+        (["run=latest"], "run=latest is not a folder"),
         (["run=."], "holds no summary.json"),
         (["run="], "names no run"),
         (["out=a.png"], "out= is for run="),

@@ -167,7 +167,7 @@ def test_a_method_takes_its_own_recipe_and_shows_its_one_style(tmp_path: Path) -
     assert run.folder.parent.name == "texture_network"
     with (run.folder / "held_out.csv").open() as file:
         assert {Path(style).name for _, style in list(csv.reader(file))[1:]} == {"style.png"}
-    assert "compare_with=reference is left out" in run.out + run.err
+    assert "compare_with=reference is skipped" in run.out + run.err
     assert "make stylize model=texture_network content=FILE" in run.out
     again = train(tmp_path, "ckpt=last", "trainer.max_steps=3")
     assert again.code == 0, again.err

@@ -36,7 +36,7 @@ def near(picture: Image.Image, color: tuple[int, int, int], at: tuple[int, int] 
 GRADIENT = gradient(203, 150)
 
 
-# what is no usable picture
+# what is not a usable picture
 
 
 def test_truncated_jpeg() -> None:
@@ -57,7 +57,7 @@ def test_truncated_png() -> None:
         read(data[: len(data) // 2])
 
 
-@pytest.mark.parametrize("content", [b"", b"dear reader, this is no picture"])
+@pytest.mark.parametrize("content", [b"", b"dear reader, this is not a picture"])
 def test_no_picture(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "renamed.jpg"
     path.write_bytes(content)

@@ -129,4 +129,4 @@ def test_frames_of_a_video_before_and_after(folder: Path, clip: Path) -> None:
 def test_frames_are_of_a_videos_file(content: str, folder: Path) -> None:
     done = command("stylize", f"content={content}", "style=style.png", "grid=frames", cwd=folder)
     assert done.returncode == 1
-    assert f"grid=frames is of a video's file, but content={content} is none" in done.stderr
+    assert f"grid=frames needs a video file, but content={content} is not one" in done.stderr

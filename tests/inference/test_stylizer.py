@@ -356,7 +356,7 @@ EVERYTHING = {"weights": [1, 2], "preserve_color": "coral", "alpha": 0.8}
 def test_tiles_give_the_same_picture(
     size: tuple[int, int], options: dict[str, object], store: bool, stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seams, statistics of a tile in place of the whole, a cut at a place that is no multiple of 8: all fail here."""
+    """Seams, statistics of a tile in place of the whole, a cut at a place that is not a multiple of 8: all fail here."""
     if not store:
         monkeypatch.setattr("adain.inference.stylizer._STORE_BYTES", 0)
     content = painting(*size)

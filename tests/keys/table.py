@@ -125,7 +125,7 @@ TABLE: dict[str, Section] = {
         "seed": Key(2, see.first_loss, given=RANDOM),
         "ckpt": Key("INPUTS/trained/last.ckpt", see.steps),
         "logs": Key("records", see.links),
-        "cuda_graph": Key(True, see.said("cuda_graph: steps run without a graph")),
+        "cuda_graph": Key(True, see.said("cuda_graph: not used")),
         "draft": Key("a trifle", see.summary("draft")),
         "compare_with": Key("shipped", see.summary("reference")),
         "monitor.metric": Key("val/content", see.best_score, given=TWO_STEPS),
@@ -540,7 +540,7 @@ EXEMPT = {
     "a process of its own for every figure: tests/cli/test_bench.py": ("inference/compare: memory", "inference/bench: memory"),
     "a checkout of another project: tests/evaluation/speed/test_port.py": ("inference/bench: reference",),
     "seen in times alone: tests/evaluation/speed/test_clock.py": ("inference/bench: least_seconds", "inference/bench: resize"),
-    "seen where a loss is no number: tests/training/test_guards.py": ("callbacks/default: callbacks.finite.every_n_steps",),
+    "seen where a loss is not a number: tests/training/test_guards.py": ("callbacks/default: callbacks.finite.every_n_steps",),
     "bits of a GPU: tests/runtime/test_precision.py": ("train: tf32",),
     "null for good: an endless stream has no epochs": ("trainer/auto: trainer.check_val_every_n_epoch",),
 }  # fmt: skip

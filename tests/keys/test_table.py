@@ -35,7 +35,7 @@ def package(name: str) -> str:
 
 
 def leaves(node: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
-    """Keys and values as they are written. A class's name is no key."""
+    """Keys and values as they are written. A class's name is not a key."""
     for name, value in node.items():
         key = f"{before}.{name}".lstrip(".")
         if name == "defaults" or name.startswith("_"):

@@ -46,7 +46,7 @@ def test_parity_with_the_reference_port_on_real_pictures(method: AdaINMethod, al
 
 
 def test_the_identity_loss_with_an_encoder_that_rounds_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """44 is no multiple of 8: that encoder alone would give back 40 x 40, and the loss would miss four rows."""
+    """44 is not a multiple of 8: that encoder alone would give back 40 x 40, and the loss would miss four rows."""
     encoder = Encoder.from_state("vgg19_torchvision", torchvision_state())
     monkeypatch.setattr(Encoder, "load", lambda name, path: encoder)
     method = AdaINMethod(encoder="vgg19_torchvision", widths=[4, 6, 8], identity_weight=1.0)

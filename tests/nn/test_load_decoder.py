@@ -128,7 +128,7 @@ def test_layers_of_another_shape_are_no_decoder(decoder: Decoder, tmp_path: Path
 def test_an_ablation_is_no_plain_decoder(ablation: dict[str, str], decoder: Decoder, tmp_path: Path) -> None:
     torch.save(checkpoint(decoder, hyper_parameters=ablation), tmp_path / "best.ckpt")
     ((key, value),) = ablation.items()
-    with pytest.raises(InputError, match=rf"best\.ckpt is of an ablation \({key}={value}\)"):
+    with pytest.raises(InputError, match=rf"best\.ckpt is a checkpoint of an ablation \({key}={value}\)"):
         load_decoder(tmp_path / "best.ckpt")
 
 

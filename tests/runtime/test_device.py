@@ -11,6 +11,6 @@ from adain.runtime.errors import InputError
 def test_an_unknown_or_missing_device_is_refused_with_the_available_ones() -> None:
     with pytest.raises(InputError, match="device=tpu is not allowed: give auto, cpu, cuda or cuda:1"):
         find_device("tpu")
-    with pytest.raises(InputError, match="device=cuda:99 is not there: give cpu"):
+    with pytest.raises(InputError, match="device=cuda:99 does not exist on this machine: give cpu"):
         find_device("cuda:99")
     assert find_device("cpu").type == "cpu"

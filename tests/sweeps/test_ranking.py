@@ -213,10 +213,10 @@ def test_a_plain_hydra_sweep_is_read_too(make_sweep: Make) -> None:
 
 
 def test_no_sweep(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no sweep's folder"):
+    with pytest.raises(UserError, match="not a sweep's folder"):
         read_sweep(tmp_path)
     (tmp_path / "multirun.yaml").write_text("a: [")
-    with pytest.raises(UserError, match="no sweep's folder"):
+    with pytest.raises(UserError, match="not a sweep's folder"):
         read_sweep(tmp_path)
 
 

@@ -37,8 +37,10 @@ def test_every_combination_once() -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["a=interval(5,1)"], "is no interval"),
+        (["a=interval(5,1)"], "is not an interval"),
         (["a=range(5,1)"], "gives no values"),
+        (["a=range(1,2,0)"], "never ends: give a step other than 0"),
+        (["a=range(1.0,2.0,0.0)"], "never ends"),
         (["a=1,2,1"], "gives 1 twice"),
         (["a=tag(log,interval(0,1))"], "begins above 0"),
         (["a=tag(log,choice(1,2))"], "log belongs to"),

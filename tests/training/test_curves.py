@@ -28,7 +28,7 @@ def test_what_a_run_left(run: Path) -> None:
     found = read_curves(run, "it")
     assert found.held_out == {"content": [(0, 3.0), (10, 2.0), (20, 1.0)], "style": [(0, 9.0), (10, 6.0), (20, 3.0)]}
     assert found.training["content"] == [(5, 2.5), (10, 2.25), (15, 2.0), (20, 1.5)]
-    assert found.training["style"] == [(5, 8.0), (10, 7.0), (20, 5.0)]  # what is no number is no point
+    assert found.training["style"] == [(5, 8.0), (10, 7.0), (20, 5.0)]  # what is not a number is no point
     assert found.reference == {"content": 1.5, "style": 0.5}
 
 

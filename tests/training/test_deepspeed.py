@@ -64,7 +64,7 @@ def two_ranks(cwd: Path, *overrides: str) -> Run:
 def test_two_ranks_learn_what_shares_by_fsdp_learn_and_go_on(tmp_path: Path) -> None:
     """FSDP is held against a whole decoder elsewhere (``test_ranks``); DeepSpeed, cut in two, takes its very steps.
 
-    Fails if gradients are summed, a rank's share of Adam's state is lost, or a folder is no checkpoint to go on from.
+    Fails if gradients are summed, a rank's share of Adam's state is lost, or a folder is not a checkpoint to go on from.
     """
     ranks = ["trainer.devices=2", "data.batch_size=2", "hydra.run.dir=logs/two"]
     (tmp_path / "fsdp").mkdir()

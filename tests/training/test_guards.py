@@ -16,7 +16,7 @@ from adain.training.last_checkpoint import LastCheckpoint
 
 
 class Breaking(pl.LightningModule):
-    """Its loss is no number at one batch. Each step adds 0.25 to its weight, and spoils it from there on."""
+    """Its loss is not a number at one batch. Each step adds 0.25 to its weight, and spoils it from there on."""
 
     def __init__(self, value: float = float("nan"), at: int = 2) -> None:
         super().__init__()

@@ -162,7 +162,7 @@ def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(run: Pa
 
 
 def test_a_new_run_does_not_replace_another(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=f"holds a run: go on with it by ckpt={run}, or give another folder"):
+    with pytest.raises(UserError, match=f"already holds a run: continue it with ckpt={run}, or give another folder"):
         check_unused(["experiment=smoke", f"hydra.run.dir='{run}'"])
     check_unused([f"hydra.run.dir={run}", "ckpt=last"])
     check_unused([f"hydra.run.dir={run}-2"])

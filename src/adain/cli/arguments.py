@@ -81,7 +81,7 @@ def _chdir(argument: str) -> bool:
     key, _, value = argument.lstrip("+").partition("=")
     if key != "hydra.job.chdir" or value.lower() != "true":
         return False
-    print("hydra.job.chdir=true is left out: file names are relative to the folder where you type", file=sys.stderr)
+    print("hydra.job.chdir=true is ignored: file names are relative to the folder where you type", file=sys.stderr)
     return True
 
 

@@ -1,4 +1,4 @@
-"""``make runs``: the runs and sweeps below ``logs/``, and the command to go on with each or to use it."""
+"""``make runs``: the runs and sweeps below ``logs/``, and the command that continues or uses each."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _OURS = ("resume", "wandb_sweep", "seeds")
 _HELP = """make sweep KEY=A,B [KEY=C,D] [key=value ...] : every combination, ranked in a table and a page
 make sweep sweep=style_weight|learning_rate|seeds|strategy|optuna [key=value ...] : ready-made
 
-resume=latest                   or a sweep's folder: go on with a sweep that was stopped
+resume=latest                   or a sweep's folder: continue a sweep that was stopped
 seeds=3                         train every point three times, and give its mean and deviation
 'monitor.metric=[A,B]'          minimize two metrics: the report gives the front
 wandb_sweep=FILE                write the same sweep for wandb's own agents, and end
@@ -48,7 +48,7 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
     ours = {key: value for key, _, value in (a.partition("=") for a in arguments) if key in _OURS}
     typed = [a for a in arguments if a.partition("=")[0] not in _OURS and a not in ("-m", "--multirun")]
     if any(a.partition("=")[0] == "ckpt" for a in typed):
-        raise UserError("ckpt= goes on with one run (make train); a sweep goes on with resume=latest or resume=PATH")
+        raise UserError("ckpt= continues one run (make train); a sweep continues with resume=latest or resume=PATH")
     typed = [quoted(a, many=True) for a in typed]
     if ours.get("resume") not in (None, "", "null"):
         typed = resumed_overrides(find_sweep(ours["resume"], logs_of(typed), "resume"), typed)

@@ -51,7 +51,7 @@ def picture_endings() -> frozenset[str]:
 
 
 def why_unreadable(name: str, head: bytes) -> str:
-    """Return why a file is no picture that can be read, and what to do.
+    """Return why a file is not a picture that can be read, and what to do.
 
     Args:
         name: The file's name; empty if unknown.

@@ -162,7 +162,7 @@ async def _json(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise Refused(400, "The request is no JSON.") from None
+        raise Refused(400, "The request is not JSON.") from None
     if not isinstance(body, dict):
         raise Refused(422, "The request must be a JSON object.")
     return body

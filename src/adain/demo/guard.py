@@ -19,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_JSON = 4_000_000
-"""Bytes of a request that is no upload: a painted mask or a webcam's frame, and what goes with it."""
+"""Bytes of a request that is not an upload: a painted mask or a webcam's frame, and what goes with it."""
 
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "

@@ -59,7 +59,7 @@ def build(studio: Studio, files: Files, device: str, decoder: str) -> gr.Blocks:
     with gr.Blocks(title="AdaIN: paint a photograph", analytics_enabled=False) as page:
         gr.HTML(
             "<header><h1>Paint a photograph</h1><p>Any photograph in the style of any painting, or of several at once. "
-            "Nothing you upload leaves this machine.</p></header>",
+            "Your pictures go to the computer that serves this page, and nowhere else.</p></header>",
             elem_id="top",
         )
         with gr.Row(elem_id="studio"):

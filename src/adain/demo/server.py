@@ -26,7 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
         InputError: If the port is taken, with the next that is free, or if the host is not of this machine.
     """
     if not 0 <= port <= 65535:
-        raise InputError(f"port={port} is no port: give 1 to 65535, or 0 for any that is free")
+        raise InputError(f"port={port} is not allowed: give 1 to 65535, or 0 for any that is free")
     try:
         return _listening(host, port)
     except socket.gaierror:
@@ -37,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
     except OSError as error:
         if error.errno is not None and os.strerror(error.errno) == os.strerror(99):  # EADDRNOTAVAIL
-            raise InputError(f"host={host} is no address of this machine: give 127.0.0.1, or one that is") from None
+            raise InputError(f"host={host} is not an address of this machine: give 127.0.0.1, or one that is") from None
     for other in range(port + 1, min(port + _TRIED, 65536)):
         try:
             _listening(host, other).close()
@@ -61,14 +61,14 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def check_url(url: str | None) -> None:
-    """Refuse what is no address of a page.
+    """Refuse what is not the address of a page.
 
     Raises:
         InputError: If it does not start with http:// or https:// and a name.
     """
     parts = urlsplit(url or "http://localhost")
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise InputError(f"url={url} is no address of a page: give one such as https://paint.example.org")
+        raise InputError(f"url={url} is not the address of a page: give one such as https://paint.example.org")
 
 
 def is_loopback(host: str) -> bool:

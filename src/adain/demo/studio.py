@@ -85,7 +85,7 @@ class Studio:
         """Decode an upload and reduce it to ``side``, the limits' own by default; transparency is laid on white or kept.
 
         Raises:
-            InputError: If it is no picture of an allowed kind, or is too large, too small or too narrow.
+            InputError: If it is not a picture of an allowed kind, or is too large, too small or too narrow.
         """
         side = self.limits.side if side is None else side
         size = len(source) if isinstance(source, bytes) else source.stat().st_size if source.is_file() else 0

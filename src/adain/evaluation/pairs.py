@@ -198,7 +198,7 @@ def with_outputs(pairs: list[Pair], folder: Path) -> list[Pair]:
         InputError: If outputs are missing, by name, or two pairs would have the same one.
     """
     if not folder.is_dir():
-        raise InputError(f"outputs={folder} is no folder: give the folder of finished outputs")
+        raise InputError(f"outputs={folder} is not a folder: give the folder of finished outputs")
     found: dict[str, Path] = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)

@@ -128,7 +128,7 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
         many pairs. Figures of the set have no interval: they are one number for all pairs.
 
     Raises:
-        InputError: If one is no evaluation, they were made at other sizes, or they have no pair in common.
+        InputError: If one is not an evaluation, they were made at other sizes, or they have no pair in common.
     """
     stores = [EvaluationStore(folder) for folder in (first, second)]
     settings = [store.settings for store in stores]

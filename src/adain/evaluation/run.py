@@ -56,7 +56,7 @@ class Frame:
         try:
             picture = read_picture(path, self.size)
         except PictureError as error:
-            raise InputError(f"{path} cannot be used ({error}): take it out, or mend it") from None
+            raise InputError(f"{path} cannot be used ({error}): remove or repair it") from None
         return self.cut(picture)
 
     def cut(self, picture: Image.Image) -> Image.Image:
@@ -84,7 +84,7 @@ def check_readable(pairs: list[Pair], silent: bool = False) -> None:
         except PictureError as error:
             bad.append(f"{path} ({error})")
     if bad:
-        raise InputError(f"{listed(bad, 10)} cannot be used: take out what is no picture, or mend it")
+        raise InputError(f"{listed(bad, 10)} cannot be used: remove files that are not pictures, and repair the others")
     for pair in pairs:
         if pair.output_path is None:
             continue
@@ -266,7 +266,7 @@ def _finished(pair: Pair, frame: Frame, shape: torch.Size, device: torch.device)
     try:
         picture = resize_short_side(read_picture(pair.output_path), frame.size)
     except PictureError as error:
-        raise InputError(f"{pair.output_path} cannot be used ({error}): make it anew") from None
+        raise InputError(f"{pair.output_path} cannot be used ({error}): make it again") from None
     if not frame.crop:
         picture = picture.resize((shape[-1], shape[-2]), Image.Resampling.BICUBIC)
     return as_batch(frame.cut(picture), device)

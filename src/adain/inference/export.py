@@ -147,7 +147,9 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path) -> list[Differe
         shapes = {"picture": pixels, "mean": channels, "std": channels, "alpha": None}
         _write_graph(transfer, transfer_part, inputs, ["stylized"], shapes)
         found = compare(style_encoder, transfer, style_part, transfer_part)
-        beyond = [difference for difference in found if not difference.largest <= TOLERANCE]  # also what is no number
+        beyond = [
+            difference for difference in found if not difference.largest <= TOLERANCE
+        ]  # also what is not a number
         if beyond:
             raise UserError(
                 f"{beyond[0].graph}.onnx differs from PyTorch by {beyond[0].largest:.2g} at {_shown(beyond[0].shape)}, over "
@@ -280,5 +282,5 @@ def _difference(expected: Sequence[Tensor], got: Sequence[np.ndarray]) -> float:
     for one, other in zip(expected, got, strict=True):
         if tuple(one.shape) != other.shape:
             return float("inf")
-    # NumPy's maximum, which keeps what is no number
+    # NumPy's maximum, which keeps what is not a number
     return float(np.max([np.abs(one.numpy() - other).max() for one, other in zip(expected, got, strict=True)]))

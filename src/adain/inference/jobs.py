@@ -89,7 +89,7 @@ def _check_frames(contents: Sequence[Found]) -> None:
     for found in contents:
         if not found.video or is_live(str(found.path)):
             raise UserError(
-                f"grid=frames is of a video's file, but content={found.path} is none: give one, or another grid"
+                f"grid=frames needs a video file, but content={found.path} is not one: give a video, or another grid"
             )
 
 
@@ -104,7 +104,7 @@ def check_options(request: StylizeRequest, styles: int, masks: list[Found] | Non
     if masks is not None and request.styles is None and styles != 1:
         raise UserError("masks need one style each: give styles=A,B masks=M,N")
     if request.grid == "alpha" and request.styles is not None:
-        raise UserError("grid=alpha is of one style: give style=PATH")
+        raise UserError("grid=alpha takes one style: give style=PATH")
     if request.grid == "corners" and not 2 <= styles <= 4:
         raise UserError(f"grid=corners has 2 to 4 styles at its corners, but {styles} are given: give styles=A,B,C,D")
     if request.grid not in (None, "frames") and (masks is not None or request.weights is not None):
@@ -153,7 +153,7 @@ def name_results(
     folder = Path(out).expanduser() if out is not None else default
     for words, video, kind in ((ENDINGS, False, "pictures"), (VIDEO_ENDINGS, True, "videos")):
         if format in words and not any(content.video == video for content, _ in pairs):
-            raise UserError(f"format={format} is of {kind}, but content holds none: leave it out, or give another")
+            raise UserError(f"format={format} is for {kind}, but content holds none: leave it out, or give another")
 
     def ending(content: Found) -> str:
         return VIDEO_ENDINGS.get(format or "", ".mp4") if content.video else ENDINGS.get(format or "", ".png")
@@ -187,7 +187,7 @@ def _piped(pairs: Sequence[tuple[Found, tuple[Found, ...]]], format: str | None)
 
 
 def is_file_name(out: str, results: int) -> bool:
-    """Return whether ``out`` is meant as a file: it has an ending and is no folder, or no picture's folder among several."""
+    """Return whether ``out`` is meant as a file: it has an ending and is not a folder, or no picture's folder among several."""
     path = Path(out).expanduser()
     if out.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
         return False

@@ -109,7 +109,7 @@ def check_model(request: StylizeRequest) -> None:
     if request.styles is not None or request.grid == "corners":
         require(name, "mixing")
     if not can.any_style and request.color == "coral":
-        raise UserError(f"preserve_color=coral changes the style picture, which model={name} has not: give luminance")
+        raise UserError(f"preserve_color=coral changes the style picture, but model={name} takes none: give luminance")
     if str(request.tile).lower() not in ("auto", "none"):
         raise UserError(f"tile={request.tile} is for model=adain: model={name} takes each picture whole, leave it out")
     if request.stroke is not None:
@@ -138,7 +138,7 @@ def check_request(
         InputError: If a number is out of its range, or there is not one weight and one mask a style.
     """
     if isinstance(alpha, bool) or not isinstance(alpha, int | float):
-        raise InputError(f"alpha={alpha!r} is no number: give 0 (the content) to 1 (the full style)")
+        raise InputError(f"alpha={alpha!r} is not a number: give 0 (the content) to 1 (the full style)")
     if not alpha >= 0 or (alpha > 1 and not extrapolate) or alpha == float("inf"):
         beyond = "; more than 1 is exaggeration, which extrapolate allows" if alpha > 1 else ""
         raise InputError(f"alpha={alpha} is out of range: give 0 (the content) to 1 (the full style){beyond}")

@@ -74,9 +74,9 @@ def stylize_files(request: StylizeRequest) -> None:
         if len(unusable) > 5:
             print(*unusable, sep="\n", file=sys.stderr)
             listed = f"{len(unusable)} inputs, listed above, cannot be used"
-        rest = "" if len(jobs) == 1 else f"; the {done} results without them are done"
-        another = "another" if any(job.content.video for job in jobs) else "another picture"
-        raise UserError(f"{listed}: give {another}{rest}")
+        if len(jobs) > 1:
+            raise UserError(f"{listed}: replace or remove what cannot be used; the other {done} results are done")
+        raise UserError(f"{listed}: give another{'' if jobs[0].content.video else ' picture'}")
 
 
 def _resolve_source(request: StylizeRequest) -> str | None:

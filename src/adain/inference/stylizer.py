@@ -138,7 +138,7 @@ class Stylizer:
             recolor: The style is given these colors first: what ``color.colors`` says of the content.
 
         Raises:
-            InputError: If it is no picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recolored but
+            InputError: If it is not a picture, smaller than 16 x 16, or has values outside [0, 1]; or is to be recolored but
                 encoded already.
         """
         if isinstance(style, Statistics):

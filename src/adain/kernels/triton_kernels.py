@@ -177,7 +177,7 @@ def merge_moments(
     """Merge the tiles' moments of one sample (Chan, Golub & LeVeque 1979) to mean and standard deviation.
 
     ``height`` and ``width`` are those of the map without its border. Tiles beyond the last, up to ``STEPS`` times ``ROWS``,
-    count for nothing. (A bound that is no constant stops older interpreters.)
+    count for nothing. (A bound that is not a constant stops older interpreters.)
     """
     sample = tl.program_id(0)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)

@@ -106,7 +106,9 @@ class Gatys:
             if number < 1:
                 raise InputError(f"{name}={number} is too small: give at least 1")
         if iterations < scales:
-            raise InputError(f"iterations={iterations} do not reach for scales={scales}: give at least one to each")
+            raise InputError(
+                f"iterations={iterations} is too few for scales={scales}: give at least one iteration per scale"
+            )
         self.encoder, self.measure, self.optimizer = encoder, measure, optimizer
         self.iterations, self.initial, self.scales = iterations, initial, scales
         self.lr, self.history, self.seed, self.progress = lr, history, seed, progress
@@ -218,7 +220,7 @@ class Gatys:
             before = pixels.detach().clone()
             optimizer.step(closure)  # type: ignore[no-untyped-call]
             if not all(map(math.isfinite, first.values())):
-                raise InputError(f"the loss is no number at iteration {iteration}: lower style_weight or tv_weight")
+                raise InputError(f"the loss is not finite at iteration {iteration}: lower style_weight or tv_weight")
             with torch.no_grad():
                 pixels.clamp_(0, 1)
             if torch.equal(pixels, before):  # its memory points out of the range: begin it anew

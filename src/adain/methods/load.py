@@ -83,7 +83,7 @@ def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]
     state: dict[str, Any] = read_state(Path(checkpoint).expanduser())
     if "state_dict" not in state:
         if name not in (None, "adain"):
-            raise InputError(f"{checkpoint} is no checkpoint of {name}: give one of a run that trained it")
+            raise InputError(f"{checkpoint} is not a checkpoint of {name}: give one of a run that trained it")
         load_decoder(checkpoint)
         return state
     found = str(state.get("method", "another system"))
@@ -110,7 +110,7 @@ def _trained(name: str, checkpoint: str | Path, state: dict[str, Any], given: di
         method.load_state_dict(state["state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{checkpoint} is no whole checkpoint of {name} ({reason}): train one anew") from None
+        raise InputError(f"{checkpoint} is not a complete checkpoint of {name} ({reason}): train a new one") from None
     return method.eval().requires_grad_(False)
 
 

@@ -222,7 +222,7 @@ class TextureNetwork(TrainedMethod):
         """Measure the style, and give the generator its colors.
 
         Raises:
-            InputError: If its file is no picture.
+            InputError: If its file is not a picture.
         """
         path = Path(self.style).expanduser()
         try:

@@ -58,7 +58,7 @@ def frechet_distance(features: int, **kwargs: Any) -> FrechetInceptionDistance:
     """Return the squared Frechet distance between the features of reference pictures and of outputs, as a metric.
 
     Its ``update`` takes features, ``N x D``: Inception's 2,048 (FID), or VGG-19's 512 channel means at relu4_1
-    (``frechet_vgg19``, which is no FID). Sums are kept in float64 and added over ranks; so is the result, which may be a
+    (``frechet_vgg19``, which is not FID). Sums are kept in float64 and added over ranks; so is the result, which may be a
     hair below 0 for equal sets.
 
     Args:

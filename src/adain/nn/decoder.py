@@ -222,7 +222,7 @@ def _file_of(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.name == str(source) and not path.suffix and not path.exists():
         raise InputError(
-            f"{source!r} is no decoder: give 'best', 'shipped', 'reference', a run's folder (as logs/latest) or a file"
+            f"{source!r} is not a decoder: give 'best', 'shipped', 'reference', a run's folder (as logs/latest) or a file"
         )
     if path.is_dir():
         if (checkpoint := checkpoint_of(path.resolve())) is None:
@@ -249,6 +249,6 @@ def _refuse_ablation(path: Path, hparams: Mapping[str, Any]) -> None:
     changed = [f"{key}={hparams[key]}" for key, plain in defaults.items() if hparams.get(key, plain) != plain]
     if changed:
         raise InputError(
-            f"{path} is of an ablation ({', '.join(changed)}), but the paper's decoder is needed here: give another "
-            "checkpoint; adain.methods.load takes ablations"
+            f"{path} is a checkpoint of an ablation ({', '.join(changed)}), but the paper's decoder is needed here: give "
+            "another checkpoint; adain.methods.load takes ablations"
         )

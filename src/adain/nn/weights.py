@@ -177,7 +177,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         # torch's message is long and explains how to switch the protection off
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it would run {named[1]}, and only tensors and plain data are read" if named else "it is no weights file"
+        why = (
+            f"it would run {named[1]}, and only tensors and plain data are read"
+            if named
+            else "it is not a weights file"
+        )
         raise InputError(f"{path} was refused: {why}; give a state dict or a checkpoint of this project") from None
     except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError, ... for broken files
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""

@@ -25,5 +25,7 @@ def find_device(name: str | torch.device | None) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):  # torch raises each of these for a missing device
         available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise InputError(f"device={name} is not there: give {' or '.join(available)}, or leave it out") from None
+        raise InputError(
+            f"device={name} does not exist on this machine: give {' or '.join(available)}, or leave it out"
+        ) from None
     return device

@@ -20,7 +20,7 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
     """Return the folder that ``latest`` or a path means, which was typed for the key ``word``.
 
     Raises:
-        UserError: If there is none, or it is no sweep's folder.
+        UserError: If there is none, or it is not a sweep's folder.
     """
     if wanted == "latest":
         folder = logs / "sweeps" / "latest"
@@ -30,13 +30,13 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
     folder = Path(wanted.strip("'\"")).expanduser()
     if not folder.is_dir():
         raise UserError(
-            f"{word}={wanted} is no folder: give latest or a sweep's folder, as in {logs}/sweeps/NAME/DATE_TIME"
+            f"{word}={wanted} is not a folder: give latest or a sweep's folder, as in {logs}/sweeps/NAME/DATE_TIME"
         )
     if not (folder / "multirun.yaml").is_file():
         inside = sorted(folder.glob("**/multirun.yaml"), key=lambda path: path.stat().st_mtime)
         inside += [path for path in (folder.parent / "multirun.yaml",) if path.is_file()]  # of a job's folder
         hint = f"; did you mean {inside[-1].parent}?" if inside else ""
-        raise UserError(f"{word}={wanted} is no sweep's folder: it holds no multirun.yaml{hint}")
+        raise UserError(f"{word}={wanted} is not a sweep's folder: it holds no multirun.yaml{hint}")
     return folder
 
 
@@ -64,7 +64,7 @@ def with_seeds(typed: list[str], count: str) -> list[str]:
     """Return the overrides of a sweep that trains every point with the seeds 1 to ``count``.
 
     Raises:
-        UserError: If it is no number above 1, or the seed is given too.
+        UserError: If it is not a number above 1, or the seed is given too.
     """
     if not count.isdecimal() or int(count) < 2:
         raise UserError(f"seeds={count} is not allowed: give a whole number of at least 2")
@@ -76,7 +76,7 @@ def with_seeds(typed: list[str], count: str) -> list[str]:
 
 
 def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> None:
-    """Refuse to go on with a sweep in other settings: its jobs could not be compared. Where they run may change.
+    """Refuse to continue with a sweep in other settings: its jobs could not be compared. Where they run may change.
 
     Raises:
         UserError: With the first key that differs, its old and its new value.
@@ -95,6 +95,6 @@ def check_same_settings(folder: Path, config: Any, swept: Collection[str]) -> No
         if old != new and "${" not in f"{old}{new}":
             name = key.removesuffix("._target_")
             raise UserError(
-                f"the sweep {folder} was started with {name}={typed.get(key, shown(old))}, so it cannot go on with "
+                f"the sweep {folder} was started with {name}={typed.get(key, shown(old))}, so it cannot continue with "
                 f"{name}={shown(new)}: leave {name} out, or start a new sweep"
             )

@@ -141,7 +141,9 @@ def _warnings(
     if seeds:
         found.append("Differences between settings that are smaller than the deviation over seeds are not differences.")
     elif len(sweep.jobs) > 1:
-        found.append("One seed a setting: how much is luck is not known. Add seeds=3 to see.")
+        found.append(
+            "Each setting was trained with one seed, so the effect of chance is unknown. Add seeds=3 to see it."
+        )
     lengths = {int(job.summary.get("steps", 0)) for job in sweep.jobs if job.status == "finished"}
     if len(lengths) > 1 and "trainer.max_steps" not in sweep.keys:
         found.append(f"Finished jobs trained for different numbers of steps ({min(lengths)} to {max(lengths)}).")

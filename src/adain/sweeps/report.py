@@ -66,4 +66,4 @@ def finish_sweep(folder: Path, logs: Path, code: int) -> None:
             "again"
         )
     elif left := [job for job in sweep.jobs if job.status not in ("finished", "pruned")]:
-        raise UserError(f"{len(left)} of {len(sweep.jobs)} jobs did not finish: {again} goes on with them")
+        raise UserError(f"{len(left)} of {len(sweep.jobs)} jobs did not finish: {again} continues them")

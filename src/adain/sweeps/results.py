@@ -121,7 +121,7 @@ def read_sweep(folder: Path) -> Sweep:
     """Read the folder of a sweep, whoever made it: this project's sweepers, or Hydra's own.
 
     Raises:
-        UserError: If it is no sweep's folder, or nothing has been planned in it.
+        UserError: If it is not a sweep's folder, or nothing has been planned in it.
     """
     try:
         multirun: Any = OmegaConf.load(folder / "multirun.yaml")
@@ -133,7 +133,7 @@ def read_sweep(folder: Path) -> Sweep:
         objectives = () if isinstance(metric, str) else tuple(metric)
     except Exception as error:  # whatever the file holds, it is not ours to read
         raise UserError(
-            f"{folder} is no sweep's folder: its multirun.yaml is missing or not that of make sweep ({type(error).__name__})"
+            f"{folder} is not a sweep's folder: its multirun.yaml is missing or not that of make sweep ({type(error).__name__})"
         ) from None
     assert isinstance(params, dict)
     choices = [override for override in typed if "glob(" not in override]

@@ -97,7 +97,7 @@ def objectives(fixed: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
             f"monitor.metric=[{','.join(metrics)}] is not allowed: give one metric, or two different ones of {', '.join(known)}"
         )
     if "monitor.mode=max" in rest:
-        raise UserError("monitor.mode=max is of one metric: two are minimized together, so leave it out")
+        raise UserError("monitor.mode=max works with one metric: two are always minimized, so leave it out")
     return rest, tuple(metrics)
 
 
@@ -107,9 +107,11 @@ def _axis(key: str, override: Override) -> Axis:
     if isinstance(value, IntervalSweep):
         low, high = value.start, value.end
         if low is None or high is None or not low < high:
-            raise UserError(f"{override.input_line} is no interval: give interval(LOW,HIGH) with LOW below HIGH")
+            raise UserError(f"{override.input_line} is not an interval: give interval(LOW,HIGH) with LOW below HIGH")
         _log_from(low, log, override)
         return Axis(key, typed, low=low, high=high, log=log, integer=isinstance(low, int) and isinstance(high, int))
+    if isinstance(value, RangeSweep) and value.step == 0:
+        raise UserError(f"{override.input_line} never ends: give a step other than 0, as in {key}=range(1,10,2)")
     values = tuple(override.sweep_string_iterator())
     if not values:
         raise UserError(f"{override.input_line} gives no values: give at least one, as in {key}=A,B,C")

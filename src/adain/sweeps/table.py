@@ -86,7 +86,7 @@ def show(sweep: Sweep, ranking: Ranking, console: Console | None = None) -> None
         console.print(line, style="dim", markup=False)
     if any(math.isfinite(j.best("val/content")) for j in sweep.jobs if j.status != "finished"):
         console.print(
-            "Figures in brackets are of jobs that did not finish: the best so far.", style="dim", markup=False
+            "Figures in parentheses are of jobs that did not finish: the best so far.", style="dim", markup=False
         )
     for job in sweep.jobs:
         if job.error:

@@ -16,7 +16,7 @@ from adain.runtime.errors import InputError
 class AverageWeights(EMAWeightAveraging):
     """Lightning's average, of the trained weights alone.
 
-    A checkpoint's ``state_dict`` is the average; its ``current_model_state`` is what a resumed run goes on with.
+    A checkpoint's ``state_dict`` is the average; its ``current_model_state`` is what a resumed run continues with.
 
     Args:
         decay: What is left of the old average after a step.

@@ -35,7 +35,7 @@ def resolve_checkpoint(word: str | None, logs: Path, model: MethodName = "adain"
     """Return the checkpoint that a word means. No torch is imported for it.
 
     Args:
-        word: ``auto``: the newest finished run or winner of a sweep that is no draft, else ``shipped``. ``latest``: the
+        word: ``auto``: the newest finished run or winner of a sweep that is not a draft, else ``shipped``. ``latest``: the
             newest run's best checkpoint, else its last; ``shipped`` where nothing was trained yet. ``best`` is ``shipped``. Of
             models other than AdaIN, ``auto`` is ``latest``, and means their own newest run. Or a file or a run's folder.
         logs: The folder of the runs.
@@ -130,7 +130,9 @@ def checkpoint_to_resume(word: str, logs: Path) -> Path:
         if not is_checkpoint(path):
             kept = list_checkpoints(logs)
             advice = (
-                f"give ckpt={kept[0]} to go on with the newest that has one" if kept else "train first, or give a path"
+                f"give ckpt={kept[0]} to continue with the newest that has one"
+                if kept
+                else "train first, or give a path"
             )
             raise UserError(f"ckpt={word}: the newest run below {logs} has no {path.name}: {advice}")
         return path

@@ -44,4 +44,4 @@ def _obstacle(trainer: pl.Trainer, compiled: bool) -> str | None:
 
 
 def _say(reason: str) -> None:
-    say(f"cuda_graph: steps run without a graph, which changes their speed alone: {reason}")
+    say(f"cuda_graph: not used ({reason}); only the speed changes")

@@ -167,7 +167,9 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
         raise UserError(f"run={typed} names no run: give latest, a run's folder, or several: run=A,B")
     for word, folder in zip(words, folders, strict=True):
         if not folder.is_dir():
-            raise UserError(f"run={word} is no folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME")
+            raise UserError(
+                f"run={word} is not a folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME"
+            )
     folders = [folder.resolve() for folder in folders]
     path = Path(out).expanduser() if out else folders[0] / "curves.png"
     if path.suffix.lower() not in KINDS:

@@ -1,4 +1,4 @@
-"""What must not pass unseen: a loss that is no number, pictures that could not be read."""
+"""What must not pass unseen: a loss that is not a number, pictures that could not be read."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
         if trainer.is_global_zero:
             part.unlink(missing_ok=True)
         next_step = (
-            f"the one of an earlier step is still at {path}; free some disk space and go on with ckpt=last"
+            f"the one of an earlier step is still at {path}; free some disk space and continue with ckpt=last"
             if path.exists()
             else "there is none of an earlier step; free some disk space and start again"
         )

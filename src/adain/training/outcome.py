@@ -34,7 +34,7 @@ def compare(
     except InputError as error:
         reason = str(error)
     if reason:
-        say(f"compare_with={source} is left out: {reason}")
+        say(f"compare_with={source} is skipped: {reason}")
         return {}
     device = trainer.strategy.root_device
     with trainer.precision_plugin.val_step_context():  # measured as the run's own were

@@ -1,4 +1,4 @@
-"""What ``trainer.precision=auto`` comes to: decided once for a run and once for a sweep, whichever machine goes on with it."""
+"""What ``trainer.precision=auto`` comes to: decided once for a run and once for a sweep, whichever machine continues it."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class _Group:
         with suppress(OSError):
             return (self.messages / str(rank)).read_text()
         code = self.codes[rank]
-        advice = f"; go on with ckpt={self.last}" if self.last.exists() else ""
+        advice = f"; continue with ckpt={self.last}" if self.last.exists() else ""
         if code >= 0:
             return f"rank {rank} of {len(self.processes)} ended with exit code {code}, for the reason above{advice}"
         hint = " (often: no memory left)" if code == -signal.SIGKILL else ""
@@ -212,7 +212,7 @@ def lost_ranks_named(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
     """Tell a rank that lost the others, in the middle of an exchange, from a fault of its own.
 
     Raises:
-        UserError: With the rank, the step and the checkpoint to go on with.
+        UserError: With the rank, the step and the checkpoint to continue with.
     """
     try:
         yield
@@ -222,5 +222,5 @@ def lost_ranks_named(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
         last = folder / "checkpoints" / "last.ckpt"
         raise UserError(
             f"rank {trainer.global_rank} of {trainer.world_size} lost the others at step {trainer.global_step} "
-            f"({str(error).splitlines()[0][:200]}): look there for the cause, then go on with ckpt={last}"
+            f"({str(error).splitlines()[0][:200]}): look there for the cause, then continue with ckpt={last}"
         ) from error

@@ -33,7 +33,7 @@ _FIXED = ("seed", "monitor.metric", "monitor.mode", "data._target_", *(f"data.{k
 def resumed_arguments(typed: list[str]) -> list[str]:
     """Return what was typed behind the interrupted run's own overrides, with the outputs sent to its folder.
 
-    So ``make train ckpt=last`` goes on with the newest run whatever experiment it was, and
+    So ``make train ckpt=last`` continues with the newest run whatever experiment it was, and
     ``make train ckpt=last trainer.max_steps=1000`` lengthens it. Hydra is kept from writing there: see ``write_record``.
 
     Raises:
@@ -65,7 +65,7 @@ def recorded_overrides(run: Path) -> list[str]:
 
 
 def check_unchanged(config: DictConfig, run: Path) -> None:
-    """Refuse to go on with a run in another configuration than its folder records.
+    """Refuse to continue with a run in another configuration than its folder records.
 
     Raises:
         UserError: With the keys that differ.
@@ -88,8 +88,8 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
     )
     more = f" and {len(differing) - 3} more keys" if len(differing) > 3 else ""
     raise UserError(
-        f"the run {run} was trained with {recorded}{more}, so it cannot go on with {typed}: leave out what differs, or start a "
-        f"new run from its weights with model.init={config.ckpt}"
+        f"the run {run} was trained with {recorded}{more}, so it cannot continue with {typed}: leave out what differs, or "
+        f"start a new run from its weights with model.init={config.ckpt}"
     )
 
 
@@ -116,7 +116,7 @@ def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
     """Load a checkpoint into what is to go on from it, before anything of the run is touched. DeepSpeed loads its own.
 
     Raises:
-        UserError: If it cannot be read, is no run's checkpoint, or another method's or network's.
+        UserError: If it cannot be read, is not a run's checkpoint, or another method's or network's.
     """
     from adain.nn.weights import read_state
 
@@ -128,14 +128,16 @@ def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
         other = checkpoint.with_name("best.ckpt" if checkpoint.name == "last.ckpt" else "last.ckpt")
         raise UserError(f"{error}, such as ckpt={other}" if other.is_file() else str(error)) from None
     if not {"state_dict", "optimizer_states", "loops"} <= set(state):
-        raise UserError(f"{checkpoint} is no checkpoint of a run: start a new run from it with model.init={checkpoint}")
+        raise UserError(
+            f"{checkpoint} is not a checkpoint of a run: start a new run from it with model.init={checkpoint}"
+        )
     method.on_load_checkpoint(state)
     try:
         method.load_state_dict(state["state_dict"])
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(
-            f"{checkpoint} does not fit the configured network ({reason}): go on with the configuration it was trained with"
+            f"{checkpoint} does not fit the configured network ({reason}): continue with the configuration it was trained with"
         ) from None
     if (pairs := state.get(type(datamodule).__qualname__)) is not None:
         datamodule.load_state_dict(pairs)
@@ -156,7 +158,7 @@ def write_record(config: DictConfig, run: Path) -> None:
 def check_unused(typed: list[str]) -> None:
     """Refuse to start a new run in the folder of another, whose checkpoints and record it would replace.
 
-    A job that SLURM queued again is no new run.
+    A job that SLURM queued again is not a new run.
 
     Raises:
         UserError: If ``hydra.run.dir=`` is typed without ``ckpt=`` and holds a checkpoint.
@@ -166,7 +168,9 @@ def check_unused(typed: list[str]) -> None:
         return
     folder = Path(unquoted(given["hydra.run.dir"]))
     if is_checkpoint(folder / "checkpoints" / "last.ckpt"):
-        raise UserError(f"hydra.run.dir={folder} holds a run: go on with it by ckpt={folder}, or give another folder")
+        raise UserError(
+            f"hydra.run.dir={folder} already holds a run: continue it with ckpt={folder}, or give another folder"
+        )
 
 
 def _is_requeued() -> bool:
@@ -174,7 +178,7 @@ def _is_requeued() -> bool:
 
 
 def requeued(config: DictConfig, folder: Path) -> None:
-    """A job that SLURM stopped and began again goes on with its checkpoint."""
+    """A job that SLURM stopped and began again continues with its checkpoint."""
     last = folder / "checkpoints" / "last.ckpt"
     if config.ckpt is None and _is_requeued() and is_checkpoint(last):
         config.ckpt = str(last)

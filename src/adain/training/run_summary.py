@@ -58,7 +58,7 @@ class RunSummary(pl.Callback):
         self._train: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the learning rate; a resumed run goes on with the history up to its checkpoint."""
+        """Note the learning rate; a resumed run continues with the history up to its checkpoint."""
         pairs = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
         batch = None if pairs is None else pairs * trainer.accumulate_grad_batches * trainer.world_size
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]

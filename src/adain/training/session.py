@@ -66,7 +66,7 @@ def _say_stopped(number: int, folder: Path) -> None:
     word = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     last = folder / "checkpoints" / "last.ckpt"
     kept = (
-        f"go on with ckpt={last}"
+        f"continue with ckpt={last}"
         if last.exists()
         else "before its first step, so nothing was kept: type the same again"
     )

@@ -75,13 +75,13 @@ def wandb_logger(
     if "WANDB_MODE" not in os.environ:
         try:
             known = wandb.login(prompt=False, verify=False)
-        except (wandb.Error, ValueError) as error:  # what stands in WANDB_API_KEY is no key
+        except (wandb.Error, ValueError) as error:  # what stands in WANDB_API_KEY is not a key
             say(f"W&B: {str(error).splitlines()[0]} So the run is kept offline")
             return logger(mode="offline")
         if not known:
             say(
                 as_typed_here(
-                    f"W&B: nobody is logged in, so the run is kept offline (make watch shows it); later: {later}"
+                    f"W&B: nobody is logged in, so the run is kept offline (make watch shows it); to upload it later: {later}"
                 )
             )
             return logger(mode="offline")

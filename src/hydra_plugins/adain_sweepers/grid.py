@@ -69,7 +69,7 @@ class GridSweeper(Sweeper):
         path = folder / "jobs.json"
         if path.is_file() and read_plan(folder) != jobs:
             raise UserError(
-                f"{folder} sweeps other values: resume= goes on with those of its jobs.json, so leave the swept keys out, or "
+                f"{folder} sweeps other values: resume= continues with those of its jobs.json, so leave the swept keys out, or "
                 "start a new sweep"
             )
         write_whole(path, json.dumps(jobs, indent=2) + "\n")

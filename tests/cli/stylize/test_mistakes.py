@@ -59,7 +59,7 @@ from tests.helpers.stylize import EXISTING, MIX, failed
         ((*MIX, "masks=[content.png]"), "masks: 1 given, styles: 2: give one mask for each style"),
         ((*MIX, "masks=[content.png,black.png]"), "masks=black.png covers nothing"),
         ((*MIX, "masks=[content.png,text.png]"), "masks=text.png cannot be used (empty or not a picture)"),
-        ((*MIX, "grid=alpha"), "grid=alpha is of one style"),
+        ((*MIX, "grid=alpha"), "grid=alpha takes one style"),
         ((*EXISTING, "grid=corners"), "grid=corners has 2 to 4 styles at its corners, but 1 are given"),
         ((*MIX, "grid=corners", "weights=[1,2]"), "grid=corners takes neither weights nor masks"),
         ((*EXISTING, "preserve_color=hue"), "preserve_color=hue is not allowed; choose one of none, coral, luminance"),

@@ -18,7 +18,7 @@ from tests.helpers.stylize import EXISTING, Copying, call, failed, written
 
 @pytest.fixture
 def photos(folder: Path) -> Path:
-    """A folder with a sub-folder, a colliding name, a file that is no picture, and a broken one."""
+    """A folder with a sub-folder, a colliding name, a file that is not a picture, and a broken one."""
     photos = folder / "photos"
     for name in ("a.png", "a.jpg", "sub/b.png", "sub/.hidden.png"):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def test_a_broken_picture_is_passed_over_named_and_ends_with_1() -> None:
     Path("photos/broken.jpg").write_bytes(b"\xff\xd8\xff")
     text = failed("content=photos", "style=style.png", "out=made")
     assert text.splitlines()[-1].startswith("error: content=photos/broken.jpg cannot be used (")
-    assert text.endswith("the 3 results without them are done\n")
+    assert text.endswith("the other 3 results are done\n")
     assert len(written(Path("made"))) == 3
     for number in range(6):
         Path(f"photos/broken{number}.jpg").touch()

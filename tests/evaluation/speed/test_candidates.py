@@ -128,7 +128,7 @@ def test_equal_convolutions_are_measured_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_measured_seconds_take_the_place_of_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU alone; what is no convolution is still counted."""
+    """On a GPU alone; what is not a convolution is still counted."""
     layer = Layer("forward", 1, 3, 4, 5, 6)
     work = [Work(100, 1, layer=layer), Work(0, 0, fixed_bytes=40)]
     assert floor_seconds(work, 10.0, 20.0, 4) == pytest.approx(10 + 2)

@@ -105,10 +105,35 @@ def test_a_longest_name_has_a_hidden_one_too(tmp_path: Path) -> None:
     ],
 )
 def test_other_settings_are_refused(other: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with opened(tmp_path):
-        pass
+    with opened(tmp_path) as manifest:
+        make(manifest, "a.jpg")
     with pytest.raises(UserError, match=message):
         opened(tmp_path, **other)
+
+
+def test_a_run_that_made_nothing_refuses_no_other_settings(tmp_path: Path) -> None:
+    with opened(tmp_path) as manifest:
+        manifest.unreadable("style", "s.jpg", "empty")
+        (tmp_path / "folder").mkdir()
+    with opened(tmp_path, seed=2) as manifest:
+        make(manifest, "a.jpg")
+    with pytest.raises(UserError, match="seed is 1, .* begun with 2"):
+        opened(tmp_path)
+
+
+def test_a_shard_at_work_refuses_other_settings(tmp_path: Path) -> None:
+    with (
+        Manifest(tmp_path, SETTINGS, 0, 2),
+        pytest.raises(UserError, match="seed is 2, .* begun with 1"),
+    ):
+        Manifest(tmp_path, {**SETTINGS, "seed": 2}, 1, 2)
+
+
+def test_somebody_elses_settings_stay(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"theme": "dark"}')
+    with pytest.raises(UserError, match="begun with"):
+        opened(tmp_path)
+    assert (tmp_path / "settings.json").read_text() == '{"theme": "dark"}'
 
 
 def test_the_same_styles_under_another_path_are_the_same(tmp_path: Path) -> None:

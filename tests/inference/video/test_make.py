@@ -60,7 +60,7 @@ def test_what_is_lost_is_printed_once_and_first(tmp_path: Path, capsys: pytest.C
     job = Job(Found(clip, Path("in.mkv"), None, True), (), tmp_path / "out.mov")
     report = make_video(job, request_of("style=a.jpg"), Watching(), [], None)  # type: ignore[arg-type]
     assert printed[0].splitlines() == [
-        "in.mkv: the result is 34 x 24: video needs even sides, so the last row or column is there twice",
+        "in.mkv: the result is 34 x 24: video needs even sides, so the last row or column is repeated",
         "in.mkv: the audio is flac, which .mov cannot hold: it is encoded as aac",
     ]
     assert report.notes == []

@@ -28,7 +28,7 @@ def check_evaluation(config: DictConfig) -> None:
             raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=FOLDER,FOLDER")
         for folder in config.compare:
             if not (Path(folder).expanduser() / "settings.json").is_file():
-                raise UserError(f"compare: {folder} is no folder of an evaluation: give folders below logs/evaluate")
+                raise UserError(f"compare: {folder} is not a folder of an evaluation: give folders below logs/evaluate")
     pairs = count_or_file(config.pairs)
     if pairs == 0:
         raise UserError("pairs=0 is too small: give at least 1, or a file")
@@ -76,7 +76,7 @@ def check_benchmark(config: DictConfig) -> None:
     """
     if config.model.name != "adain" and (config.bench != "stylize" or config.reference is not None):
         raise UserError(
-            f"model={config.model.name} is measured by bench=stylize without reference=: give these, or model=adain"
+            f"model={config.model.name} works only with bench=stylize and without reference=: change these, or give model=adain"
         )
     if config.reference is not None:
         check_reference(config.reference)
@@ -91,7 +91,7 @@ def check_folders(config: DictConfig) -> None:
     """
     for key in ("content", "style"):
         if config[key] is not None and not Path(config[key]).expanduser().is_dir():
-            raise UserError(f"{key}={config[key]} is no folder: give a folder of pictures")
+            raise UserError(f"{key}={config[key]} is not a folder: give a folder of pictures")
 
 
 def check_both_sides(config: DictConfig) -> None:

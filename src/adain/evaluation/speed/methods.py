@@ -58,7 +58,7 @@ class MethodStylize:
             for _ in self.method.iterate(content, self.kept):
                 synchronize(self.device)
                 marks.append(time.perf_counter())
-            # the last mark follows the losses of the finished picture, which is no iteration
+            # the last mark follows the losses of the finished picture, which is not an iteration
             each = float(np.median(np.diff(marks[:-1])))
             seconds += marks[-1] - start + (wanted - done) * each
         return seconds

@@ -48,12 +48,13 @@ class Manifest:
         self._files: dict[Path, int] = {}
         with _explained(out), contextlib.ExitStack() as held:
             out.mkdir(parents=True, exist_ok=True)
-            self._agree(settings)
-            if not held.enter_context(lock(out / f".manifest-{part}.lock")):
-                raise UserError(
-                    f"shard={shard} of out={out} is being worked on by another process: wait for it, or give another "
-                    "shard"
-                )
+            with lock(out / ".settings.lock", wait=True):  # one process at a time
+                self._agree(settings)
+                if not held.enter_context(lock(out / f".manifest-{part}.lock")):
+                    raise UserError(
+                        f"shard={shard} of out={out} is being worked on by another process: wait for it, or give another "
+                        "shard"
+                    )
             self._done = self._clean()
             self._forget_contents()
             self._held = held.pop_all()
@@ -104,14 +105,14 @@ class Manifest:
             raise OSError(28, "no space left on device")
 
     def _agree(self, settings: Mapping[str, Any]) -> None:
-        """Write the settings, or compare them with those that are there: one process at a time."""
+        """Write the settings, or compare them with those that are there."""
         path = self.out / SETTINGS
-        with lock(self.out / ".settings.lock", wait=True):
-            if path.is_file():
-                try:
-                    before = json.loads(path.read_text(encoding="utf-8"))
-                except ValueError:
-                    raise UserError(f"{path} cannot be read: give another folder as out") from None
+        if path.is_file():
+            try:
+                before = dict(json.loads(path.read_text(encoding="utf-8")))
+            except (TypeError, ValueError):
+                raise UserError(f"{path} cannot be read: give another folder as out") from None
+            if self._begun() or before.keys() != settings.keys():
                 for key in [*settings, *(k for k in before if k not in settings)]:
                     if _identity(before.get(key)) != _identity(settings.get(key)):
                         raise UserError(
@@ -119,13 +120,21 @@ class Manifest:
                             f"{_shown(before.get(key))}: give that again, or another folder as out"
                         )
                 return
+        else:
             with os.scandir(self.out) as entries:
                 foreign = next((entry.name for entry in entries if not entry.name.startswith(".")), None)
             if foreign is not None:
                 raise UserError(
                     f"out={self.out} holds {foreign}, which is not of a stylized data set: give a new or an empty folder"
                 )
-            write_whole(path, json.dumps(settings, indent=2) + "\n")
+        write_whole(path, json.dumps(settings, indent=2) + "\n")
+
+    def _begun(self) -> bool:
+        """Return whether a shard has made a picture or is at work: until then other settings do no harm."""
+        if any(self.out.glob("manifest-*.jsonl")):
+            return True
+        with contextlib.ExitStack() as stack:
+            return not all(stack.enter_context(lock(path)) for path in self.out.glob(".manifest-*.lock"))
 
     def _clean(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         """Keep the whole rows whose picture is there, once each, and return their outputs' keys, sorted.

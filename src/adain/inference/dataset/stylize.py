@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -126,7 +127,11 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
         made = 0
         if (first := next(todo, None)) is not None:  # nothing is loaded for a shard that is done
             shared = {"seed": request.seed, "alpha": request.alpha, "decoder": digest[:16]}
-            made = _make(request, chain([first], todo), names, manifest, shared, decoder, total)
+            try:
+                made = _make(request, chain([first], todo), names, manifest, shared, decoder, total)
+            except (KeyboardInterrupt, SystemExit):
+                print("nothing is lost: the same command makes the pictures that are missing", file=sys.stderr)
+                raise
         skipped = Counter(kind for kind, _ in manifest.skipped)
         return DatasetReport(
             made, before, time.perf_counter() - start, skipped, manifest.path, manifest.unreadable_path
@@ -186,7 +191,7 @@ def _check(request: DatasetRequest) -> None:
     for key in ("content", "style"):
         path = request.folder(key)
         if not path.is_dir():
-            raise UserError(f"{key}={path} is no folder: give a folder of pictures")
+            raise UserError(f"{key}={path} is not a folder: give a folder of pictures")
         inner, outer = sorted((path.resolve(), out.resolve()), key=lambda p: len(p.parts), reverse=True)
         if inner == outer:
             raise UserError(f"out={out} is the {key} folder: give another, new folder")

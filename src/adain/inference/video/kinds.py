@@ -34,7 +34,7 @@ def is_animated(path: str | Path) -> bool | None:
 
 
 def is_typescript(path: Path) -> bool:
-    """Return whether a file named ``.ts`` is no recording, whose packets of 188 bytes begin with 0x47."""
+    """Return whether a file named ``.ts`` is not a recording, whose packets of 188 bytes begin with 0x47."""
     if path.suffix.lower() != ".ts":
         return False
     try:

@@ -38,7 +38,7 @@ def check_videos(request: StylizeRequest, jobs: Sequence[Job]) -> None:
         return
     if request.grid is not None and not shown:
         raise UserError(
-            f"grid={request.grid} is of pictures, but content holds a video: leave it out, or give grid=frames"
+            f"grid={request.grid} is for pictures, but content holds a video: leave it out, or give grid=frames"
         )
     if request.model_name != "adain":
         raise UserError(f"model={request.model['name']} makes pictures, but content holds a video: leave it out")

@@ -69,7 +69,7 @@ class Writer:
         width, height = even(source.form.width), even(source.form.height)
         if (width, height) != (source.form.width, source.form.height):
             self.notes.append(
-                f"the result is {width} x {height}: video needs even sides, so the last row or column is there twice"
+                f"the result is {width} x {height}: video needs even sides, so the last row or column is repeated"
             )
         self._frames, self._end = 0, 0.0
         self._durations: dict[int, int] = {}  # by the frame's time: encoders assume an even rate
