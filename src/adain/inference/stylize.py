@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from adain.inference.inputs import Found
 from adain.inference.jobs import Job, plan_jobs
 from adain.inference.request import StylizeRequest
-from adain.inference.results import PIPE, save, send, take_standard_output
+from adain.inference.results import PIPE, save, send, take_standard_output, too_large
 from adain.inference.video.stylize import check_videos, describe, make_frame_grid, make_video
 from adain.methods.interface import CAPABILITIES, known_method
-from adain.runtime.errors import UserError
+from adain.runtime.errors import InputError, UserError
 from adain.runtime.progress import Bar
 from adain.training.checkpoints import resolve_checkpoint
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def stylize_files(request: StylizeRequest) -> None:
-    """Make every result that is asked for, and print where it is. Unreadable inputs are skipped and listed at the end.
+    """Make every result that is asked for, and print where it is. Unusable inputs are skipped and listed at the end.
 
     Raises:
-        UserError: If something cannot be used or written, or an input was unreadable.
+        UserError: If something cannot be used or written, or an input was unusable.
     """
     sink = take_standard_output() if request.out == str(PIPE) else None
     jobs, masks = plan_jobs(request)
@@ -58,7 +59,7 @@ def stylize_files(request: StylizeRequest) -> None:
             for job in bar:
                 try:
                     line = maker.make(job, sink)
-                except UnreadableInput as reason:
+                except UnusableInput as reason:
                     unusable[str(reason)] = None
                     continue
                 done += 1
@@ -93,8 +94,8 @@ def _resolve_source(request: StylizeRequest) -> str | None:
     return resolved.source
 
 
-class UnreadableInput(ValueError):
-    """An input that cannot be decoded. The message names it and says why."""
+class UnusableInput(ValueError):
+    """An input that nothing can be made of. The message names it and says why."""
 
 
 def _read(key: str, path: Path, max_pixels: int, keep_alpha: bool = False, min_side: int = 16) -> Image.Image:
@@ -104,7 +105,28 @@ def _read(key: str, path: Path, max_pixels: int, keep_alpha: bool = False, min_s
         return read_picture(path, None, max_pixels, min_side, keep_alpha)
     except PictureError as error:
         raised = ", which may be raised" if isinstance(error, TooLarge) else ""
-        raise UnreadableInput(f"{key}={path} cannot be used ({error}{raised})") from None
+        raise UnusableInput(f"{key}={path} cannot be used ({error}{raised})") from None
+
+
+@contextmanager
+def _blaming(content: Found) -> Iterator[None]:
+    """Raise ``UnusableInput`` for what one content is at fault for: the others of a batch are made."""
+    from adain.data.picture import PictureError
+
+    try:
+        yield
+        return
+    except UserError:  # about what was typed, whatever the content
+        raise
+    except (InputError, PictureError) as error:
+        reason = str(error)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        reason = (
+            f"it does not fit into memory; side=512 or {'batch_size=1' if content.video else 'tile=256'} needs less"
+        )
+    raise UnusableInput(f"content={content.path} cannot be used ({reason})")
 
 
 def _read_mask(found: Found, max_pixels: int) -> Image.Image:
@@ -112,7 +134,7 @@ def _read_mask(found: Found, max_pixels: int) -> Image.Image:
 
     try:
         mask = on_black(_read("masks", found.path, max_pixels, keep_alpha=True, min_side=1))
-    except UnreadableInput as error:
+    except UnusableInput as error:
         raise UserError(f"{error}: give another picture") from None
     if mask.getextrema()[1] == 0:
         raise UserError(f"masks={found.path} covers nothing: make some of it white, or leave it and its style out")
@@ -147,18 +169,19 @@ class ResultMaker:
         """Make a job's result, in its place or into ``sink``, and return what is to be printed of it.
 
         Raises:
-            UnreadableInput: If an input of it cannot be decoded.
-            UserError: If it does not fit into memory, or cannot be written.
+            UnusableInput: If an input of it cannot be decoded, or is too large or too narrow for what is asked.
+            UserError: If it cannot be written.
         """
-        if job.content.video:
-            return describe(job.out, self._of_video(partial(make_video, sink=sink), job), self.name)
-        profile: bytes | None = None
-        if self.request.grid == "frames":
-            result: Image.Image = self._of_video(make_frame_grid, job)
-        else:
-            content = self._content(job.content.path)
-            profile = content.info.get("icc_profile")
-            result = self._stylized(content, job)
+        with _blaming(job.content):
+            if job.content.video:
+                return describe(job.out, self._of_video(partial(make_video, sink=sink), job), self.name)
+            profile: bytes | None = None
+            if self.request.grid == "frames":
+                result: Image.Image = self._of_video(make_frame_grid, job)
+            else:
+                content = self._content(job.content.path)
+                profile = content.info.get("icc_profile")
+                result = self._stylized(content, job)
         if sink is None:
             save(result, job.out, profile, self.request.quality)
         else:
@@ -166,20 +189,13 @@ class ResultMaker:
         return f"{job.out}  ({result.width} x {result.height}, {self.name})"
 
     def _stylized(self, content: Image.Image, job: Job) -> Image.Image:
-        import torch
-
-        try:
-            if self.request.grid is not None:
-                return self._grid(content, job)
-            self._say_sizes(content)
-            return self.stylizer.stylize(content, styles=self._styles(job), masks=self.masks, **self.request.options)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
-                raise
-            raise UserError(
-                f"content={job.content.path} ({content.width} x {content.height}) does not fit into memory: "
-                "give smaller tiles, such as tile=256"
-            ) from None
+        if self.request.grid is not None:
+            return self._grid(content, job)
+        if too_large(content.size, job.out.name):
+            kind = job.out.suffix[1:]
+            raise InputError(f"{kind} holds no {content.width} x {content.height} pixels, which format=png does")
+        self._say_sizes(content)
+        return self.stylizer.stylize(content, styles=self._styles(job), masks=self.masks, **self.request.options)
 
     def _of_video(self, make: Callable[..., Any], job: Job) -> Any:
         from adain.inference.stylizer import Stylizer
@@ -193,7 +209,7 @@ class ResultMaker:
         try:
             return make(job, self.request, self.stylizer, styles, self.masks)
         except SourceError as error:
-            raise UnreadableInput(f"content={job.content.path} cannot be used ({error.reason})") from None
+            raise UnusableInput(f"content={job.content.path} cannot be used ({error.reason})") from None
 
     def _grid(self, content: Image.Image, job: Job) -> Image.Image:
         from adain.inference.grids import alpha_grid, corner_grid, decoder_grid, pictures_of, style_grid

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from adain.data.image_io import to_pixels
+from adain.inference.stroke import working_size
+from adain.inference.stylizer import Stylizer
 from tests.helpers.pictures import deny, draw
 from tests.helpers.stylize import EXISTING, Copying, call, failed, written
 
@@ -103,6 +107,40 @@ def test_a_broken_picture_is_passed_over_named_and_ends_with_1() -> None:
     *_, last, said = failed("content=photos", "style=style.png", "out=made").splitlines()
     assert last == "content=photos/broken5.jpg cannot be used (empty or not a picture)"
     assert said.startswith("error: 7 inputs, listed above, cannot be used: ")
+
+
+@pytest.mark.parametrize(
+    ("size", "arguments", "reason"),
+    [
+        ((640, 20), ("stroke=16",), "stroke=16 leaves 32 x 1 pixels to paint on: give less"),
+        ((3000, 40), ("side=32",), "3000 x 40 is over 64 times longer than wide"),
+        ((3000, 40), ("grid=alpha", "cell=32"), "the content picture is 32 x 1: give one of at least 16 x 16"),
+        ((16400, 16), ("format=webp",), "webp holds no 16400 x 16 pixels, which format=png does"),
+        ((640, 40), (), "it does not fit into memory; side=512 or tile=256 needs less"),
+    ],
+)
+def test_a_content_that_the_options_do_not_fit_is_named_and_the_others_are_made(
+    size: tuple[int, int], arguments: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Checking(Copying):
+        """Takes what the real one takes."""
+
+        def stylize(self, content: Image.Image, **options: Any) -> Image.Image:
+            if not arguments and content.width == 640:
+                raise RuntimeError("CUDA out of memory")
+            to_pixels(content, "content")
+            if options["stroke"] is not None:
+                working_size(content.height, content.width, options["stroke"])
+            return content
+
+    monkeypatch.setattr(Stylizer, "load", lambda decoder, device=None, precision="32-true": Checking())
+    draw(Path("in/a.png"), size=(64, 64))
+    draw(Path("in/long.png"), size=size)
+    draw(Path("in/z.png"), size=(64, 64))
+    text = failed("content=in", "style=style.png", "out=made", *arguments)
+    assert f"content=in/long.png cannot be used ({reason})" in text
+    assert text.endswith("the other 2 results are done\n")
+    assert len(written(Path("made"))) == 2
 
 
 @pytest.mark.usefixtures("copying", "photos")
