@@ -10,6 +10,14 @@ import torch
 from tests.helpers.recorded import run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: make test-gpu")]
+
+
+@pytest.fixture(autouse=True)
+def same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN adds up a weight's gradient in one order."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
 WIDE = {"accelerator": "gpu", "widths": [32, 64, 128], "side": 64}
 
 

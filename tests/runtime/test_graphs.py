@@ -84,6 +84,36 @@ def test_what_cannot_be_recorded_runs_as_usual_and_says_so_once(stand_in: StandI
     assert said == ["RuntimeError: operation not permitted when stream is capturing"]
 
 
+def test_moved_weights_are_recorded_again(stand_in: StandIn) -> None:
+    """A trainer's end frees what a graph has recorded the addresses of."""
+    network = Network()
+    call = graphed(network.loss, network, CPU, pytest.fail)
+    call(*pair(0))
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone() + 1
+    for _ in range(2):
+        assert torch.equal(call(*pair(1))[0], network.loss(*pair(1))[0])
+    assert (len(stand_in.recorded), stand_in.forward) == (2, 3)
+
+
+def test_other_threads_may_use_the_gpu_while_it_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CUDA's default mode, a batch that a loader's thread pins meanwhile ends the run."""
+    usual, modes = torch.cuda.graph, list[str]()
+    monkeypatch.setattr(usual, "__init__", lambda self, graph, capture_error_mode: modes.append(capture_error_mode))
+
+    def records(module: nn.Module, tensors: tuple[Tensor, ...]) -> nn.Module:
+        torch.cuda.graph(None, capture_error_mode="global")  # type: ignore[arg-type]
+        return module
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", records)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "before")
+    streams: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
+    network = Network()
+    assert CAPTURES["cuda"](network, ()) is network
+    assert (modes, streams, torch.cuda.graph) == (["thread_local"], ["before"], usual)
+
+
 def test_the_functions_own_error_is_raised(stand_in: StandIn) -> None:
     network = Network()
 

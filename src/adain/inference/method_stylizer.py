@@ -17,6 +17,7 @@ from adain.methods.interface import Method, require
 from adain.nn.weights import read_state
 from adain.runtime.device import find_device
 from adain.runtime.errors import InputError, UserError
+from adain.runtime.precision import arithmetic
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import PreserveColor
 
@@ -85,7 +86,8 @@ class MethodStylizer:
 
     def encode_style(self, style: Image.Image) -> Any:
         """Return what the model keeps of a style."""
-        return self.method.encode_style(unit(to_pixels(style, "style")[0], self.device))
+        with arithmetic(self.device, "32-true"):
+            return self.method.encode_style(unit(to_pixels(style, "style")[0], self.device))
 
     @torch.no_grad()
     def stylize(
@@ -111,11 +113,12 @@ class MethodStylizer:
         """
         pixels, restore = to_pixels(content, "content")
         picture = unit(pixels, self.device)
-        style: Any = styles[0] if styles else self.method.encode_style(picture)
-        if isinstance(style, Image.Image):
-            painting = unit(to_pixels(style, "style")[0], self.device)
-            style = coral(painting, colors(picture)) if preserve_color == "coral" else painting
-        made = self.method.stylize(picture, style, alpha)
+        with arithmetic(self.device, "32-true"):
+            style: Any = styles[0] if styles else self.method.encode_style(picture)
+            if isinstance(style, Image.Image):
+                painting = unit(to_pixels(style, "style")[0], self.device)
+                style = coral(painting, colors(picture)) if preserve_color == "coral" else painting
+            made = self.method.stylize(picture, style, alpha)
         if preserve_color == "luminance":
             made = keep_chroma(made, picture)
         result: Image.Image = restore(made.mul(255).round_().to(torch.uint8))

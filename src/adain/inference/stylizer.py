@@ -226,7 +226,9 @@ class Stylizer:
             small = resized(pixels, working_size(height, width, stroke))
             made = again(small, styles=chosen)
             output = with_detail(made, small, pixels)
-            return cast(P, restore(output if covers is None else torch.where(covers.amax(1, True) > 0, output, pixels)))
+            if covers is not None:
+                output = torch.where(covers.to(output.device).amax(1, True) > 0, output, pixels)
+            return cast(P, restore(output))
         encoded = self.encode_style(chosen, colors(pixels) if preserve_color == "coral" else None)
         for one in encoded:
             if len(one.mean) not in (1, len(pixels)):

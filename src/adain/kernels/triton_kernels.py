@@ -12,6 +12,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+SIZES = ("height", "width", "out_height", "out_width", "tiles")
+"""Arguments whose values compile nothing anew: a folder has pictures of many sizes."""
+
 
 @triton.jit
 def _reflect(index, size):
@@ -33,7 +36,7 @@ def _store_moments(values, counted, mean, squares, mask):
     tl.store(squares, tl.sum(deviation * deviation, 0) - rest * rest * number, mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def between_forward(
     y, bias, output, mean, squares, height, width, channels, out_height, out_width,
     HAS_BIAS: tl.constexpr, RECTIFY: tl.constexpr, POOL: tl.constexpr, SCALE: tl.constexpr, BORDER: tl.constexpr,
@@ -72,7 +75,7 @@ def between_forward(
         _store_moments(stored.to(tl.float32), valid & inner[:, None], mean + place, squares + place, c < channels)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def between_backward(
     gradient, kept, bias, slope, offset, of_y, of_bias, height, width, channels, out_height, out_width,
     HAS_BIAS: tl.constexpr, RECTIFY: tl.constexpr, POOL: tl.constexpr, SCALE: tl.constexpr, BORDER: tl.constexpr,
@@ -152,7 +155,7 @@ def between_backward(
         tl.store(of_bias + place, tl.sum(tl.where(valid, total, 0.0), 0), mask=c < channels)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def tile_moments(
     x, mean, squares, height, width, channels, of_sample, of_row, of_column,
     POSITIONS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -169,7 +172,7 @@ def tile_moments(
     _store_moments(values, valid, mean + place, squares + place, c < channels)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def merge_moments(
     tile_mean, tile_squares, mean, std, eps, height, width, channels, out_height, tiles,
     BORDER: tl.constexpr, POSITIONS: tl.constexpr, ROWS: tl.constexpr, STEPS: tl.constexpr, CHANNELS: tl.constexpr,

@@ -112,13 +112,6 @@ class Muon(torch.optim.Optimizer):
                 update(learned, gradients, [self.state[parameter] for parameter in learned], group)
         return loss
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state. The counts stay on the processor, where they are read at every step."""
-        super().load_state_dict(state_dict)
-        for state in self.state.values():
-            if "count" in state:
-                state["count"] = state["count"].cpu()
-
 
 def _matrix_step(
     weights: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]
@@ -143,6 +136,7 @@ def _adam_step(
         if not state:
             state["first"], state["second"] = torch.zeros_like(bias), torch.zeros_like(bias)
             state["count"] = torch.zeros(())
+        state["count"] = state["count"].cpu()  # read here at every step; a trainer that resumes moves it to the GPU
         state["count"] += 1
     beta1, beta2 = group["betas"]
     counts = [float(state["count"]) for state in states]

@@ -5,6 +5,7 @@ A replay launches hundreds of kernels with one call. That is what a GPU waits fo
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,7 +16,28 @@ R = TypeVar("R")
 Capture = Callable[[nn.Module, tuple[Tensor, ...]], Callable[..., Any]]
 """Records a module and returns what replays it: same arguments and results, the parameters' gradients included."""
 
-CAPTURES: dict[str, Capture] = {"cuda": torch.cuda.make_graphed_callables}
+
+class BesideOthers(torch.cuda.graph):
+    """A recording during which other threads may use the GPU: a loader's thread pins the next batches meanwhile."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **{**given, "capture_error_mode": "thread_local"})
+
+
+def _record_cuda(module: nn.Module, tensors: tuple[Tensor, ...]) -> Callable[..., Any]:
+    """Call ``make_graphed_callables``, whose recordings forbid other threads the GPU (torch 2.11 takes no other mode)."""
+    gc.collect()  # a graph that is freed during a recording breaks it
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)  # gradients are recorded on a side stream
+    stream, usual = torch.cuda.current_stream(), torch.cuda.graph
+    torch.cuda.graph = BesideOthers  # type: ignore[misc]
+    try:
+        return torch.cuda.make_graphed_callables(module, tensors)
+    finally:
+        torch.cuda.graph = usual  # type: ignore[misc]
+        torch.cuda.set_stream(stream)  # a recording that fails leaves its own
+
+
+CAPTURES: dict[str, Capture] = {"cuda": _record_cuda}
 """By the type of a device. A CPU launches nothing, so it has none; tests put a stand-in here."""
 
 
@@ -36,10 +58,12 @@ def graphed(
 
     Returns:
         A function of the same signature. Calls without gradients, and with other sizes than recorded, run as usual. Errors
-        of ``function`` itself are raised as usual.
+        of ``function`` itself are raised as usual. Where parameters have moved to other memory, it is recorded again.
     """
+    weights = list(network.parameters())
     replay: Callable[..., R] | None = None
     recorded: list[Any] = []
+    places: list[int] = []
     silent = False
 
     def plainly(reason: str) -> None:
@@ -49,17 +73,22 @@ def graphed(
             say(reason)
 
     def call(*tensors: Tensor) -> R:
-        nonlocal replay, recorded
+        nonlocal replay, recorded, places
         if not torch.is_grad_enabled():
             return function(*tensors)
         kinds = [(tensor.shape, tensor.dtype, tensor.device) for tensor in tensors]
-        if not recorded:
-            recorded = kinds
+        there = [weight.data_ptr() for weight in weights]
+        if not recorded or (replay is not None and there != places):
+            recorded, places, replay, reason = kinds, there, None, ""
             try:
                 replay = _record(function, network, tensors, CAPTURES[device.type])
             except Exception as error:
+                reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            if reason:  # here, where the error no longer holds the memory of what failed
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
                 result = function(*tensors)  # raises if the fault is its own
-                plainly(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+                plainly(reason)
                 return result
         if replay is None:
             return function(*tensors)

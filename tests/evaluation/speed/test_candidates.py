@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from adain.evaluation.speed import candidates, machine, stages, training
 from adain.evaluation.speed.bench import Benchmark
 from adain.evaluation.speed.candidates import measure
+from adain.evaluation.speed.clock import Stages
 from adain.evaluation.speed.machine import Rates
 from adain.evaluation.speed.roofline import Layer, Work, floor_seconds, stage_work
 from adain.evaluation.speed.stages import PORT, STYLIZE, Setting
@@ -119,12 +120,21 @@ def test_each_kind_is_its_own_convolution(kind: str, shape: tuple[int, ...]) -> 
 
 def test_equal_convolutions_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[Layer] = []
-    monkeypatch.setattr(candidates, "_convolution", lambda layer, *_: measured.append(layer) or (lambda: 0.5))
+    calls: list[None] = []
+
+    def ten_seconds(stages: dict[str, Stages], *_: object) -> dict[str, dict[str, list[float]]]:
+        stages[""][0][1]()
+        return {"": {"": [10.0]}}
+
+    monkeypatch.setattr(candidates, "interleave", ten_seconds)
+    monkeypatch.setattr(
+        candidates, "_convolution", lambda layer, *_: measured.append(layer) or (lambda: calls.append(None))
+    )
     work = [*(stage_work("whole step", 1, 16, 16) or []), Work(1, 1)]
     times = candidates.layer_times(work, CPU, torch.float32)
     assert len(measured) == len(set(measured)) == len(times)
     assert {layer.kind for layer in times} == {"forward", "input", "weights"}
-    assert set(times.values()) == {0.5}
+    assert set(times.values()) == {10.0 * len(measured) / len(calls)} == {0.5}
 
 
 def test_measured_seconds_take_the_place_of_the_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from adain.evaluation.speed.roofline import Layer, Work, floor_seconds, stage_wo
 from adain.evaluation.speed.stages import PORT, STYLIZE, TRAINING, OurStep, OurStylize, Setting
 from adain.evaluation.store import Row
 
-_LAYER_ROUNDS = 10
+_LAYER_ROUNDS, _LAYER_CALLS = 10, 20  # one call would be timed with what its launch takes
 _MAYBE = (
     "peak_mib", "gflop", "gigabytes", "floor_s", "share", "against_port", "against_port_q1", "against_port_q3"
 )  # fmt: skip
@@ -74,10 +74,18 @@ def layer_times(work: Iterable[Work], device: torch.device, dtype: torch.dtype) 
     """Return the median seconds of each different convolution of some work, channels last, its input padded already."""
     layers = dict.fromkeys(one.layer for one in work if one.layer is not None)
     times = {
-        layer: interleave({"": [("", _convolution(layer, device, dtype))]}, _LAYER_ROUNDS, device)[""][""]
+        layer: interleave({"": [("", _repeated(_convolution(layer, device, dtype)))]}, _LAYER_ROUNDS, device)[""][""]
         for layer in layers
     }
-    return {layer: Spread.of(seconds).median for layer, seconds in times.items()}
+    return {layer: Spread.of(seconds).median / _LAYER_CALLS for layer, seconds in times.items()}
+
+
+def _repeated(call: Callable[[], object]) -> Callable[[], None]:
+    def calls() -> None:
+        for _ in range(_LAYER_CALLS):
+            call()
+
+    return calls
 
 
 def _convolution(layer: Layer, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:

@@ -16,7 +16,7 @@ from adain.methods.adain import AdaINMethod
 from adain.nn.decoder import load_decoder
 from adain.nn.encoder import BOTTLENECK
 from adain.runtime.compiling import compiled
-from adain.runtime.graphs import graphed
+from adain.runtime.graphs import BesideOthers, graphed
 from adain.runtime.precision import memory_format
 from adain.runtime.schema import MethodName
 
@@ -196,9 +196,14 @@ def recorded(work: Callable[[], object]) -> Callable[[], object]:
             work()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph.replay
+    with BesideOthers(graph):
+        output = work()
+
+    def replay(kept: object = work) -> object:  # what it works on must live as long as the graph
+        graph.replay()
+        return output
+
+    return replay
 
 
 def _warn(reason: str) -> None:
