@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from adain.evaluation.speed import bench as speed
+from adain.evaluation.speed.clock import timings
+from adain.evaluation.speed.loading import readable
+from tests.helpers.pictures import draw
 from tests.helpers.runners import run_here
 
 
@@ -112,6 +116,32 @@ def test_a_video_with_its_style_encoded_once_and_for_every_frame(
     # to be kept; then in a warm-up and a round that counts: once, and for every frame
     assert sum(isinstance(given[0], torch.Tensor) for given in encoded) == 1 + 2 * (1 + FRAMES)
     assert "of whole" in found["out"]
+
+
+def test_what_was_measured_is_shown_and_saved_where_a_later_part_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"work": "train", "size": 32, "batch": 1, "contestant": "ours", "stage": "step", **timings([2.0])}
+    monkeypatch.setattr(speed, "measure_training", lambda *given: [row | {"per_second": 0.5}])
+    monkeypatch.setattr(speed.Benchmark, "_rates", lambda *given: {})
+    monkeypatch.setattr(speed.Benchmark, "_measure_work", lambda *given: None)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.jpg").touch()
+    code, out, err = run_here("bench", tmp_path, "precisions=[32-true]", f"content={tmp_path}/photos")
+    assert (code, err.splitlines()[-1]) == (
+        1, f"error: the folder {tmp_path}/photos holds no picture that can be read: check the folder"
+    )  # fmt: skip
+    assert "2,000" in out
+    (saved,) = tmp_path.glob("logs/bench/*/bench.json")
+    assert json.loads(saved.read_text())["rows"][0]["median_s"] == 2.0
+
+
+def test_loading_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
+    for name in ("b", "d", "e"):
+        draw(tmp_path / f"{name}.png")
+    (tmp_path / "a.png").touch()
+    draw(tmp_path / "c.png", size=(2000, 18))  # over 64 times longer than wide
+    assert [path.stem for path in readable(tmp_path, 2, 64)] == ["b", "d"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -21,19 +21,30 @@ if TYPE_CHECKING:
 
 
 def bench(config: DictConfig) -> None:
-    """Measure what is asked for, print it and save it."""
+    """Measure what is asked for, print it and save it, also where a later part fails."""
     check_benchmark(config)
     from hydra.core.hydra_config import HydraConfig
     from rich.console import Console
 
     from adain.cli.quiet import quieten
     from adain.evaluation.speed.bench import Benchmark
-    from adain.evaluation.speed.report import save, show
 
     quieten()
     folder = Path(HydraConfig.get().runtime.output_dir)
     benchmark = Benchmark(**as_fields(Benchmark, config, model=config.model.name))
-    results = benchmark.measure(folder, Console(stderr=True).print, _train)
+    results: dict[str, Any] = {}
+    try:
+        benchmark.measure(results, folder, Console(stderr=True).print, _train)
+    finally:
+        if results:
+            _report(results, folder, config)
+
+
+def _report(results: dict[str, Any], folder: Path, config: DictConfig) -> None:
+    from rich.console import Console
+
+    from adain.evaluation.speed.report import save, show
+
     files = save(folder, results)
     console = Console(width=None if Console().is_terminal else 110)
     show(results, console)

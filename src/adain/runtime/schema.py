@@ -127,7 +127,7 @@ class Pairs(TypedDict):
     val_size: Side
     val_pairs: Count
     num_workers: Whole | None
-    seed: int
+    seed: Seed
     style_zoom: Annotated[float, Ge(1)]
 
 
@@ -227,7 +227,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "alpha": Share,
         "batch_size": Count,
         "device": str,
-        "seed": int,
+        "seed": Seed,
         "bootstrap": Annotated[int, Ge(100)],
         "save_outputs": bool,
         "page_pairs": Count,
@@ -294,14 +294,14 @@ KEYS: dict[str, dict[str, Any]] = {
         "start_patches": Patches,
         "training": list[str],
         "device": str,
-        "seed": int,
+        "seed": Seed,
         "out": str | None,
         "logs": str,
         **_RUN,
     },
     "bench": {
         "bench": BenchKind,
-        "gatys_iterations": int,
+        "gatys_iterations": Annotated[int, Ge(3)],
         "reference": str | None,
         "sizes": Sides,
         "batch_sizes": Counts,
@@ -318,8 +318,8 @@ KEYS: dict[str, dict[str, Any]] = {
         "content": str | None,
         "style": str | None,
         "pictures": Count,
-        "resize": int,
-        "crop": int,
+        "resize": Side,
+        "crop": Side,
         "workers": Whole,
         "wandb": bool,
         "logs": str,
@@ -351,11 +351,11 @@ TARGETS: dict[str, dict[str, Any]] = {
         "precision": Precision,
         "max_steps": Count,
         "val_check_interval": Count,
-        "check_val_every_n_epoch": int | None,
+        "check_val_every_n_epoch": Count | None,
         "log_every_n_steps": Count,
         "accumulate_grad_batches": Count,
         "gradient_clip_val": Weight | None,
-        "num_sanity_val_steps": int,
+        "num_sanity_val_steps": Annotated[int, Ge(-1)],
         "use_distributed_sampler": bool,
         "enable_model_summary": bool,
         "enable_progress_bar": bool,

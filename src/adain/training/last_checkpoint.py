@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from adain.runtime.errors import UserError
+from adain.runtime.schema import Count
 from adain.runtime.signals import SignalHandlers
 from adain.training.progress import say
 
@@ -39,7 +40,7 @@ class LastCheckpoint(Checkpoint):
         received: The signal that ended the run, if one did.
     """
 
-    def __init__(self, folder: str, every_n_steps: int) -> None:
+    def __init__(self, folder: str, every_n_steps: Count) -> None:
         self.path, self.every_n_steps = Path(folder) / "last.ckpt", every_n_steps
         self.received: signal.Signals | None = None
         self._saved_at = -1

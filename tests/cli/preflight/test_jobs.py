@@ -22,6 +22,11 @@ def test_every_value_of_a_search_space_is_checked() -> None:
         preflight_jobs("train", given)
 
 
+def test_a_sampler_takes_the_seeds_that_numpy_takes() -> None:
+    with pytest.raises(UserError, match=r"hydra\.sweeper\.sampler\.seed=-1 is too small: give at least 0"):
+        plan_jobs("train", ["experiment=smoke", "sweep=optuna", "hydra.sweeper.sampler.seed=-1"])
+
+
 def test_a_sweep_joins_a_running_ray_cluster() -> None:
     """Which refuses the size of an object store, and the plugin gives one where none is stated."""
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="needs the extra `ray`")

@@ -198,10 +198,21 @@ def test_a_value_of_the_wrong_type_is_refused_with_the_right_type(override: str,
         ("seed=-1", "at least 0"),
         ("seed=4294967296", "at most 4294967295"),
         ("optimizer.lr=inf", "a finite number"),
+        ("data.seed=-1", "at least 0"),
+        ("callbacks.last.every_n_steps=0", "at least 1"),
+        ("trainer.check_val_every_n_epoch=0", "at least 1"),
+        ("trainer.num_sanity_val_steps=-2", "at least -1"),
+        ("evaluate: seed=-1", "at least 0"),
+        ("compare: seed=-1", "at least 0"),
+        ("compare: controls.style_weights=[10,inf]", "a finite number"),
+        ("bench: gatys_iterations=1", "at least 3"),
+        ("bench: resize=0", "at least 16"),
+        ("bench: crop=0", "at least 16"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_its_limit(override: str, limit: str) -> None:
-    text = message(override)
+    command, _, override = override.rpartition(": ")
+    text = message(override, config=command or "train")
     assert text.startswith(override)
     assert text.endswith(f"give {limit}")
 
@@ -472,7 +483,14 @@ def test_an_unknown_metric_cannot_be_monitored() -> None:
 
 
 def test_too_many_loader_processes_are_refused() -> None:
-    assert "give at most" in message("data.num_workers=10000")
+    given = {"train": (), "bench": (), "stylize_dataset": ("content=a", "style=b", "out=c")}
+    for command, others in given.items():
+        key = "data.num_workers" if command == "train" else "workers"
+        assert message(f"{key}=10000", *others, config=command).startswith(f"{key}=10000 is too many")
+
+
+def test_a_crop_larger_than_the_resized_picture_is_refused() -> None:
+    assert message("crop=600", config="bench").startswith("crop=600 is larger than resize=512")
 
 
 @pytest.mark.parametrize("key", ["model.init", "encoder.weights", "compare_with"])

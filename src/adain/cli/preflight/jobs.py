@@ -10,16 +10,18 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from adain.cli.preflight.compose import compose_config, preflight
 from adain.cli.preflight.explain import explain
 from adain.cli.preflight.extras import check_extras
 from adain.cli.preflight.training import check_files
+from adain.cli.preflight.values import check_value
 from adain.runtime.conf import root_of
 from adain.runtime.errors import InputError, UserError
 from adain.runtime.extras import install_command
+from adain.runtime.schema import Seed
 from adain.sweeps.space import Axis, grid, objectives, overrides_of, probes, split
 
 
@@ -80,6 +82,9 @@ def plan_jobs(config: str, overrides: list[str]) -> MultirunPlan:
         value = composed.hydra.sweeper.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"hydra.sweeper.{key}={value} is not allowed: give a whole number of at least 1")
+    seed = OmegaConf.select(composed, "hydra.sweeper.sampler.seed")
+    if seed is not None:
+        check_value("hydra.sweeper.sampler.seed", seed, Seed)
     if "n_trials" in composed.hydra.sweeper and find_spec("optuna") is None:
         raise UserError(f"sweep=optuna needs Optuna, which is missing: {install_command('sweep')}")
     return MultirunPlan(fixed, axes, "n_trials" in composed.hydra.sweeper, folder, composed)

@@ -32,14 +32,18 @@ def check_training(config: DictConfig) -> None:
     Raises:
         UserError: If some do not fit. The message is about the first.
     """
-    crop, resize = OmegaConf.select(config, "data.crop"), OmegaConf.select(config, "data.resize")
-    if crop is not None and resize is not None and crop > resize:
-        raise UserError(f"data.crop={crop} is larger than data.resize={resize}: a crop must fit the short side")
+    for section in ("data.", ""):  # make bench has the keys without a section
+        crop, resize = (OmegaConf.select(config, f"{section}{key}") for key in ("crop", "resize"))
+        if crop is not None and resize is not None and crop > resize:
+            raise UserError(
+                f"{section}crop={crop} is larger than {section}resize={resize}: a crop must fit the short side"
+            )
     for section in ("model", "style_swap"):
         size, stride = (OmegaConf.select(config, f"{section}.{key}") for key in ("patch_size", "stride"))
         if size is not None and stride is not None and stride > size:
             raise UserError(f"{section}.stride={stride} leaves gaps: give at most {section}.patch_size={size}")
-    _workers(OmegaConf.select(config, "data.num_workers"))
+    for key in ("data.num_workers", "workers"):
+        _workers(key, OmegaConf.select(config, key))
     if (devices := OmegaConf.select(config, "trainer.devices")) is not None:
         _devices(devices, OmegaConf.select(config, "trainer.accelerator"))
 
@@ -129,12 +133,10 @@ def _holds_pictures(folder: Path) -> bool:
         return True
 
 
-def _workers(workers: Any) -> None:
+def _workers(key: str, workers: Any) -> None:
     most = _WORKERS_PER_CORE * (os.cpu_count() or 1)
     if isinstance(workers, int) and workers > most:
-        raise UserError(
-            f"data.num_workers={workers} is too many for this machine's {os.cpu_count()} cores: give at most {most}"
-        )
+        raise UserError(f"{key}={workers} is too many for this machine's {os.cpu_count()} cores: give at most {most}")
 
 
 def _devices(devices: Any, accelerator: str | None) -> None:

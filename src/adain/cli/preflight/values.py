@@ -124,7 +124,7 @@ def check_value(
         _validate(plain, kind)
     except ValidationError as error:
         raise UserError(_sentence(key, text, error, kind, example)) from None
-    if plain == math.inf:
+    if math.inf in (plain if isinstance(plain, list) else [plain]):
         raise UserError(f"{key}={text} is too large: give a finite number")
     if key == "alpha" and bounded and plain > 1:
         raise UserError(f"alpha={text} is too large: give at most 1, or set extrapolate=true as well")

@@ -11,11 +11,10 @@ import torch
 from torch.profiler import ProfilerActivity
 
 from adain.data.sample import sample_folder
-from adain.data.sources import FolderSource
 from adain.evaluation.speed import machine
 from adain.evaluation.speed.candidates import measure
 from adain.evaluation.speed.clock import synchronize
-from adain.evaluation.speed.loading import measure_loading, measure_waiting
+from adain.evaluation.speed.loading import measure_loading, measure_waiting, readable
 from adain.evaluation.speed.loop import Training, measure_loop
 from adain.evaluation.speed.memory import how, peak_memory
 from adain.evaluation.speed.report import save
@@ -54,14 +53,18 @@ class Benchmark:
     crop: int
     workers: int
 
-    def measure(self, folder: Path, say: Callable[[str], object], train: Training) -> dict[str, Any]:
+    def measure(self, results: dict[str, Any], folder: Path, say: Callable[[str], object], train: Training) -> None:
         """Measure all parts, telling ``say`` what begins; rows are kept in the folder while the work goes on.
 
-        Returns:
-            ``machine``, ``rates``, ``notes`` and ``rows``; ``memory`` and ``operators`` where they were asked for.
+        Args:
+            results: Filled as the work goes on, for a part may fail: ``machine``, ``rates``, ``notes`` and ``rows``;
+                ``memory`` and ``operators`` where they were asked for.
+            folder: Where rows, a trace and a training go.
+            say: Told what begins.
+            train: Runs a training.
         """
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        results: dict[str, Any] = {"machine": machine.describe(device), "rates": {}, "notes": [], "rows": []}
+        results |= {"machine": machine.describe(device), "rates": {}, "notes": [], "rows": []}
         notes, rows = results["notes"], results["rows"]
         precisions = self._precisions(device, notes)
         parts = [self.bench] if self.bench != "all" else ["train", "stages", "stylize", "load"]
@@ -92,7 +95,6 @@ class Benchmark:
             notes.append("no GPU here: its rows stay empty")
         else:
             notes.append("times are a GPU's own (CUDA events); floors are its convolutions, each measured by itself")
-        return results
 
     def _precisions(self, device: torch.device, notes: list[str]) -> list[str]:
         """Return those asked for; by default float32, and bfloat16 where it is faster."""
@@ -162,7 +164,7 @@ class Benchmark:
             Path(folder).expanduser()
             for folder in (self.content or sample_folder("content"), self.style or sample_folder("style"))
         )
-        paths = [Path(name) for folder in (content, style) for name in FolderSource(str(folder)).names[: self.pictures]]
+        paths = [path for folder in (content, style) for path in readable(folder, self.pictures, self.resize)]
         say(f"loading, {len(paths)} pictures")
         rows = measure_loading(paths, self.resize, self.crop, self.repeats)
         if self.workers:

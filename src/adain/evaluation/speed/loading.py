@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from adain.data.loader_speed import seconds_per_batch
 from adain.data.pairs import Framing, StyleTransferDataModule
-from adain.data.picture import decode_picture, to_unit
+from adain.data.picture import PictureError, decode_picture, to_unit
 from adain.data.sources import FolderSource
 from adain.evaluation.speed.clock import interleave, ratio, timings
 from adain.evaluation.store import Row
+from adain.runtime.errors import InputError
 
 PLAIN = "Resize((512, 512)), RandomCrop, ToTensor"
 """The reference port's transform, out of torchvision's own parts: the aspect is squashed, JPEGs are decoded whole."""
@@ -42,6 +44,24 @@ def plain_loader(resize: int, crop: int) -> Callable[[Path], Tensor]:
         return tensor
 
     return load
+
+
+def readable(folder: Path, count: int, resize: int) -> list[Path]:
+    """Return a folder's first pictures, without those that cannot be read.
+
+    Raises:
+        InputError: If none can be read.
+    """
+    source, paths = FolderSource(str(folder)), list[Path]()
+    for name in source.names:
+        with suppress(PictureError):
+            source.read(name, resize)
+            paths.append(Path(name))
+        if len(paths) == count:
+            break
+    if not paths:
+        raise InputError(f"the folder {folder} holds no picture that can be read: check the folder")
+    return paths
 
 
 def measure_loading(paths: Sequence[Path], resize: int, crop: int, repeats: int) -> list[Row]:
