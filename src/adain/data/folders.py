@@ -49,7 +49,7 @@ def walk(
     Args:
         root: Where to begin.
         endings: In lower case, with the dot; by default those of pictures.
-        skip: A folder below ``root``, as ``Path.resolve`` gives it, that is not entered.
+        skip: A folder, as ``Path.resolve`` gives it, that is not entered, nor anything below it, unless ``root`` is there.
 
     Yields:
         The folder, which begins with ``root``, and its files' names in order. Folders come in order, too.
@@ -57,12 +57,14 @@ def walk(
     Raises:
         InputError: If ``root`` cannot be read.
     """
+    if skip is not None and Path(os.path.realpath(root)).is_relative_to(skip):
+        skip = None
     seen: set[str] = set()
     waiting = [str(root)]
     while waiting:
         folder = waiting.pop()
         real = os.path.realpath(folder)
-        if real in seen or (seen and skip is not None and Path(real) == skip):
+        if real in seen or (skip is not None and Path(real).is_relative_to(skip)):
             continue
         try:
             with os.scandir(folder) as scanned:

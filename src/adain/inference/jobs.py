@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from adain.inference.inputs import Found, each_once, find_pictures
 from adain.inference.request import StylizeRequest, check_model, check_request, is_live
 from adain.inference.results import ENDINGS, PIPE
 from adain.runtime.errors import UserError
-from adain.runtime.files import existing, fitting_name, relative
+from adain.runtime.files import existing, fitting_name, folded, relative
 from adain.runtime.schema import VIDEO_RESULTS
 
 VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
@@ -159,19 +158,19 @@ def name_results(
         return VIDEO_ENDINGS.get(format or "", ".mp4") if content.video else ENDINGS.get(format or "", ".png")
 
     names = [_name(content, styles, suffix, ending(content), plain=True) for content, styles in pairs]
-    counts = Counter(map(_folded, names))
+    counts = Counter(map(folded, names))
     names = [
-        name if counts[_folded(name)] == 1 else _name(content, styles, suffix, ending(content), plain=False)
+        name if counts[folded(name)] == 1 else _name(content, styles, suffix, ending(content), plain=False)
         for name, (content, styles) in zip(names, pairs, strict=True)
     ]
     taken: Counter[str] = Counter()
     jobs = []
     for name, (content, styles) in zip(names, pairs, strict=True):
         chosen = name
-        while taken[_folded(chosen)]:
-            taken[_folded(name)] += 1
-            chosen = name.with_stem(f"{name.stem}_{taken[_folded(name)]}")
-        taken[_folded(chosen)] += 1
+        while taken[folded(chosen)]:
+            taken[folded(name)] += 1
+            chosen = name.with_stem(f"{name.stem}_{taken[folded(name)]}")
+        taken[folded(chosen)] += 1
         jobs.append(Job(content, styles, folder / chosen))
     return jobs
 
@@ -202,11 +201,6 @@ def _name(content: Found, styles: tuple[Found, ...], suffix: str, ending: str, p
     if len(styles) > 2 and len(joined) > _LONGEST_STYLES:
         joined = f"{called(styles[0])}+{len(styles) - 1}more"
     return content.name.parent / fitting_name([called(content), "_", joined, suffix], ending, _LONGEST_NAME)
-
-
-def _folded(name: Path) -> str:
-    """Return what is alike for names that a file system without upper case, or of macOS, takes for one."""
-    return unicodedata.normalize("NFC", str(name).casefold())
 
 
 def check_places(jobs: Sequence[Job], folder: Path, inputs: Sequence[Found], file: str | None) -> None:

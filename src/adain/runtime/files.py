@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def existing(folder: Path) -> Path:
     while not nearest.exists() and not nearest.is_symlink() and nearest != nearest.parent:
         nearest = nearest.parent
     return nearest
+
+
+def folded(name: str | Path) -> str:
+    """Return what is alike for names that a file system without upper case, or of macOS, takes for one."""
+    return unicodedata.normalize("NFC", str(name).casefold())
+
+
+def ignores_case(folder: Path) -> bool:
+    """Return whether the file system of a folder, which need not exist yet, takes names in other case for one."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".case-", dir=existing(folder)) as probe:
+            path = Path(probe.name)
+            return path.with_name(path.name.swapcase()).exists()
+    except OSError:  # it cannot be written, which is reported where it is written to
+        return False
 
 
 def check_writable(folder: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from adain.inference.dataset.plan import Job, Plan, list_styles, substitutes
 from adain.runtime.errors import UserError
+from adain.runtime.files import folded, ignores_case
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -112,6 +113,40 @@ def test_names_that_would_collide_are_told_at_once(names: tuple[str, ...], kind:
 def test_the_same_name_with_other_endings_is_kept(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.png", "x/a.png")
     assert Plan(tmp_path, 5).survey() == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("x/A.jpg", "x/a.jpg"), "x/A.jpg and x/a.jpg would both become x/a.jpg: rename one of them"),
+        (("X/a.jpg", "x/a.jpg"), "X/ and x/ would become one folder, because out=.* ignores case: rename one"),
+    ],
+)
+def test_names_that_differ_in_case_are_told_where_the_results_would_be_one(
+    names: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ignores_case(tmp_path):
+        pytest.skip("there cannot be two such names here")
+    touch(tmp_path / "in", *names)
+    assert Plan(tmp_path / "in", 5, out=tmp_path / "new" / "out").survey() == (2, 2)
+
+    def exists(path: Path) -> bool:
+        return path.parent.is_dir() and folded(path.name) in map(folded, os.listdir(path.parent))
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(UserError, match=said):
+        Plan(tmp_path / "in", 5, out=tmp_path / "new" / "out").survey()
+    assert sorted(os.listdir(tmp_path)) == ["in"], "the probe is gone"
+
+
+@pytest.mark.parametrize("target", [".", "out", "out/deep"])
+def test_a_link_to_the_results_is_not_followed(target: str, tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg", "out/a.jpg", "out/deep/b.jpg")
+    (tmp_path / "in" / "more").symlink_to(tmp_path / target)
+    plan = Plan(tmp_path / "in", 5, out=tmp_path / "out")
+    assert [job.content for job in plan.jobs()] == ["a.jpg"]
+    assert plan.survey() == (1, 1)
+    assert list_styles(tmp_path / "in", tmp_path / "out")[0] == ["a.jpg"]
 
 
 def test_linked_folders_are_followed_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from adain.data.folders import walk
 from adain.runtime.errors import UserError
-from adain.runtime.files import fitting_name
+from adain.runtime.files import fitting_name, folded, ignores_case
 
 KEPT = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp"})
 """Endings that ``format=keep`` leaves as they are. The others become ``.png``."""
@@ -47,6 +47,7 @@ class Plan(NamedTuple):
         styles_per_picture: Stylized copies of each content, each in another style.
         format: ``"keep"``, ``"jpg"``, ``"png"`` or ``"webp"``.
         shard, shards: Which part of the contents, counted from 0, of how many.
+        out: Where the pictures go: no content, even where a link leads there.
     """
 
     content: Path
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     format: str = "keep"
     shard: int = 0
     shards: int = 1
+    out: Path | None = None
 
     def jobs(self) -> Iterator[Job]:
         """Yield this shard's jobs, folder by folder, names in order.
@@ -63,7 +65,7 @@ class Plan(NamedTuple):
         Raises:
             UserError: If a folder cannot be read.
         """
-        for folder, names in _relative(self.content):
+        for folder, names in _relative(self.content, self.out):
             for content in (f"{folder}{name}" for name in names):
                 if self._mine(content):
                     pairs = zip(self._outputs(content), self._styles(content), strict=True)
@@ -76,15 +78,21 @@ class Plan(NamedTuple):
         Raises:
             UserError: If a folder cannot be read, or two contents, of whatever shard, would get one name.
         """
+        alike = folded if self.out is not None and ignores_case(self.out) else str
+        folders: dict[str, str] = {}
         every = mine = 0
-        for folder, names in _relative(self.content):
+        for folder, names in _relative(self.content, self.out):
             made: dict[str, str] = {}
+            if alike is folded and (other := folders.setdefault(folded(folder), folder)) != folder:
+                raise UserError(
+                    f"{other} and {folder} would become one folder, because out={self.out} ignores case: rename one of them"
+                )
             for name in names:
                 output = self._outputs(f"{folder}{name}")[0]
-                if (other := made.setdefault(output, name)) != name:
+                if (other := made.setdefault(alike(output), name)) != name:
                     raise UserError(
                         f"{folder}{other} and {folder}{name} would both become {output}: rename one of them"
-                        + ("" if self.format == "keep" else ", or give format=keep")
+                        + ("" if self.format == "keep" or alike is folded else ", or give format=keep")
                     )
                 every += 1
                 mine += self._mine(f"{folder}{name}")
@@ -114,20 +122,22 @@ class Plan(NamedTuple):
         return chosen
 
 
-def _relative(root: Path) -> Iterator[tuple[str, list[str]]]:
+def _relative(root: Path, out: Path | None) -> Iterator[tuple[str, list[str]]]:
     """Yield what ``walk`` yields, each folder by its name below ``root``: empty, or ending in ``/``."""
-    for folder, names in walk(root):
+    for folder, names in walk(root, skip=None if out is None else out.resolve()):
         relative = os.path.relpath(folder, root)
         yield ("" if relative == "." else relative.replace(os.sep, "/") + "/"), names
 
 
-def list_styles(root: Path) -> tuple[list[str], str]:
+def list_styles(root: Path, out: Path | None = None) -> tuple[list[str], str]:
     """Return the style pictures' relative names, in order, and a digest of names and file sizes that identifies the folder.
+
+    Pictures in ``out`` are left out, even where a link leads there.
 
     Raises:
         UserError: If there is none, or a folder cannot be read.
     """
-    names = sorted(f"{folder}{name}" for folder, files in _relative(root) for name in files)
+    names = sorted(f"{folder}{name}" for folder, files in _relative(root, out) for name in files)
     if not names:
         raise UserError(f"style={root} holds no picture: give a folder of pictures")
     digest = hashlib.sha256()

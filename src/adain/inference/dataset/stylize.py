@@ -86,7 +86,7 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
     """
     _check(request)
     content, style, out = (request.folder(key) for key in ("content", "style", "out"))
-    names, style_digest = list_styles(style)
+    names, style_digest = list_styles(style, out)
     if request.styles_per_picture > len(names):
         raise UserError(
             f"styles_per_picture={request.styles_per_picture} is more than the {len(names)} pictures in style={style}"
@@ -99,6 +99,7 @@ def stylize_dataset(request: DatasetRequest) -> DatasetReport:
         request.format,
         request.shard,
         request.shards,
+        out,
     )
     contents, total = plan.survey()  # also finds names that would collide
     if contents == 0:
