@@ -13,6 +13,9 @@ from adain.cli import watch
 from adain.training import dashboard
 from tests.helpers.runners import run_here
 
+Opened = list[dict[str, tuple[str, Path]]]
+"""Of each start of the dashboard, what it shows: see ``shown``."""
+
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -32,16 +35,17 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What was started in place of the dashboard, which then ends at the second look."""
-    started: list[list[str]] = []
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """What each dashboard would show; a stand-in, which ends at the second look."""
+    found: Opened = []
 
     class Dashboard(contextlib.nullcontext["Dashboard"]):
         returncode: int | None = None
 
         def __init__(self, command: list[str]) -> None:
             super().__init__(self)
-            started.append(command)
+            assert command[:-1] == [sys.executable, "-m", "wandb", "leet"]
+            found.append(shown(Path(command[-1])))
             self.waits = 0
 
         def poll(self) -> int | None:
@@ -54,17 +58,17 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             self.returncode = 0
 
     monkeypatch.setattr(watch.subprocess, "Popen", Dashboard)
-    return started
+    return found
 
 
-def test_every_run_and_job_is_shown(runs: list[Path], opened: list[list[str]], tmp_path: Path) -> None:
+def test_every_run_and_job_is_shown(runs: list[Path], opened: Opened, tmp_path: Path) -> None:
     assert run_here("watch", tmp_path)[0] == 0
-    folder = tmp_path / "logs" / "wandb"
-    assert opened == [[sys.executable, "-m", "wandb", "leet", str(folder)]]
-    assert shown(folder) == {
-        "run-20260102_030405-quickstart": ("run-quickstart.wandb", runs[0]),
-        "run-20260102_030406-0 1 2 5": ("run-0 1 2 5.wandb", runs[1]),
-    }
+    assert opened == [
+        {
+            "run-20260102_030405-quickstart": ("run-quickstart.wandb", runs[0]),
+            "run-20260102_030406-0 1 2 5": ("run-0 1 2 5.wandb", runs[1]),
+        }
+    ]
 
 
 def shown(folder: Path) -> dict[str, tuple[str, Path]]:
@@ -78,16 +82,30 @@ def shown(folder: Path) -> dict[str, tuple[str, Path]]:
     return found
 
 
-def test_only_a_given_run_is_shown(runs: list[Path], opened: list[list[str]], tmp_path: Path) -> None:
-    run_here("watch", tmp_path)
+def test_only_a_given_run_is_shown(runs: list[Path], opened: Opened, tmp_path: Path) -> None:
     run_here("watch", tmp_path, f"run={runs[1].parents[1]}")
-    assert [run for _, run in shown(tmp_path / "logs" / "wandb").values()] == [runs[1]]
+    assert [run for _, run in opened[0].values()] == [runs[1]]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+def test_runs_are_as_they_were_whatever_folder_is_given(
+    depth: int, runs: list[Path], opened: Opened, tmp_path: Path
+) -> None:
+    (runs[0] / "run-a.wandb").write_text("the run")
+    old = tmp_path / "logs" / "wandb" / "run-20260102_030405-quickstart"  # links that earlier versions left
+    old.mkdir(parents=True)
+    (old / "files").symlink_to(runs[0] / "files")
+    logs = runs[0].parents[depth]  # the run, all runs, what holds logs/
+    before = sorted(tmp_path.rglob("*"))
+    assert run_here("watch", tmp_path, f"logs={logs}")[0] == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    assert {run for _, run in opened[0].values()} == {run for run in runs if run.is_relative_to(logs)}
 
 
 def test_a_run_that_starts_later_appears_and_a_removed_one_goes(runs: list[Path], tmp_path: Path) -> None:
-    folder = tmp_path / "logs" / "wandb"
+    folder = tmp_path / "links"
+    folder.mkdir()
     assert dashboard.gather(tmp_path / "logs", folder) == 2
-    (folder / "run-20250102_030405-x").symlink_to(runs[0])  # as version 0.2.0 made them
     later = runs[0].with_name("offline-run-20260102_030405-c")  # of one name in the same second
     later.mkdir()
     runs[1].rmdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from functools import cache
 from pathlib import Path
 
@@ -11,16 +10,20 @@ import yaml
 
 
 def gather(root: Path, folder: Path) -> int:
-    """Make a folder show each W&B run below another, and nothing else: the dashboard reads one folder.
+    """Make a folder of links show each W&B run below another, and nothing else: the dashboard reads one folder.
 
     It lists folders by their names, which W&B makes of a time and a random word. Here they are the time and the run's name.
+
+    Args:
+        root: Searched for W&B's folders.
+        folder: Made for this alone: links of runs that are gone are removed from it.
 
     Returns:
         How many runs there are.
     """
     # logs/ may hold a million stylized pictures beside the runs
     below = [root / name for name in ("runs", "sweeps") if (root / name).is_dir()] or [root]
-    runs = [run for place in below for run in place.resolve().rglob("wandb/*run-*") if run.is_dir()]
+    runs = [run for place in below for run in place.resolve().rglob("wandb/*run-*") if _is_run(run)]
     links: dict[Path, Path] = {}
     for run in runs:
         stamp, _, identity = run.name.partition("run-")[2].partition("-")
@@ -31,16 +34,21 @@ def gather(root: Path, folder: Path) -> int:
             place = folder / f"run-{stamp}-{name}"
         links |= {place / "files": run / "files", place / f"run-{name}.wandb": run / f"run-{identity}.wandb"}
     shown = {link.parent for link in links}
-    for place in folder.glob("*run-*") if links else ():
-        if place.is_symlink():  # of version 0.2.0
-            place.unlink()
-        elif place not in shown:
-            shutil.rmtree(place)  # links alone
+    for place in folder.iterdir():
+        if place not in shown:
+            for link in place.iterdir():
+                link.unlink()
+            place.rmdir()
     for link, target in links.items():
         if not link.is_symlink():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target)
     return len(shown)
+
+
+def _is_run(folder: Path) -> bool:
+    """Return whether a folder is a run's own, not the links that earlier versions kept in ``logs/wandb``."""
+    return folder.is_dir() and not folder.is_symlink() and not (folder / "files").is_symlink()
 
 
 @cache
