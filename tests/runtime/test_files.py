@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import time
 from pathlib import Path
 
 import pytest
 
-from adain.runtime.files import existing, fitting_name, lock, point_latest, replacing, write_whole
+from adain.runtime.files import (
+    existing,
+    fitting_name,
+    free_folder,
+    is_locked,
+    lock,
+    point_latest,
+    replacing,
+    write_whole,
+)
 
 
 def test_the_old_content_stays_until_the_new_content_is_complete(tmp_path: Path) -> None:
@@ -39,6 +50,32 @@ def test_only_one_holds_a_lock(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with lock(tmp_path / "l") as again:
         assert again
+
+
+def test_a_lock_is_seen_without_being_taken_or_made(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    assert not is_locked(path)
+    assert not path.exists()
+    with lock(path):
+        path.chmod(0o444)
+        assert is_locked(path)
+        assert is_locked(path)
+    assert not is_locked(path)
+
+
+def test_a_lock_that_is_looked_at_is_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "l").touch()
+    with (tmp_path / "l").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda seconds: looking.close())
+        with lock(tmp_path / "l") as held:
+            assert held
+
+
+def test_everybody_gets_a_folder_of_one_name(tmp_path: Path) -> None:
+    made = [free_folder(tmp_path / "runs" / "t") for _ in range(3)]
+    assert [folder.name for folder in made] == ["t", "t_2", "t_3"]
+    assert all(folder.is_dir() for folder in made)
 
 
 def test_the_nearest_existing_folder_is_found(tmp_path: Path) -> None:

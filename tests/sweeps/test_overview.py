@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,22 @@ def test_a_run_that_is_at_work_has_none(logs: Path) -> None:
     with lock(folder / ".training.lock"):
         (entry,) = list_entries(logs)
     assert (entry.status, entry.command) == ("running", "")
+
+
+def test_nothing_is_opened_for_writing(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others' runs, or a read-only mount."""
+    folder = write_run(logs, "theirs", "running", 0, "last.ckpt")
+    (folder / ".training.lock").touch()
+    opened, before = [], os.open
+
+    def watched(path: Any, flags: int, *given: Any, **named: Any) -> int:
+        opened.append(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+        return before(path, flags, *given, **named)
+
+    monkeypatch.setattr(os, "open", watched)
+    (entry,) = list_entries(logs)
+    assert entry.status == "cut short"
+    assert not any(opened)
 
 
 def test_a_sweep_counts_its_jobs_and_goes_on_or_is_used(make_sweep: Make, tmp_path: Path, logs: Path) -> None:

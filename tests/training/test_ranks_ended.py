@@ -12,6 +12,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
+from adain.runtime.files import lock
+from adain.runtime.run_folder import TRAINING_LOCK
 from adain.training import ranks
 
 
@@ -48,6 +50,12 @@ def test_any_other_end_is_a_failure(codes: list[int], first: int, ended: Any, tm
     with pytest.raises(UserError, match=f"rank {first}"):
         ended(codes, first)
     assert json.loads((tmp_path / "summary.json").read_text())["status"] == "failed"
+
+
+def test_ranks_that_were_refused_leave_the_word_of_the_run_that_is_at_work(ended: Any, tmp_path: Path) -> None:
+    with lock(tmp_path / TRAINING_LOCK), pytest.raises(UserError, match="rank 0"):
+        ended([1, 0], 0)
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "running"
 
 
 def test_all_done_is_the_best_value(ended: Any) -> None:

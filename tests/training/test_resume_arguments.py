@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ from omegaconf import OmegaConf
 
 from adain.cli.preflight.compose import preflight
 from adain.runtime.errors import UserError
+from adain.runtime.files import lock
+from adain.runtime.run_folder import TRAINING_LOCK
 from adain.training.resume import check_unused, resumed_arguments
+from tests.helpers.runners import run_here
+from tests.helpers.settings import QUICK
 
 OWN = ["experiment=smoke", "trainer.max_steps=6", "optimizer.lr=2e-4"]
 
@@ -161,10 +167,26 @@ def test_a_newest_run_without_a_checkpoint_names_the_newest_that_has_one(run: Pa
         rewritten("ckpt=last")
 
 
-def test_a_new_run_does_not_replace_another(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=f"already holds a run: continue it with ckpt={run}, or give another folder"):
-        check_unused(["experiment=smoke", f"hydra.run.dir='{run}'"])
-    check_unused([f"hydra.run.dir={run}", "ckpt=last"])
-    check_unused([f"hydra.run.dir={run}-2"])
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    check_unused([f"hydra.run.dir={run}"])
+def test_a_new_run_does_not_replace_another(run: Path) -> None:
+    last, best = (run / "checkpoints" / name for name in ("last.ckpt", "best.ckpt"))
+    with pytest.raises(UserError, match=f"already holds a run: continue it with ckpt={last}, or give another folder"):
+        check_unused(run)
+    last.unlink()
+    check_unused(run)  # cut in its last validation: it begins anew
+    (run / "summary.json").write_text('{"status": "finished"}')
+    with pytest.raises(UserError, match=f"already holds a run: continue it with ckpt={best}, or give another folder"):
+        check_unused(run)
+    check_unused(run.with_name("another"))
+
+
+@pytest.mark.parametrize("typed", ["hydra.run.dir=logs/runs/smoke/2026-01-01", "++hydra.run.dir=logs/latest"])
+@pytest.mark.parametrize("state", ["at work", "finished"])
+def test_a_refused_run_leaves_the_others_record(typed: str, state: str, run: Path, tmp_path: Path) -> None:
+    if state == "at work":
+        shutil.rmtree(run / "checkpoints")  # it has not validated yet
+    before = {path: path.is_dir() or path.read_bytes() for path in run.rglob("*")}
+    with lock(run / TRAINING_LOCK) if state == "at work" else contextlib.nullcontext():
+        code, _, err = run_here("train", tmp_path, *QUICK, typed)
+    assert code == 1
+    assert ("another training is at work in" if state == "at work" else "already holds a run: continue it") in err
+    assert {path: path.is_dir() or path.read_bytes() for path in run.rglob("*") if path.suffix != ".lock"} == before

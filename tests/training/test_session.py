@@ -27,8 +27,8 @@ def _stop_myself(folder: Path, number: int, as_exit: bool = False) -> None:
 def test_one_training_at_a_time_in_a_folder(tmp_path: Path) -> None:
     with alone(tmp_path), pytest.raises(UserError, match="another training is at work"), alone(tmp_path):
         pass
-    with alone(tmp_path):
-        pass
+    with alone(tmp_path) as keeps:
+        assert keeps
 
 
 @pytest.mark.parametrize(

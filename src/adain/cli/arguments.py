@@ -131,9 +131,8 @@ def keep_to_one_folder(arguments: list[str]) -> list[str]:
         )
     if outside[0] == 0:
         return arguments
-    arguments = [*arguments, "hydra.output_subdir=null"]
-    if not any(argument.startswith("hydra.run.dir=") for argument in arguments):
-        elsewhere = tempfile.mkdtemp(prefix="adain-rank-")
-        atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
-        arguments.append(f"hydra.run.dir={quote(elsewhere)}")
-    return arguments
+    if any(argument.startswith("hydra.run.dir=") for argument in arguments):
+        return arguments
+    elsewhere = tempfile.mkdtemp(prefix="adain-rank-")
+    atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
+    return [*arguments, f"hydra.run.dir={quote(elsewhere)}"]

@@ -18,7 +18,7 @@ from adain.cli.quiet import quieten
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
 from adain.training.ranks import is_rank, run_ranks, serve
-from adain.training.resume import check_unchanged, check_unused, requeued, resumed_arguments
+from adain.training.resume import check_unchanged, check_unused, requeued, resumed_arguments, write_record
 from adain.training.session import alone, stoppable, waiting_since
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
     since, folder = waiting_since(), Path(HydraConfig.get().runtime.output_dir)
     check_strategy(config, here=True)  # again: a job of a sweep meets its machine only now
     requeued(config, folder)
-    if config.ckpt is not None:
+    if config.ckpt is None:
+        check_unused(folder)
+    else:
         check_unchanged(config, folder)
     if strategy_kind(config) != "single" and launched_outside() is None:
         if extra:
@@ -42,9 +44,13 @@ def train(config: DictConfig, extra: Sequence[pl.Callback] = ()) -> float | None
                 f"a sweep that prunes watches its jobs in one process, but strategy={strategy_kind(config)} gives each "
                 "several: add hydra.sweeper.pruner=null, or strategy=single"
             )
+        with alone(folder):
+            pass  # refused here, not by a rank that the others wait for; rank 0 keeps it
         return run_ranks(config, device_count(config))
 
-    with alone(folder), stoppable(folder):
+    with alone(folder) as keeps, stoppable(folder):
+        if keeps and config.ckpt is None:
+            write_record(config, folder)
         from adain.training.run import run_training  # torch and Lightning are imported from here on
 
         quieten()
@@ -59,12 +65,14 @@ def main() -> None:
 
 
 def rewrite(typed: list[str]) -> list[str]:
-    """Return the arguments with what a resumed run, a rank or a model's recipe adds. ``--multirun`` becomes a sweep."""
-    check_unused(typed)
+    """Return the arguments with what a resumed run, a rank or a model's recipe adds. ``--multirun`` becomes a sweep.
+
+    Hydra is kept from writing the record of a folder that may be another run's: see ``write_record``.
+    """
     arguments = keep_to_one_folder(resumed_arguments(typed))
     if is_multirun(arguments):
         os.execv(sys.executable, [sys.executable, "-m", "adain.cli.sweep", *arguments])
-    return choose_recipe(arguments)
+    return [*choose_recipe(arguments), "hydra.output_subdir=null"]
 
 
 if __name__ == "__main__":

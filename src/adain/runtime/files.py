@@ -14,6 +14,13 @@ from filelock import FileLock, Timeout
 
 from adain.runtime.errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # not Unix
+    fcntl = None  # type: ignore[assignment]
+
+_MOMENT = 0.2  # seconds that ``is_locked`` may hold a lock, on a slow machine
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -109,7 +116,7 @@ def lock(path: Path, wait: bool = False) -> Iterator[bool]:
     """
     held = FileLock(path)
     try:
-        held.acquire(timeout=-1 if wait else 0)
+        held.acquire(timeout=-1 if wait else _MOMENT)
     except Timeout:
         yield False
         return
@@ -117,6 +124,33 @@ def lock(path: Path, wait: bool = False) -> Iterator[bool]:
         yield True
     finally:
         held.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a file lock. The file may be missing, or readable alone."""
+    if fcntl is None:
+        with lock(path) as free:
+            return not free
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it is not there, may not be read, or its file system has no locks
+        return False
+    return False
+
+
+def free_folder(folder: Path) -> Path:
+    """Create the folder, or one with a number behind its name where another process created it in the same second."""
+    free, number = folder, 2
+    while True:
+        try:
+            free.mkdir(parents=True)
+        except FileExistsError:
+            free, number = folder.with_name(f"{folder.name}_{number}"), number + 1
+        else:
+            return free
 
 
 def relative(path: Path) -> Path:

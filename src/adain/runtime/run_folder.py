@@ -8,6 +8,9 @@ from typing import Any
 
 from adain.runtime.files import write_whole
 
+TRAINING_LOCK = ".training.lock"
+"""Held by the process that trains in a run's folder; of several ranks by the first."""
+
 
 def is_checkpoint(path: Path) -> bool:
     """Return whether a path is a checkpoint to resume from: a file, or one of DeepSpeed's folders."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here
-from adain.runtime.files import lock, relative
-from adain.runtime.run_folder import read_summary
+from adain.runtime.files import is_locked, relative
+from adain.runtime.run_folder import TRAINING_LOCK, read_summary
 from adain.sweeps.ranking import rank
 from adain.sweeps.results import Job, read_sweep
 from adain.sweeps.winner import best_jobs, use_command
@@ -103,9 +103,5 @@ def _name(folder: Path) -> str:
 
 def _alive(folder: Path) -> bool:
     """Return whether a process is at work in a folder: it holds a lock there, however it ended before."""
-    for path in (folder / ".training.lock", folder / ".lock", *folder.glob("*/.training.lock")):
-        if path.exists():
-            with lock(path) as free:
-                if not free:
-                    return True
-    return False
+    locks = (folder / TRAINING_LOCK, folder / ".lock", *folder.glob(f"*/{TRAINING_LOCK}"))
+    return any(is_locked(path) for path in locks)

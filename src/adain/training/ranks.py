@@ -28,8 +28,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import UserError
+from adain.runtime.files import is_locked
 from adain.runtime.mistakes import mistake
-from adain.runtime.run_folder import mark, read_summary
+from adain.runtime.run_folder import TRAINING_LOCK, mark, read_summary
 from adain.runtime.signals import STOPPING, SignalHandlers
 from adain.runtime.streams import keep_writing
 
@@ -76,7 +77,8 @@ def run_ranks(config: DictConfig, count: int) -> float | None:
         best: float | None = read_summary(folder).get("best", {}).get(config.monitor.metric)
         return best
     with suppress(OSError):  # a full disk, say
-        if read_summary(folder).get("status") == "running":  # rank 0 may have been ended before it could say so
+        # rank 0 may have been ended before it could say so; or it was refused, because another training is at work here
+        if read_summary(folder).get("status") == "running" and not is_locked(folder / TRAINING_LOCK):
             mark(folder, "failed", message)
     raise UserError(message)
 

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import InputError, UserError
 from adain.runtime.files import write_whole
-from adain.runtime.quoting import quote, unquoted
-from adain.runtime.run_folder import is_checkpoint
+from adain.runtime.quoting import quote
+from adain.runtime.run_folder import is_checkpoint, read_summary
 from adain.runtime.schema import RENAMED, current_name, current_override
 from adain.training.checkpoints import checkpoint_to_resume
 
@@ -34,7 +34,7 @@ def resumed_arguments(typed: list[str]) -> list[str]:
     """Return what was typed behind the interrupted run's own overrides, with the outputs sent to its folder.
 
     So ``make train ckpt=last`` continues with the newest run whatever experiment it was, and
-    ``make train ckpt=last trainer.max_steps=1000`` lengthens it. Hydra is kept from writing there: see ``write_record``.
+    ``make train ckpt=last trainer.max_steps=1000`` lengthens it.
 
     Raises:
         UserError: If there is no such checkpoint, or it lies in no run's folder.
@@ -53,8 +53,7 @@ def resumed_arguments(typed: list[str]) -> list[str]:
     recorded = recorded_overrides(run)
     before = [o for o in recorded if o.partition("=")[0] not in given and not o.startswith("hydra.run.dir")]
     rest = [argument for argument in typed if not argument.startswith("ckpt=")]
-    places = [f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}", "hydra.output_subdir=null"]
-    return [*before, *rest, *places]
+    return [*before, *rest, f"ckpt={quote(str(checkpoint))}", f"hydra.run.dir={quote(str(run))}"]
 
 
 def recorded_overrides(run: Path) -> list[str]:
@@ -144,7 +143,10 @@ def check_loads(checkpoint: Path, method: Any, datamodule: Any) -> None:
 
 
 def write_record(config: DictConfig, run: Path) -> None:
-    """Write ``.hydra/`` of a run that goes on, as Hydra does for a new one."""
+    """Write ``.hydra/`` as Hydra does, which would do so before it is known whether the folder is this run's.
+
+    Of a new run it is written once the folder is kept to it, of one that goes on with its first step.
+    """
     hydra: Any = HydraConfig.instance().cfg
     (run / ".hydra").mkdir(exist_ok=True)
     for name, content in (
@@ -155,30 +157,22 @@ def write_record(config: DictConfig, run: Path) -> None:
         write_whole(run / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
 
 
-def check_unused(typed: list[str]) -> None:
+def check_unused(folder: Path) -> None:
     """Refuse to start a new run in the folder of another, whose checkpoints and record it would replace.
 
-    A job that SLURM queued again is not a new run.
-
     Raises:
-        UserError: If ``hydra.run.dir=`` is typed without ``ckpt=`` and holds a checkpoint.
+        UserError: If it holds a checkpoint to go on from, or the best one of a finished run.
     """
-    given = {key: value for key, _, value in (argument.partition("=") for argument in typed)}
-    if "hydra.run.dir" not in given or given.get("ckpt", "null") not in ("null", "") or _is_requeued():
-        return
-    folder = Path(unquoted(given["hydra.run.dir"]))
-    if is_checkpoint(folder / "checkpoints" / "last.ckpt"):
+    last, best = (folder / "checkpoints" / name for name in ("last.ckpt", "best.ckpt"))
+    if is_checkpoint(last) or (is_checkpoint(best) and read_summary(folder).get("status") == "finished"):
         raise UserError(
-            f"hydra.run.dir={folder} already holds a run: continue it with ckpt={folder}, or give another folder"
+            f"hydra.run.dir={folder} already holds a run: continue it with ckpt={last if is_checkpoint(last) else best}, "
+            "or give another folder"
         )
-
-
-def _is_requeued() -> bool:
-    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
 def requeued(config: DictConfig, folder: Path) -> None:
     """A job that SLURM stopped and began again continues with its checkpoint."""
     last = folder / "checkpoints" / "last.ckpt"
-    if config.ckpt is None and _is_requeued() and is_checkpoint(last):
+    if config.ckpt is None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and is_checkpoint(last):
         config.ckpt = str(last)

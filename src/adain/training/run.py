@@ -123,7 +123,7 @@ def _fit(
 
 
 def _record(config: DictConfig, folder: Path, datamodule: StyleTransferDataModule) -> None:
-    """Make ``logs/latest`` this run and write what it is of. Hydra has written a new run's configuration."""
+    """Make ``logs/latest`` this run and write what it is of. A new run's configuration is there already."""
     point_latest(Path(config.logs) / "latest", folder)
     write_pairs(folder / "held_out.csv", datamodule.held_out.names)
     if config.ckpt is not None:

@@ -15,26 +15,30 @@ from types import FrameType
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.runtime.launched import launched_outside
+from adain.runtime.run_folder import TRAINING_LOCK
 from adain.runtime.signals import ENDING, SignalHandlers
 
 _TRAININGS = count()
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[bool]:
     """Keep a run's folder to this training. Of several ranks the first keeps it for all.
 
+    Yields:
+        Whether this process is the one that keeps it.
+
     Raises:
-        UserError: If another training is at work there: started in the same second, or resumed twice.
+        UserError: If another training is at work there: started in the same folder, or resumed twice.
     """
     outside = launched_outside()
     if outside is not None and outside[0] != 0:
-        yield
+        yield False
         return
-    with lock(folder / ".training.lock") as free:
+    with lock(folder / TRAINING_LOCK) as free:
         if not free:
-            raise UserError(f"another training is at work in {folder}: wait for it, or start this one again")
-        yield
+            raise UserError(f"another training is at work in {folder}: wait for it, or give this one another folder")
+        yield True
 
 
 @contextlib.contextmanager

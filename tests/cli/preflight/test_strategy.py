@@ -121,6 +121,6 @@ def test_only_rank_0_keeps_a_folder_of_its_own_name(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     words = keep_to_one_folder(["seed=1"])
     assert any(word.startswith("hydra.run.dir=") and "adain-rank-" in word for word in words)
-    assert keep_to_one_folder(["hydra.run.dir=x"]) == ["hydra.run.dir=x", "hydra.output_subdir=null"]
+    assert keep_to_one_folder(["hydra.run.dir=x"]) == ["hydra.run.dir=x"]
     monkeypatch.setenv("RANK", "0")
     assert keep_to_one_folder(["seed=1"]) == ["seed=1"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log, run_job
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode, TaskFunction
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from adain.cli.preflight.explain import explain
@@ -24,6 +24,7 @@ from adain.cli.preflight.training import check_recipe
 from adain.cli.preflight.values import check
 from adain.runtime.conf import group_choices, root_of
 from adain.runtime.errors import InputError, UserError
+from adain.runtime.files import free_folder
 
 # Our launcher files share the plugins' names on purpose, so that Hydra validates them against the plugins' keys.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
@@ -99,13 +100,18 @@ def nested_config(config: str, overrides: Sequence[str], folder: Path) -> Iterat
 def run_composed(name: str, composed: Composed, task: TaskFunction) -> None:
     """Run a task on what ``preflight`` composed of a primary configuration, as Hydra's own runner does.
 
-    ``hydra.main`` would compose the same configuration twice more, which takes a quarter of a second.
+    ``hydra.main`` would compose the same configuration twice more, which takes a quarter of a second. A folder that is
+    named after the second gets a number behind its name where another process has it.
     """
     config, hydra = composed
     with flag_override(config, "struct", False):
         config.hydra = hydra
     with flag_override(config.hydra, "readonly", False):
         config.hydra.mode = RunMode.RUN
+        given: Any = OmegaConf.to_container(hydra.run)
+        if "%S" in (written := str(given["dir"])):
+            folder = Path(hydra.run.dir)
+            config.hydra.run.dir = written + free_folder(folder).name.removeprefix(folder.name)
     configure_log(hydra.hydra_logging, hydra.verbose)
     callbacks = Callbacks(config)
     with initialize_config_dir(str(root_of(name)), version_base="1.3"):
