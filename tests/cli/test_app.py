@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import pytest
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
@@ -403,6 +405,46 @@ def test_a_full_disk_is_a_users_message(ended: Ended) -> None:
     assert (code, text.count("\n")) == (1, 1)
     assert "No space left on device" in text
     assert "/x/summary.part" in text
+
+
+@pytest.mark.parametrize("kind", [13, 1])
+def test_a_path_without_permission_is_a_users_message(kind: int, ended: Ended) -> None:
+    code, text = ended(raising(OSError(kind, "Permission denied", "/root/x.ckpt")))
+    assert (code, text) == (
+        1, "error: /root/x.ckpt may not be read or written: check its permissions, or give another path\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["model.init", "encoder.weights"])
+def test_a_path_below_a_folder_that_may_not_be_entered_is_named_before_the_run(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = os.stat
+
+    def denied(path: Any, *given: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith("/locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *given, **options)
+
+    monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(sys, "argv", ["train", f"{key}=/locked/x.ckpt"])
+    with pytest.raises(SystemExit, match="1"):
+        app.run("train", lambda config: None)
+    assert capsys.readouterr().err.startswith("error: /locked/x.ckpt may not be read or written: check")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:1] err. DefaultCPUAllocator: can't allocate memory: you tried"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_a_users_message(error: Exception, ended: Ended) -> None:
+    code, text = ended(raising(error))
+    assert (code, text.count("\n")) == (1, 1)
+    assert text.startswith("error: this needs more memory than the machine or its GPU has: give smaller batches")
 
 
 def test_another_system_error_is_not_hidden(ended: Ended) -> None:

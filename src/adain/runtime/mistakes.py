@@ -14,8 +14,8 @@ from adain.runtime.extras import install_command
 def mistake(error: BaseException) -> str | None:
     """Return a sentence about what the user can mend, or None if the error is a fault of the program.
 
-    Mendable are an ``InputError`` (this one or its cause), a missing package, a full or read-only disk, and a name
-    that is too long.
+    Mendable are an ``InputError`` (this one or its cause), a missing package, a full or read-only disk, a path without
+    permission, a name that is too long, and too little memory.
     """
     inner: BaseException | None = error
     while inner is not None:
@@ -26,10 +26,23 @@ def mistake(error: BaseException) -> str | None:
         if isinstance(inner, OSError) and inner.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             where = f" at {inner.filename}" if inner.filename else ""
             return f"nothing more can be written{where} ({inner.strerror}): free some disk space or give logs=PATH"
+        if isinstance(inner, PermissionError) and inner.filename:
+            return f"{inner.filename} may not be read or written: check its permissions, or give another path"
+        if _out_of_memory(inner):
+            return (
+                "this needs more memory than the machine or its GPU has: give smaller batches (data.batch_size, batch_size) "
+                "or smaller pictures (data.crop, size, side, tile)"
+            )
         if isinstance(inner, OSError) and inner.errno == errno.ENAMETOOLONG:
             return f"{inner.filename or 'a name'} is too long for a file system: give a shorter one"
         inner = inner.__cause__  # not __context__: an error raised while handling an InputError is the program's fault
     return None
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is Python's or torch's for too little memory, without importing torch."""
+    named = type(error).__name__ == "OutOfMemoryError"
+    return named or isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in str(error)
 
 
 def missing_package(error: ModuleNotFoundError) -> str:
