@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from adain.runtime import fetch
+from adain.runtime.errors import InputError
 from adain.runtime.fetch import (
     Archive,
     FetchError,
@@ -103,6 +104,12 @@ def test_the_environment_sets_the_cache_folder(
     for name, value in {"HOME": "/home/someone", **given}.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(expected)
+
+
+def test_a_cache_in_no_home_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADAIN_CACHE", "~nobody-of-this-name/x")
+    with pytest.raises(InputError, match="no home folder for downloads .*: set ADAIN_CACHE=FOLDER"):
+        cache_folder()
 
 
 # --- place ----------------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import adain
 from adain.runtime.files import (
     existing,
+    expanded,
     fitting_name,
     free_folder,
     is_locked,
@@ -99,6 +101,17 @@ def test_a_name_that_fits_stays_and_others_keep_a_part_of_everything() -> None:
         assert len(name.encode()) <= 255
         assert name.startswith("a" * 100)
         assert "_" + "字" * 30 in name
+
+
+def test_a_tilde_is_a_home_folder_and_an_unknown_users_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/a") == Path("/home/me/a")
+    for typed in ("~nobody-of-this-name/a.jpg", "~a.jpg", "a~/~b"):
+        assert expanded(typed) == Path(typed)
+    source = Path(adain.__file__).parent
+    assert [str(file) for file in source.rglob("*.py") if ").expanduser()" in file.read_text()] == [], (
+        "raises for those"
+    )
 
 
 def test_latest_goes_with_a_folder_of_runs_that_is_moved(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import re
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
 from adain.cli.preflight.types import list_keys
 from adain.runtime.conf import group_choices
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here
+from adain.runtime.files import expanded
 from adain.runtime.launched import launched_outside
 from adain.runtime.quoting import FILE_KEYS, quote, quoted, split_names
 
@@ -56,7 +56,7 @@ def cleaned(config: str, arguments: list[str]) -> list[str]:
     """
     many = is_multirun(arguments)
     lists = {} if many or config == "train" else list_keys(config)
-    kept = [f"logs={Path(a[5:]).expanduser()}" if a.startswith("logs=~") else a for a in arguments if not _chdir(a)]
+    kept = [f"logs={expanded(a[5:])}" if a.startswith("logs=~") else a for a in arguments if not _chdir(a)]
     for key, _, value in (argument.partition("=") for argument in kept):
         if key.lstrip("+") in FILE_KEYS and (address := _ADDRESS.search(value)):
             raise UserError(

@@ -13,7 +13,7 @@ from adain.cli.plain import as_fields, make_loggers
 from adain.cli.preflight.evaluation import check_evaluation, count_or_file, listed, metric_names
 from adain.evaluation.request import Evaluation, is_evaluation
 from adain.methods.interface import CAPABILITIES, known_method
-from adain.runtime.files import check_writable, fitting_name
+from adain.runtime.files import check_writable, expanded, fitting_name
 from adain.training.checkpoints import resolve_checkpoint
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def evaluate(config: DictConfig) -> None:
     """Measure, write the tables and the page, and print where they are."""
     check_evaluation(config)
     if config.compare is not None:
-        _compare(Path(config.compare[0]).expanduser(), Path(config.compare[1]).expanduser(), None, config)
+        _compare(expanded(config.compare[0]), expanded(config.compare[1]), None, config)
         return
     from adain.data.benchmark import benchmark_folders
     from adain.evaluation.pairs import find_pairs
@@ -33,11 +33,11 @@ def evaluate(config: DictConfig) -> None:
     if config.benchmark.name is not None:
         content, style = benchmark_folders(config.benchmark.name, config.benchmark.pictures)
     pairs = find_pairs(content, style, count_or_file(config.pairs), config.pairing, config.outputs, config.seed)
-    model, logs, out = known_method(config.model.name), Path(config.logs), config.out and Path(config.out).expanduser()
+    model, logs, out = known_method(config.model.name), Path(config.logs), config.out and expanded(config.out)
     makes = pairs[0].output_path is None and CAPABILITIES[model].trained
     resolved = resolve_checkpoint(config.decoder, logs, model) if makes else None
     checkpoint = resolved and resolved.source
-    earlier = Path(config.against).expanduser() if is_evaluation(config.against) else None
+    earlier = expanded(config.against) if is_evaluation(config.against) else None
     other = resolve_checkpoint(config.against, logs, model).source if config.against and earlier is None else None
     options = {str(key): value for key, value in config.model.items() if key != "name"}
     evaluation = Evaluation(
@@ -81,7 +81,7 @@ def _compare(first: Path, second: Path, folder: Path | None, config: DictConfig)
     found = compare_evaluations(first, second, config.bootstrap, config.seed)
     if folder is None:
         name = fitting_name([first.name, "_against_", second.name], "", 200)
-        folder = Path(config.out).expanduser() if config.out else Path(config.logs) / "evaluate" / name
+        folder = expanded(config.out) if config.out else Path(config.logs) / "evaluate" / name
         check_writable(folder)
     write_comparison(folder, found)
     print(f"\n{comparison_table(found)}\n\ncomparison  {folder}/comparison.json, comparison.csv")

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from adain.cli.app import run
 from adain.runtime.errors import UserError
 from adain.runtime.extras import as_typed_here, program
+from adain.runtime.files import expanded
 from adain.training.checkpoints import resolve_checkpoint
 
 
@@ -18,7 +19,7 @@ def export(config: DictConfig) -> None:
     """Write the files and print how far the graphs are from PyTorch."""
     if config.out is None:
         raise UserError("out=null cannot be used: give a folder")
-    out = Path(config.out).expanduser()
+    out = expanded(config.out)
     decoder = resolve_checkpoint(config.decoder, Path(config.logs)).announce()
     if Path(decoder).resolve() == (out / "decoder.safetensors").resolve():
         raise UserError(f"out={out} holds the decoder that is to be exported: give another folder")

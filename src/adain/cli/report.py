@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from adain.cli.app import start
 from adain.cli.arguments import plain_keys
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.sweeps.folder import find_sweep
 from adain.sweeps.report import report_sweep
 from adain.sweeps.wandb_sync import sync_sweep
@@ -22,7 +21,7 @@ logs=logs                       where latest is looked for"""
 def report(typed: list[str]) -> None:
     """Print a sweep's table and write its page, or draw the losses of runs."""
     given = plain_keys(typed, _HELP, sweep="latest|PATH", sync="true", run="latest|PATH", out="FILE", logs="PATH")
-    logs, sync = Path(given["logs"]).expanduser(), given.get("sync", "false")
+    logs, sync = expanded(given["logs"]), given.get("sync", "false")
     if "run" in given and "sweep" in given:
         raise UserError("run= and sweep= are both given: give one of them")
     if sync not in ("true", "false"):

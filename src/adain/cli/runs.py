@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from adain.cli.app import start
 from adain.cli.arguments import plain_keys
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.sweeps.overview import print_entries
 
 _HELP = (
@@ -20,7 +19,7 @@ def runs(typed: list[str]) -> None:
     last = given.get("last", "20")
     if not last.isdecimal() or int(last) < 1:
         raise UserError(f"last={last} is not allowed: give a whole number of at least 1")
-    print_entries(Path(given["logs"]).expanduser(), int(last))
+    print_entries(expanded(given["logs"]), int(last))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from adain.cli.ending import ending
 from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import train
 from adain.runtime.errors import UserError
-from adain.runtime.files import free_folder
+from adain.runtime.files import expanded, free_folder
 from adain.runtime.quoting import quote, quoted, unquoted
 from adain.sweeps.folder import check_same_settings, find_sweep, resumed_overrides, with_seeds
 from adain.sweeps.job import run_job
@@ -38,7 +38,7 @@ def job(config: DictConfig) -> float | None:
 
 def logs_of(arguments: list[str]) -> Path:
     """Return the folder of all outputs, of overrides that are quoted or not."""
-    return Path(unquoted(next((a.partition("=")[2] for a in arguments if a.startswith("logs=")), "logs"))).expanduser()
+    return expanded(unquoted(next((a.partition("=")[2] for a in arguments if a.startswith("logs=")), "logs")))
 
 
 def prepare(arguments: list[str]) -> tuple[list[str], Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from adain.cli.app import start
 from adain.cli.arguments import plain_keys
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.training.dashboard import gather
 
 _HELP = "make watch [run=PATH] : W&B's terminal dashboard over the runs below logs=logs, or over one's folder"
@@ -19,7 +20,7 @@ _LOOK_EVERY = 5.0  # seconds
 def watch(typed: list[str]) -> None:
     """Open ``wandb leet`` on every run below ``logs``, or on ``run=PATH``, a run's or a sweep's folder."""
     given = plain_keys(typed, _HELP, run="PATH", logs="PATH")
-    root = Path(given.get("run") or given["logs"]).expanduser()
+    root = expanded(given.get("run") or given["logs"])
     with tempfile.TemporaryDirectory(prefix="adain-watch-") as links:  # links below logs could hit upon W&B's own runs
         if not gather(root, Path(links)):
             raise UserError(f"{root} holds no W&B run: train one with make train, or give run=PATH of a run's folder")

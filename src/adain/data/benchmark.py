@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adain.runtime.errors import InputError
 from adain.runtime.fetch import FetchError, cache_folder, download, locked, sha256_of
+from adain.runtime.files import expanded
 from adain.runtime.schema import BenchmarkName
 
 ADDRESSES: dict[BenchmarkName, str] = {
@@ -42,7 +43,7 @@ def find_benchmark(name: BenchmarkName, given: str | None) -> Path:
         InputError: If one is missing and cannot be fetched, or is another picture. The message says what to put where.
     """
     if given is not None:
-        folder = Path(given).expanduser()
+        folder = expanded(given)
         for path, digest in digests(name).items():
             if not (folder / path).is_file():
                 raise InputError(f"{folder} lacks {path} of {name}: get it from {ADDRESSES[name]}/{path}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from adain.data.scan import exact_duplicates, scan, write_lists
 from adain.data.scan_cache import ScanCache
 from adain.data.sources import FolderSource
-from adain.runtime.files import relative
+from adain.runtime.files import expanded, relative
 from adain.runtime.findings import Finding, cores
 from adain.runtime.progress import Bar
 
@@ -31,7 +31,7 @@ def check_pictures(
     Raises:
         UserError: If the cache cannot be used.
     """
-    known = ScanCache(cache.expanduser())
+    known = ScanCache(expanded(cache))
     with contextlib.closing(known):
         return [
             finding

@@ -17,6 +17,7 @@ from PIL import __version__ as pillow
 
 from adain.data.formats import pillow_formats
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 
 # Columns are those of version 0.1, except for its "grey", and its "look", which is no longer filled. Rows are read and
 # written by position. A path that is not UTF-8 is kept as bytes.
@@ -105,12 +106,12 @@ def bad_pictures(path: str | Path | None, names: Iterable[str], under: str) -> d
         names: Names of the pictures that training reads.
         under: See ``conditions``.
     """
-    if path is None or not Path(path).expanduser().is_file():
+    if path is None or not expanded(path).is_file():
         return {}
     by_path = {_key(os.path.abspath(name)): name for name in names}
     query = "select path, size, changed, reason from pictures where reason is not null and conditions = ?"
     try:
-        base = sqlite3.connect(f"{Path(path).expanduser().absolute().as_uri()}?mode=ro", uri=True, timeout=60)
+        base = sqlite3.connect(f"{expanded(path).absolute().as_uri()}?mode=ro", uri=True, timeout=60)
         with contextlib.closing(base):
             rows = base.execute(query, (under,))
             return {by_path[file]: (size, changed, reason) for file, size, changed, reason in rows if file in by_path}

@@ -21,6 +21,7 @@ from adain.data.folders import walk
 from adain.data.picture import MAX_PIXELS, PictureError, decode_picture
 from adain.data.scan_cache import bad_pictures, conditions, unchanged
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 
 MAX_SUBSTITUTES = 100
 """After this many consecutive unreadable pictures the run stops with an error: it is not bad luck."""
@@ -225,7 +226,7 @@ class FolderSource(IndexedSource):
         """See ``Source``. Uses the ``held_out`` files if there are any."""
         if not self.held_out:
             return super().split(held_out)
-        chosen, *others = (self._listed(Path(file).expanduser()) for file in self.held_out)
+        chosen, *others = (self._listed(expanded(file)) for file in self.held_out)
         kept = set(chosen).union(*others)
         if len(kept) == len(self):
             raise InputError(

@@ -28,6 +28,7 @@ from adain.nn.encoder import Encoder
 from adain.runtime.device import find_device
 from adain.runtime.errors import InputError
 from adain.runtime.fetch import sha256_of
+from adain.runtime.files import expanded
 from adain.runtime.precision import fastest_precision
 from adain.runtime.schema import READY_DECODERS, Concrete
 
@@ -169,7 +170,7 @@ def _settings(
         "motion": list(evaluation.motion),
         "protocol": evaluation.protocol,
         "precision": precision,
-        "weights": {name: sha256_of(Path(file).expanduser())[:16] for name, file in evaluation.weights.items() if file},
+        "weights": {name: sha256_of(expanded(file))[:16] for name, file in evaluation.weights.items() if file},
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from adain.data.sample import sample_source
 from adain.data.sources import FolderSource
 from adain.runtime.conf import conf_dir
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 
 
 class Pair(NamedTuple):
@@ -61,7 +62,7 @@ def find_pairs(
         if chosen is not None:
             pairs = sample(pairs, chosen, seed)
     if outputs is not None:
-        return with_outputs(pairs, Path(outputs).expanduser())
+        return with_outputs(pairs, expanded(outputs))
     if any(pair.output_path for pair in pairs) and not all(pair.output_path for pair in pairs):
         raise InputError(f"pairs={chosen} has outputs in some rows only: give one in every row or in none")
     return pairs
@@ -80,7 +81,7 @@ def named(folder: str) -> list[tuple[str, Path]]:
     Raises:
         InputError: If there is no such folder, or no picture in it.
     """
-    root = Path(folder).expanduser()
+    root = expanded(folder)
     base = root if root.is_dir() else root.parent
     return [(Path(name).relative_to(base).as_posix(), Path(name)) for name in FolderSource(str(root)).names]
 

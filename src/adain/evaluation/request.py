@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adain.runtime.errors import InputError
-from adain.runtime.files import check_writable
+from adain.runtime.files import check_writable, expanded
 from adain.runtime.schema import Arithmetic, BenchmarkName, EncoderName, LossUnits, MetricProtocol, MotionName
 
 
@@ -63,7 +63,7 @@ class Evaluation:
         for name, file in self.weights.items():
             if file is not None and name in KNOWN:
                 find(name, file)
-            elif file is not None and not Path(file).expanduser().is_file():
+            elif file is not None and not expanded(file).is_file():
                 raise InputError(f"weights.{name}={file} is not an existing file: give the path of {name}.pth")
         for checkpoint in checkpoints:
             check_checkpoint(self.model, checkpoint)
@@ -73,4 +73,4 @@ class Evaluation:
 
 def is_evaluation(folder: str | None) -> bool:
     """Return whether this is the folder of an earlier evaluation."""
-    return folder is not None and (Path(folder).expanduser() / "settings.json").is_file()
+    return folder is not None and (expanded(folder) / "settings.json").is_file()

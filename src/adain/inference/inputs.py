@@ -14,6 +14,7 @@ from adain.data.formats import picture_endings
 from adain.inference.request import check_pipe, is_live
 from adain.inference.video.kinds import is_typescript, is_video
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.runtime.schema import VIDEO_EXTENSIONS
 
 
@@ -62,7 +63,7 @@ def find_pictures(key: str, value: Any, outputs: Path | None = None) -> list[Fou
     skipped = outputs.resolve() if outputs else None
     endings = picture_endings() | VIDEO_EXTENSIONS if key == "content" else picture_endings()
     for word in _words_of(key, value):
-        path = Path(word).expanduser()
+        path = expanded(word)
         root: Path | None = None
         if key == "content" and is_live(word):
             check_pipe()

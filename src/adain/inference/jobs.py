@@ -12,7 +12,7 @@ from adain.inference.inputs import Found, each_once, find_pictures
 from adain.inference.request import StylizeRequest, check_model, check_request, is_live
 from adain.inference.results import ENDINGS, PIPE
 from adain.runtime.errors import UserError
-from adain.runtime.files import existing, fitting_name, folded, relative
+from adain.runtime.files import existing, expanded, fitting_name, folded, relative
 from adain.runtime.schema import VIDEO_RESULTS
 
 VIDEO_ENDINGS = {"mp4": ".mp4", "mkv": ".mkv", "mov": ".mov", "webm": ".webm"}
@@ -44,7 +44,7 @@ def plan_jobs(request: StylizeRequest) -> tuple[list[Job], list[Found] | None]:
         raise UserError(f"style=PATH, or styles=A,B for a mix, must be given: {given}")
     default = Path(request.logs) / "stylized"
     # a name that would be a file's does not keep a folder from being searched
-    folder = default if request.out is None else Path(request.out).expanduser()
+    folder = default if request.out is None else expanded(request.out)
     contents = find_pictures("content", request.content, folder)
     if request.pairing != "zip":
         contents = each_once(contents)
@@ -138,7 +138,7 @@ def name_results(
     if out == str(PIPE):
         return [Job(*_piped(pairs, format), PIPE)]
     if out is not None and is_file_name(out, len(pairs)):
-        path = Path(out).expanduser()
+        path = expanded(out)
         video = pairs[0][0].video
         if path.suffix.lower() not in (VIDEO_RESULTS if video else _WRITABLE):
             kind, given = ("video", ".mp4, .mkv, .mov or .webm") if video else ("picture", ".png, .jpg or .webp")
@@ -149,7 +149,7 @@ def name_results(
         if len(pairs) > 1:
             raise UserError(f"out={out} is one file, but {len(pairs)} results are asked for: give a folder")
         return [Job(*pairs[0], path)]
-    folder = Path(out).expanduser() if out is not None else default
+    folder = expanded(out) if out is not None else default
     for words, video, kind in ((ENDINGS, False, "pictures"), (VIDEO_ENDINGS, True, "videos")):
         if format in words and not any(content.video == video for content, _ in pairs):
             raise UserError(f"format={format} is for {kind}, but content holds none: leave it out, or give another")
@@ -187,7 +187,7 @@ def _piped(pairs: Sequence[tuple[Found, tuple[Found, ...]]], format: str | None)
 
 def is_file_name(out: str, results: int) -> bool:
     """Return whether ``out`` is meant as a file: it has an ending and is not a folder, or no picture's folder among several."""
-    path = Path(out).expanduser()
+    path = expanded(out)
     if out.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
         return False
     return results == 1 or path.suffix.lower() in (*_WRITABLE, *VIDEO_RESULTS)

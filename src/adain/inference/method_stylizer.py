@@ -17,6 +17,7 @@ from adain.methods.interface import Method, require
 from adain.nn.weights import read_state
 from adain.runtime.device import find_device
 from adain.runtime.errors import InputError, UserError
+from adain.runtime.files import expanded
 from adain.runtime.precision import arithmetic
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import PreserveColor
@@ -65,7 +66,7 @@ def load_stylizer(request: StylizeRequest, source: str | None) -> tuple[Stylizer
 
 def _ablation(decoder: str) -> Path | None:
     """Return the checkpoint, if it is of AdaIN with another decoder than the paper's."""
-    path = checkpoint_of(Path(decoder).expanduser())
+    path = checkpoint_of(expanded(decoder))
     if path is None or path.suffix != ".ckpt":
         return None
     hparams: Any = read_state(path).get("hyper_parameters") or {}

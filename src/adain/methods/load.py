@@ -20,6 +20,7 @@ from adain.nn.decoder import load_decoder
 from adain.nn.encoder import Encoder
 from adain.nn.weights import read_state
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 from adain.runtime.schema import current_name
 
 _TRAINED: dict[str, type[TrainedMethod]] = {
@@ -80,7 +81,7 @@ def check_checkpoint(name: str | None, checkpoint: str | Path) -> dict[str, Any]
     """
     if checkpoint in ("reference", "shipped", "best"):
         return {}
-    state: dict[str, Any] = read_state(Path(checkpoint).expanduser())
+    state: dict[str, Any] = read_state(expanded(checkpoint))
     if "state_dict" not in state:
         if name not in (None, "adain"):
             raise InputError(f"{checkpoint} is not a checkpoint of {name}: give one of a run that trained it")
@@ -136,7 +137,7 @@ def _initial(given: Any, device: torch.device) -> Any:
     if isinstance(given, Tensor) or given in ("content", "noise"):
         return given
     try:
-        return to_unit(to_tensor(read_picture(Path(str(given)).expanduser(), min_side=16)))[None].to(device)
+        return to_unit(to_tensor(read_picture(expanded(str(given)), min_side=16)))[None].to(device)
     except PictureError as error:
         raise InputError(
             f"initial={given} is neither content, noise nor a picture ({error}): give one of them"

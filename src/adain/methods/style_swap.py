@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from adain.nn.decoder import WIDTHS, Decoder
 from adain.nn.encoder import STYLE_LAYERS, Encoder
 from adain.nn.weights import read_state
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 from adain.runtime.schema import Count, EncoderName, InverseInit, InverseWidths, MethodName, Patches, Weight
 
 LAYER = "relu3_1"
@@ -137,7 +137,7 @@ class StyleSwap(TrainedMethod):
         if self.init == "least_squares":
             fit_again(self.decoder, self.encoder, torch.cat(sample_crops(self.start_pictures)), self.start_patches)
             return
-        state: dict[str, Any] = read_state(Path(self.init).expanduser())
+        state: dict[str, Any] = read_state(expanded(self.init))
         weights = {key.removeprefix("decoder."): value for key, value in state.get("state_dict", {}).items()}
         try:
             self.decoder.load_state_dict(weights)

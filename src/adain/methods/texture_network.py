@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from adain.methods.interface import require
 from adain.methods.optimizers import OptimizerFactory
 from adain.nn.encoder import BOTTLENECK, STYLE_LAYERS, Encoder
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 from adain.runtime.schema import (
     Count,
     EncoderName,
@@ -224,7 +224,7 @@ class TextureNetwork(TrainedMethod):
         Raises:
             InputError: If its file is not a picture.
         """
-        path = Path(self.style).expanduser()
+        path = expanded(self.style)
         try:
             picture = to_unit(to_tensor(read_picture(path, self.style_size, min_side=16)))[None].to(self.device)
         except PictureError as error:

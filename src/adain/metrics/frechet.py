@@ -15,6 +15,7 @@ from torchvision.models import inception_v3
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError
 from adain.runtime.extras import install_command
+from adain.runtime.files import expanded
 
 INCEPTION_FEATURES = 2048
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
@@ -111,7 +112,7 @@ class ArtInception(nn.Module):
             raise InputError(
                 f"this protocol takes ArtFID's own Inception: get {ART_INCEPTION} and give weights.art_inception=FILE"
             )
-        return cls(read_state(Path(path).expanduser()))
+        return cls(read_state(expanded(path)))
 
     @torch.no_grad()
     def forward(self, picture: Tensor) -> Tensor:

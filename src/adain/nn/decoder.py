@@ -12,6 +12,7 @@ from adain.kernels.chain import Link, convolve_chain
 from adain.nn.encoder import BOTTLENECK, CONVOLUTIONS
 from adain.nn.weights import find, read_state
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import EncoderName, Norm, current_name
 
@@ -219,7 +220,7 @@ def _file_of(source: str | Path) -> Path:
         return find("reference_decoder")
     if source in ("best", "shipped"):
         return SHIPPED
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.name == str(source) and not path.suffix and not path.exists():
         raise InputError(
             f"{source!r} is not a decoder: give 'best', 'shipped', 'reference', a run's folder (as logs/latest) or a file"

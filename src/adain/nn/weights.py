@@ -19,6 +19,7 @@ from torch import Tensor
 
 from adain.runtime.errors import InputError, MissingFileError, first_line
 from adain.runtime.fetch import Archive, FetchError, cache_folder, download, extract_member, locked, sha256_of
+from adain.runtime.files import expanded
 
 
 class Weights(NamedTuple):
@@ -105,7 +106,7 @@ def find(name: str, path: str | Path | None = None) -> Path:
     """
     weights = KNOWN[name]
     if path is not None:
-        return _verified(Path(path).expanduser(), weights, name)
+        return _verified(expanded(path), weights, name)
     cached = cache_folder() / weights.file
     if _holds(cached, weights):  # before taking the lock: a shared cache may be read-only
         return cached

@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from adain.runtime.files import lock, replacing
+from adain.runtime.errors import InputError
+from adain.runtime.files import expanded, lock, replacing
 
 _CONNECT_SECONDS = 10.0
 _SETTLED_NS = 2_000_000_000  # a younger file may change again without a new timestamp, so its digest is not kept
@@ -50,10 +51,16 @@ class Archive(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Return the download cache: ``$ADAIN_CACHE``, else ``adain`` under ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    if folder := os.environ.get("ADAIN_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "adain"
+    """Return the download cache: ``$ADAIN_CACHE``, else ``adain`` under ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Raises:
+        InputError: If it would be in a home folder that there is not.
+    """
+    given = os.environ.get("ADAIN_CACHE")
+    folder = expanded(given) if given else expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "adain"
+    if str(folder).startswith("~"):  # a container's user, say
+        raise InputError(f"there is no home folder for downloads ({folder}): set ADAIN_CACHE=FOLDER")
+    return folder
 
 
 @contextmanager

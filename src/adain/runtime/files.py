@@ -67,6 +67,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
         part.write_bytes(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with ``~`` or ``~NAME`` at its start as that home folder. A user that there is not stays as typed."""
+    return Path(os.path.expanduser(path))
+
+
 def existing(folder: Path) -> Path:
     """Return the folder, or its nearest parent that exists. A dangling link counts as existing."""
     nearest = folder.absolute()

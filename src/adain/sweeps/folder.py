@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.runtime.quoting import quote
 from adain.runtime.schema import current_override
 from adain.sweeps.ranking import UNSEEN
@@ -27,7 +28,7 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
         if not folder.is_dir():
             raise UserError(f"{word}=latest: there is no sweep below {logs / 'sweeps'}: start one with make sweep")
         return folder.resolve()
-    folder = Path(wanted.strip("'\"")).expanduser()
+    folder = expanded(wanted.strip("'\""))
     if not folder.is_dir():
         raise UserError(
             f"{word}={wanted} is not a folder: give latest or a sweep's folder, as in {logs}/sweeps/NAME/DATE_TIME"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from adain.methods.interface import CAPABILITIES
 from adain.runtime.errors import UserError
-from adain.runtime.files import relative
+from adain.runtime.files import expanded, relative
 from adain.runtime.run_folder import checkpoint_of, is_checkpoint, read_record, read_summary
 from adain.runtime.schema import READY_DECODERS, MethodName
 
@@ -55,7 +55,7 @@ def resolve_checkpoint(word: str | None, logs: Path, model: MethodName = "adain"
         return _newest_of(model, logs) if model != "adain" else _auto(logs) if word == "auto" else _latest(logs)
     if word in ("best", *READY_DECODERS):
         return Resolved("shipped" if word == "best" else word)
-    path = Path(word).expanduser()
+    path = expanded(word)
     if (file := checkpoint_of(path)) is not None:
         return Resolved(str(file))
     if path.is_dir():
@@ -136,7 +136,7 @@ def checkpoint_to_resume(word: str, logs: Path) -> Path:
             )
             raise UserError(f"ckpt={word}: the newest run below {logs} has no {path.name}: {advice}")
         return path
-    path = Path(word.strip("'\"")).expanduser()
+    path = expanded(word.strip("'\""))
     if path.is_dir() and not is_checkpoint(path):
         path = path / "checkpoints" / "last.ckpt"
     if not is_checkpoint(path):

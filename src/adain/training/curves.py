@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adain.runtime.errors import UserError
-from adain.runtime.files import relative, replacing
+from adain.runtime.files import expanded, relative, replacing
 from adain.runtime.run_folder import read_summary
 
 KINDS = (".png", ".svg", ".pdf", ".webp")
@@ -162,7 +162,7 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
         UserError: If a folder holds no run, or the picture cannot be written.
     """
     words = [word.strip() for word in typed.strip("[]").split(",") if word.strip()]
-    folders = [logs / "latest" if word == "latest" else Path(word).expanduser() for word in words]
+    folders = [logs / "latest" if word == "latest" else expanded(word) for word in words]
     if not folders:
         raise UserError(f"run={typed} names no run: give latest, a run's folder, or several: run=A,B")
     for word, folder in zip(words, folders, strict=True):
@@ -171,7 +171,7 @@ def report_runs(typed: str, out: str | None, logs: Path) -> None:
                 f"run={word} is not a folder: give latest or a run's folder, as in {logs}/runs/NAME/DATE_TIME"
             )
     folders = [folder.resolve() for folder in folders]
-    path = Path(out).expanduser() if out else folders[0] / "curves.png"
+    path = expanded(out) if out else folders[0] / "curves.png"
     if path.suffix.lower() not in KINDS:
         raise UserError(f"out={out} must end in {', '.join(KINDS)}")
     names = [f"{folder.parent.name} {folder.name}" for folder in folders]

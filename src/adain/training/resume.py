@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from adain.runtime.errors import InputError, UserError
-from adain.runtime.files import write_whole
+from adain.runtime.files import expanded, write_whole
 from adain.runtime.quoting import quote
 from adain.runtime.run_folder import is_checkpoint, read_summary
 from adain.runtime.schema import RENAMED, current_name, current_override
@@ -43,7 +43,7 @@ def resumed_arguments(typed: list[str]) -> list[str]:
     wanted = given.get("ckpt", "null")
     if wanted in ("null", ""):
         return typed
-    checkpoint = checkpoint_to_resume(wanted, Path(given.get("logs", "logs")).expanduser())
+    checkpoint = checkpoint_to_resume(wanted, expanded(given.get("logs", "logs")))
     run = checkpoint.parent.parent
     if not (run / ".hydra" / "overrides.yaml").is_file():
         raise UserError(

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from adain.evaluation.paper.request import checkpoint_file
 from adain.evaluation.speed.checkout import check_reference
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.runtime.schema import MetricName
 
 
@@ -27,7 +28,7 @@ def check_evaluation(config: DictConfig) -> None:
         if not OmegaConf.is_list(config.compare) or len(config.compare) != 2:
             raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=FOLDER,FOLDER")
         for folder in config.compare:
-            if not (Path(folder).expanduser() / "settings.json").is_file():
+            if not (expanded(folder) / "settings.json").is_file():
                 raise UserError(f"compare: {folder} is not a folder of an evaluation: give folders below logs/evaluate")
     pairs = count_or_file(config.pairs)
     if pairs == 0:
@@ -90,7 +91,7 @@ def check_folders(config: DictConfig) -> None:
         UserError: If one is not.
     """
     for key in ("content", "style"):
-        if config[key] is not None and not Path(config[key]).expanduser().is_dir():
+        if config[key] is not None and not expanded(config[key]).is_dir():
             raise UserError(f"{key}={config[key]} is not a folder: give a folder of pictures")
 
 
@@ -122,4 +123,4 @@ def count_or_file(pairs: Any) -> int | Path | None:
     if pairs is None:
         return None
     text = str(pairs)
-    return int(text) if text.isdecimal() and not Path(text).is_file() else Path(text).expanduser()
+    return int(text) if text.isdecimal() and not Path(text).is_file() else expanded(text)

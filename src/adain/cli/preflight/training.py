@@ -14,7 +14,7 @@ from adain.cli.preflight.explain import shown
 from adain.data.folders import walk
 from adain.runtime.conf import conf_dir, group_choices
 from adain.runtime.errors import InputError, UserError
-from adain.runtime.files import existing
+from adain.runtime.files import existing, expanded
 
 _WORKERS_PER_CORE = 4
 _FILES = {
@@ -105,14 +105,14 @@ def _given(config: DictConfig, key: str) -> Iterator[tuple[str, Path]]:
     value: Any = OmegaConf.select(config, key) if not section or OmegaConf.is_dict(config.get(section)) else None
     for one in value if OmegaConf.is_list(value) else [value]:
         if one is not None and not OmegaConf.is_dict(one):  # data=hub has sections for data.content and data.style
-            yield str(one), Path(str(one)).expanduser()
+            yield str(one), expanded(str(one))
 
 
 def _check_picture(key: str, file: str, max_pixels: int | None = None) -> None:
     from adain.data.picture import MAX_PIXELS, PictureError, read_picture
 
     try:
-        read_picture(Path(file).expanduser(), None, max_pixels or MAX_PIXELS)
+        read_picture(expanded(file), None, max_pixels or MAX_PIXELS)
     except PictureError as error:
         raise UserError(f"{key}={file} cannot be used ({error}): give another picture") from None
 

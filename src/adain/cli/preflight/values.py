@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +16,7 @@ from adain.cli.preflight.strategy import check_strategy
 from adain.cli.preflight.training import check_training
 from adain.cli.preflight.types import parts, types_of
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.runtime.quoting import FILE_KEYS
 from adain.runtime.schema import IsFile, OrPath
 
@@ -111,11 +111,11 @@ def check_value(
     marks = [mark for part in parts(kind) for mark in getattr(part, "__metadata__", ())]
     for mark in marks:
         if isinstance(mark, OrPath) and plain is not None:
-            if plain not in mark.words and not Path(str(plain)).expanduser().exists():
+            if plain not in mark.words and not expanded(str(plain)).exists():
                 hint = near(str(plain), mark.words)
                 raise UserError(f"{key}={plain} is neither {', '.join(mark.words)} nor an existing file{hint}")
             return
-        if isinstance(mark, IsFile) and plain is not None and not Path(str(plain)).expanduser().is_file():
+        if isinstance(mark, IsFile) and plain is not None and not expanded(str(plain)).is_file():
             raise UserError(f"{key}={plain} is not a file: give a picture")
     if plain is None and any(part is str for part in parts(kind)):
         return  # a path or name that is not given: the command says if it needs one

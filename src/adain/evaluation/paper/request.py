@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 from adain.runtime.quoting import quote
 from adain.runtime.run_folder import checkpoint_of
 from adain.runtime.schema import GeneratorNorm
@@ -45,7 +46,7 @@ def checkpoint_file(name: str, given: str) -> Path:
     Raises:
         InputError: If there is none.
     """
-    if (path := checkpoint_of(Path(given).expanduser())) is not None:
+    if (path := checkpoint_of(expanded(given))) is not None:
         return path.resolve()
     raise InputError(
         f"checkpoints.{name}={given} is neither a file nor a run's folder with a checkpoint: check the path, or give null, "
@@ -166,7 +167,7 @@ class Request:
         from adain.evaluation.store import digest
 
         if self.keys["out"] is not None:
-            return Path(str(self.keys["out"])).expanduser()
+            return expanded(str(self.keys["out"]))
         return Path(self.keys["logs"]) / "compare" / digest(settings)
 
 

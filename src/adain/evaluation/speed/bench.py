@@ -21,6 +21,7 @@ from adain.evaluation.speed.report import save
 from adain.evaluation.speed.stages import OurStep, Setting, own_layout
 from adain.evaluation.speed.training import measure_training
 from adain.evaluation.store import Row
+from adain.runtime.files import expanded
 from adain.runtime.memory import keep_freed_memory
 from adain.runtime.precision import fastest_precision
 from adain.runtime.schema import BenchKind, MethodName
@@ -161,7 +162,7 @@ class Benchmark:
     def _load(self, device: torch.device, say: Callable[[str], object]) -> list[Row]:
         """Measure loading, of the sample pictures or a folder."""
         content, style = (
-            Path(folder).expanduser()
+            expanded(folder)
             for folder in (self.content or sample_folder("content"), self.style or sample_folder("style"))
         )
         paths = [path for folder in (content, style) for path in readable(folder, self.pictures, self.resize)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adain.runtime.errors import InputError
+from adain.runtime.files import expanded
 
 FILES = ("net.py", "function.py")
 """What a checkout must hold."""
@@ -16,7 +17,7 @@ def check_reference(path: str | Path) -> Path:
     Raises:
         InputError: If the port's files are not in it.
     """
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise InputError(
             f"reference={path} has no {' and no '.join(missing)}: give a checkout of naoto0804/pytorch-AdaIN "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adain.inference.dataset.plan import Job, Plan, list_styles
 from adain.runtime.errors import UserError
+from adain.runtime.files import expanded
 from adain.runtime.schema import Arithmetic
 from adain.training.checkpoints import resolve_checkpoint
 
@@ -55,7 +56,7 @@ class DatasetRequest:
 
     def folder(self, key: str) -> Path:
         """Return the folder that ``content``, ``style`` or ``out`` names."""
-        return Path(str(getattr(self, key))).expanduser()
+        return expanded(str(getattr(self, key)))
 
 
 class DatasetReport(NamedTuple):
@@ -173,7 +174,7 @@ def _make(
             return local.stylize(jobs, reader, painter, manifest, bar, shared, workers=workers, **options)
         from adain.inference.dataset import cluster
 
-        path = Path(decoder).expanduser()
+        path = expanded(decoder)
         there = str(path.resolve()) if path.exists() else decoder
         options |= {"precision": request.precision, **request.ray}  # its keys are the arguments' names
         return cluster.stylize(jobs, reader, manifest, bar, shared, there, **options)
