@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from adain.runtime.errors import UserError
 from adain.runtime.launched import launched_outside
+from adain.training.checkpoint_io import WholeCheckpointIO
 from adain.training.precision import settle_precision
 
 
@@ -39,7 +40,7 @@ def build_trainer(config: DictConfig, loggers: list[Any], callbacks: list[Any]) 
         trainer: pl.Trainer = instantiate(
             config.trainer, val_check_interval=interval, precision=precision, logger=loggers or False,
             callbacks=callbacks, _convert_="all",
-            plugins=[LightningEnvironment()] if ours else None,
+            plugins=[WholeCheckpointIO(), *([LightningEnvironment()] if ours else [])],
         )  # fmt: skip
     except InstantiationException as error:
         if isinstance(error.__cause__, MisconfigurationException | ValueError | TypeError):
