@@ -11,11 +11,11 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from adain.cli.preflight.compose import preflight
+from adain.cli.preflight.compose import compose_config, preflight
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.runtime.run_folder import TRAINING_LOCK
-from adain.training.resume import check_unused, resumed_arguments
+from adain.training.resume import check_unchanged, check_unused, resumed_arguments
 from tests.helpers.runners import run_here
 from tests.helpers.settings import QUICK
 
@@ -190,3 +190,35 @@ def test_a_refused_run_leaves_the_others_record(typed: str, state: str, run: Pat
     assert code == 1
     assert ("another training is at work in" if state == "at work" else "already holds a run: continue it") in err
     assert {path: path.is_dir() or path.read_bytes() for path in run.rglob("*") if path.suffix != ".lock"} == before
+
+
+def test_a_style_that_was_learned_may_move_but_not_change(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    pictures = {
+        "style.jpg": b"one",
+        "moved/style.jpg": b"one",
+        "copy.jpg": b"one",
+        "other.jpg": b"two",
+        "new/style.jpg": b"two",
+    }
+    for name, content in pictures.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+
+    def check(style: str) -> None:
+        words = ["experiment=texture_network", f"model.style={tmp_path / style}", f"ckpt={tmp_path}"]
+        check_unchanged(compose_config("train", words), tmp_path)
+
+    record = compose_config("train", ["experiment=texture_network", f"model.style={tmp_path / 'style.jpg'}"])
+    OmegaConf.save(record, tmp_path / ".hydra" / "config.yaml")
+    for same in ("style.jpg", "moved/style.jpg", "copy.jpg"):
+        check(same)
+    for other in ("other.jpg", "new/style.jpg", "gone.jpg"):
+        with pytest.raises(
+            UserError, match=rf"model.style=\S+, so it cannot continue with model.style=\S+{other}: leave"
+        ):
+            check(other)
+    (tmp_path / "style.jpg").unlink()  # moved away: the name must do
+    check("new/style.jpg")
+    with pytest.raises(UserError, match="so it cannot continue with"):
+        check("copy.jpg")

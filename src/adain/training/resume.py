@@ -5,6 +5,7 @@ What cannot go on is refused before anything of the run is touched, and its reco
 
 from __future__ import annotations
 
+import filecmp
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from adain.training.checkpoints import checkpoint_to_resume
 
 _MISSING = object()
 _FREE = {
-    "model.init", "model.start_pictures", "model.start_patches", "model.encoder_weights", "model.style",
+    "model.init", "model.start_pictures", "model.start_patches", "model.encoder_weights",
     "optimizer.schedule", "optimizer.lr_decay", "optimizer.warmup_steps", "optimizer.lr_batch", "optimizer._partial_",
 }  # fmt: skip
 """Keys that may change: they ended with the start, name files that may have moved, or set the steps to come."""
@@ -78,6 +79,8 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
             before[new] = before.pop(old)
     names = {f"{part}.{key}" for part in ("model", "optimizer") for key in config[part]} - _FREE
     values = {key: (_value(before, key), _value(config, key)) for key in (*_FIXED, *sorted(names))}
+    if _is_moved(*values.get("model.style", (None, None))):
+        del values["model.style"]
     differing = [key for key, (old, new) in values.items() if old != new and _MISSING not in (old, new)]
     if not differing:
         return
@@ -86,10 +89,21 @@ def check_unchanged(config: DictConfig, run: Path) -> None:
         for which in (1, 0)
     )
     more = f" and {len(differing) - 3} more keys" if len(differing) > 3 else ""
+    start = f" from its weights with model.init={config.ckpt}" if "init" in config.model else ""
     raise UserError(
         f"the run {run} was trained with {recorded}{more}, so it cannot continue with {typed}: leave out what differs, or "
-        f"start a new run from its weights with model.init={config.ckpt}"
+        f"start a new run{start}"
     )
+
+
+def _is_moved(old: Any, new: Any) -> bool:
+    """Return whether two paths are those of one picture: of the same bytes, or of one name where one of them is gone."""
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return False
+    before, now = expanded(old), expanded(new)
+    if before.is_file() and now.is_file():
+        return filecmp.cmp(before, now, shallow=False)
+    return before.name == now.name
 
 
 def _value(config: Any, key: str) -> Any:
