@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import resource
 import shutil
 import signal
@@ -242,8 +243,10 @@ def broken(*args: Any) -> Any:
 
 def test_a_run_without_steps_left_keeps_its_figures(uncut: Run, tmp_path: Path) -> None:
     folder = copy(uncut, tmp_path)
+    os.utime(folder / "summary.json", (1e9, 1e9))
     code, out, err = run_here("train", tmp_path, f"ckpt={folder}", "logger=none")
     assert code == 0, err
+    assert (folder / "summary.json").stat().st_mtime == 1e9  # decoder=auto takes what was trained last
     assert "Already trained for 6 steps; raise trainer.max_steps to continue" in out
     assert Run(folder, code, out, err).summary == uncut.summary
 

@@ -95,7 +95,8 @@ class RunSummary(pl.Callback):
         """Write how the run ended. One that had no step left keeps the figures of those before."""
         if self._untouched(trainer):
             self._recall(trainer)
-            if trainer.is_global_zero:
+            # by the time of this file decoder=auto knows the newest run, which this is not
+            if trainer.is_global_zero and read_summary(self.path.parent).get("status") != "finished":
                 mark(self.path.parent, "finished")
             return
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
