@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
@@ -145,6 +146,18 @@ def test_more_validations_need_more_space() -> None:
     few, many = (doctor.check_disk(config(f"trainer.val_check_interval={n}"), Decoder())[0] for n in (25, 5))
     assert (few.figures["validations"], many.figures["validations"]) == (7, 33)
     assert many.figures["need"] > few.figures["need"]
+
+
+def test_what_is_wrong_with_wandb_is_a_finding_or_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = config().logger.wandb
+    wandb.teardown()  # it reads the environment once
+    monkeypatch.setenv("WANDB_API_KEY", "foo")
+    [found] = doctor.check_wandb(logger)
+    wandb.teardown()
+    assert (found.level, "it is not taken" in found.text) == ("warning", True)
+    monkeypatch.setenv("WANDB_MODE", "ofline")
+    with pytest.raises(UserError, match="mode=ofline"):
+        doctor.check_wandb(logger)
 
 
 def test_streams_are_not_scanned_and_say_so(folders: list[str], tmp_path: Path) -> None:

@@ -56,3 +56,23 @@ def test_names_that_are_not_utf_8_reach_wandb_escaped(monkeypatch: pytest.Monkey
     assert sys.argv[1] == "data.content=caf\udce9"
     with pytest.raises(UserError, match="not UTF-8"):
         wandb_run.wandb_logger(str(tmp_path / "caf\udce9"), "p", None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("project", "tags", "mode", "says"),
+    [
+        ("me/style", [], "offline", "Invalid project name 'me/style'"),
+        ("adain", ["t" * 65], "offline", "is 65 characters"),
+        ("adain", [], "ofline", "mode=ofline: Input should be 'online', 'offline'"),
+    ],
+)
+def test_what_wandb_does_not_take_is_one_sentence(
+    project: str, tags: list[str], mode: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with pytest.raises(UserError) as caught:
+        wandb_run.wandb_logger(str(tmp_path), project, None, None, tags)
+    assert says in str(caught.value)
+    assert "check logger.wandb.project, run.tags" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())

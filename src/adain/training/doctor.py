@@ -27,6 +27,7 @@ from adain.runtime.findings import Finding, cores
 from adain.runtime.memory import keep_freed_memory
 from adain.runtime.precision import fastest_precision, memory_format
 from adain.training.trainer import build_trainer
+from adain.training.wandb_run import check_settings
 
 _MOST = 8  # batches or steps in a measurement
 _SECONDS = 10.0  # that one may take; two steps are the least
@@ -39,7 +40,7 @@ def machine_checks(config: DictConfig) -> list[tuple[str, Callable[[], list[Find
     return [
         ("weights", lambda: check_weights(config, model)),
         ("disk", lambda: check_disk(config, model())),
-        ("W&B", lambda: check_wandb(config.logger.get("wandb") is not None)),
+        ("W&B", lambda: check_wandb(config.logger.get("wandb"))),
         ("devices", lambda: check_devices(trainer(), config.trainer.precision)),
         ("loader", lambda: check_loader(trainer(), build(config.data), model(), config.seed)),
     ]
@@ -106,23 +107,27 @@ def _size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def check_wandb(asked: bool) -> list[Finding]:
-    """Check whether the run would be uploaded."""
-    if not asked:
+def check_wandb(logger: DictConfig | None) -> list[Finding]:
+    """Check whether the run would be uploaded.
+
+    Raises:
+        UserError: If W&B refuses a setting.
+    """
+    if logger is None:
         return [Finding("ok", "W&B", "not asked for (logger=wandb)")]
+    check_settings(logger.project, logger.tags)
     if mode := os.environ.get("WANDB_MODE"):
         return [Finding("ok" if mode == "online" else "warning", "W&B", f"WANDB_MODE={mode} is set")]
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
-    if not wandb.login(prompt=False, verify=False):
-        return [
-            Finding("warning", "W&B", "nobody is logged in, so the run stays offline: wandb login, or sync it later")
-        ]
     try:
+        if not wandb.login(prompt=False, verify=False):
+            offline = "nobody is logged in, so the run stays offline: wandb login, or sync it later"
+            return [Finding("warning", "W&B", offline)]
         wandb.login(prompt=False, verify=True, timeout=15)
     except Exception as error:  # W&B raises a different family of errors for every cause
-        refused = f"a key is stored, but the server does not take it ({first_line(error)}): wandb login"
+        refused = f"there is a key, but it is not taken ({first_line(error)}), so the run stays offline: wandb login"
         return [Finding("warning", "W&B", refused)]
     return [Finding("ok", "W&B", "logged in")]
 

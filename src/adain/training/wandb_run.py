@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pydantic import ValidationError
 from pytorch_lightning.loggers import WandbLogger
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import UserError, first_line
 from adain.runtime.extras import as_typed_here, program
 from adain.runtime.files import relative
 from adain.training.progress import say
@@ -53,6 +54,9 @@ def wandb_logger(
         group: Of runs that belong together.
         tags: To filter by.
         finish_timeout: Seconds that ``close_wandb`` waits for what is still to be sent.
+
+    Raises:
+        UserError: If W&B takes no such folder, project, or tag, or a variable of the environment is wrong.
     """
     os.environ.setdefault("WANDB_SILENT", "true")  # read once, at W&B's first call
     os.environ["WANDB_CONSOLE"] = "off"  # its capture would swallow the progress bar's carriage returns
@@ -65,6 +69,7 @@ def wandb_logger(
         raise UserError(
             f"W&B cannot use the folder {where}, whose name is not UTF-8: give another with logs=, or logger=csv"
         )
+    check_settings(project, tags)
     identity = hashlib.sha256(str(where).encode()).hexdigest()[:12]
     settings = wandb.Settings(init_timeout=_PATIENCE, finish_timeout=finish_timeout, finish_timeout_raises=True)
     logger = partial(
@@ -76,7 +81,7 @@ def wandb_logger(
         try:
             known = wandb.login(prompt=False, verify=False)
         except (wandb.Error, ValueError) as error:  # what stands in WANDB_API_KEY is not a key
-            say(f"W&B: {str(error).splitlines()[0]} So the run is kept offline")
+            say(f"W&B: {first_line(error)} So the run is kept offline")
             return logger(mode="offline")
         if not known:
             say(
@@ -89,11 +94,33 @@ def wandb_logger(
     try:
         _ = online.experiment  # asks the server
     except wandb.Error as error:  # no network, or a key that is no longer valid: no reason to lose a night's run
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         say(f"W&B: the server cannot be used ({reason}), so the run is kept offline; later: {later}")
         wandb.teardown()  # its service still holds the run's identity
         return logger(mode="offline")
     return online
+
+
+def check_settings(project: str, tags: Sequence[str]) -> None:
+    """Check what W&B asks of a project, of tags, and of the environment's variables; no server is asked.
+
+    Raises:
+        UserError: With its reason.
+    """
+    import wandb
+
+    try:
+        settings = wandb.Settings(project=project, run_tags=tuple(tags))
+        settings.update_from_env_vars(dict(os.environ))
+    except (wandb.Error, ValueError) as error:
+        reason = first_line(error)
+        if isinstance(error, ValidationError):  # its first line is a count
+            wrong = error.errors()[0]
+            reason = f"{wrong['loc'][0]}={str(wrong['input'])[:40]}: {wrong['msg'].removeprefix('Value error, ')}"
+        raise UserError(
+            f"W&B cannot be used with these settings ({reason}): check logger.wandb.project, run.tags, and the environment's "
+            "WANDB_MODE and the like, or give logger=csv"
+        ) from None
 
 
 def sync_command(run: Path) -> str:
@@ -109,7 +136,7 @@ def left_out_if_refused(what: str) -> Iterator[None]:
     try:
         yield
     except wandb.Error as error:
-        say(f"W&B: {what} is left out, the server cannot be used ({str(error).splitlines()[0]})")
+        say(f"W&B: {what} is left out, the server cannot be used ({first_line(error)})")
 
 
 def wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
