@@ -283,6 +283,24 @@ def test_the_systems_own_keys_are_checked(overrides: list[str], words: str) -> N
     assert words in message(*overrides)
 
 
+@pytest.mark.parametrize(
+    ("command", "override", "advice"),
+    [
+        ("train", "callbacks.grid=null", "callbacks.grid.pairs=..., or ~callbacks.grid to leave it out"),
+        ("train", "++logger.wandb=null", "logger.wandb.project=..., or ~logger.wandb to leave it out"),
+        ("train", "monitor=val/loss", "monitor.metric=..."),
+        ("train", "run=x", "run.name=..."),
+        ("compare", "steps=100", "steps.style_swap=..."),
+        ("compare", "losses=256", "losses.size=..."),
+        ("compare", "checkpoints=null", "checkpoints.adain=..."),
+        ("evaluate", "weights=f.pth", "weights.lpips_alexnet=..."),
+    ],
+)
+def test_a_value_for_a_section_is_refused_with_one_of_its_keys(command: str, override: str, advice: str) -> None:
+    typed = override.lstrip("+")
+    assert message(override, config=command) == f"{typed} is given for a section: give its keys, such as {advice}"
+
+
 def test_a_number_is_shown_as_it_was_typed() -> None:
     assert message("trainer.max_steps=1e4").startswith(
         "trainer.max_steps=1e4 is of the wrong type: give a whole number"

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from adain.cli.preflight.explain import is_used, near, public_keys, shown
 from adain.cli.preflight.strategy import check_strategy
 from adain.cli.preflight.training import check_training
-from adain.cli.preflight.types import parts, types_of
+from adain.cli.preflight.types import parts, types_of, walk_keys
 from adain.runtime.errors import UserError
 from adain.runtime.files import expanded
 from adain.runtime.quoting import FILE_KEYS
@@ -46,11 +46,12 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
         UserError: If a value is missing, of the wrong type or not allowed, or a key unknown. The message is about the
             first.
     """
+    typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
+    reference = default() if typed else config
+    _check_sections(config, reference, typed)
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise UserError(f"{' and '.join(missing)} must be given: for example {missing[0]}=PATH")
-    typed = {match[1]: match[2] for o in overrides if (match := re.match(r"\+{0,2}([\w.]+)=(.*)", o, re.S))}
     _check_empty(config, typed)
-    reference = default() if typed else config
     for key in _added(overrides):
         if OmegaConf.select(reference, key, default=_NOWHERE) is _NOWHERE and not (
             is_used(reference, key)
@@ -74,6 +75,21 @@ def check(command: str, config: DictConfig, overrides: list[str], default: Calla
     check_training(config)
     if "trainer" in config:
         check_strategy(config)
+
+
+def _check_sections(config: DictConfig, reference: DictConfig, typed: Mapping[str, str]) -> None:
+    """Refuse one value for a section of keys: OmegaConf would read its keys as if they had not been given."""
+    for key, text in typed.items():
+        section: Any = OmegaConf.select(reference, key, throw_on_missing=False)
+        if (
+            not OmegaConf.is_dict(section)
+            or OmegaConf.is_dict(OmegaConf.select(config, key))
+            or key == "trainer.strategy"
+        ):
+            continue  # check_strategy says how a strategy is chosen
+        such = next((f", such as {key}.{name}=..." for name, _ in walk_keys(section)), "")
+        leave = f", or ~{key} to leave it out" if key.startswith(("callbacks.", "logger.")) else ""
+        raise UserError(f"{key}={text} is given for a section: give its keys{such}{leave}")
 
 
 def _check_empty(config: DictConfig, typed: Mapping[str, str]) -> None:
