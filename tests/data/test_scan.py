@@ -242,9 +242,21 @@ def test_results_are_committed_during_the_scan(
     assert counts == list(range(17))
 
 
+def test_a_manifest_that_cannot_be_read_or_written_any_more_is_named(tmp_path: Path, manifest: ScanCache) -> None:
+    manifest._base.execute("pragma query_only = on")  # as on a full or read-only disk
+    with pytest.raises(
+        InputError, match=r"manifest\.sqlite cannot be used \(attempt to write .*: remove it, free disk"
+    ):
+        manifest.add([ScanResult("/a.jpg", 1, 1, UNDER, None)])
+    manifest._base.execute("pragma query_only = off")
+    manifest._base.execute("drop table pictures")
+    with pytest.raises(InputError, match=r"cannot be used \(no such table"):
+        manifest.known(["/a.jpg"], UNDER)
+
+
 def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.sqlite").write_text("no database, but quite long enough to be looked at as one" * 20)
-    with pytest.raises(InputError, match=r"m\.sqlite cannot be opened"):
+    with pytest.raises(InputError, match=r"m\.sqlite cannot be used .*: remove it"):
         ScanCache(tmp_path / "m.sqlite")
     assert bad_pictures(tmp_path / "m.sqlite", ["a"], UNDER) == {}
 

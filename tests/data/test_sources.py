@@ -66,6 +66,16 @@ def test_several_roots(folder: Folder) -> None:
     assert len(FolderSource(roots)) == 5
 
 
+def test_what_several_roots_hold_is_taken_once(folder: Folder, tmp_path: Path) -> None:
+    root = folder("photos")
+    inner = folder("photos/sub", good=1)
+    (tmp_path / "link").symlink_to(inner)
+    source = FolderSource([str(root), f"{root}/", str(inner), str(inner / "good_00.png"), str(tmp_path / "link")])
+    assert source.names == [str(inner / "good_00.png")]
+    training, held = source.split(4)
+    assert training.names == held.names == source.names, "one picture serves for both"
+
+
 def test_single_file(folder: Folder) -> None:
     file = folder(good=2) / "good_01.png"
     assert FolderSource(str(file)).names == [str(file)]

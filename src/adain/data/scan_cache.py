@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,25 +63,25 @@ class ScanCache:
         path: The file; created if missing.
 
     Raises:
-        InputError: If it can be neither opened nor created.
+        InputError: If it can be neither opened nor created, and later if it cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with self._usable():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=60)
             self._base.execute(_TABLE)
-        except (OSError, sqlite3.Error) as error:
-            raise InputError(f"the manifest {path} cannot be opened ({error}): remove it, or give another") from None
 
     def known(self, paths: Sequence[str], under: str) -> dict[str, ScanResult]:
         """Return the results that still hold, by path: those of unchanged files under the same conditions."""
         valid: dict[str, ScanResult] = {}
         for start in range(0, len(paths), 500):  # SQLite limits the number of parameters
             part = paths[start : start + 500]
-            marks = ",".join("?" * len(part))
-            for row in self._base.execute(f"select * from pictures where path in ({marks})", [*map(_key, part)]):
+            query = f"select * from pictures where path in ({','.join('?' * len(part))})"
+            with self._usable():
+                rows = self._base.execute(query, [*map(_key, part)]).fetchall()
+            for row in rows:
                 seen = ScanResult(os.fsdecode(row[0]), *row[1:-1])
                 if seen.conditions == under and unchanged(seen.path, seen.size, seen.changed):
                     valid[seen.path] = seen
@@ -89,9 +89,18 @@ class ScanCache:
 
     def add(self, findings: Iterable[ScanResult]) -> None:
         """Store results; they are on disk when this returns."""
-        with self._base:
+        with self._usable(), self._base:
             rows = [(_key(seen.path), *seen[1:], None) for seen in findings]
             self._base.executemany(f"insert or replace into pictures values ({','.join('?' * 10)})", rows)
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(
+                f"the manifest {self.path} cannot be used ({error}): remove it, free disk space, or give another"
+            ) from None
 
     def close(self) -> None:
         """Close the file."""

@@ -183,7 +183,7 @@ class FolderSource(IndexedSource):
     """All picture files below one or several folders.
 
     Args:
-        roots: One folder or several, searched recursively, or single picture files.
+        roots: One folder or several, searched recursively, or single picture files. What several hold is taken once.
         max_pixels: Larger pictures are skipped and counted.
         min_side: Pictures with a shorter side below this are skipped and counted.
         held_out: A text file that names held-out pictures, one per line (a file name or the end of a path), or several
@@ -257,18 +257,20 @@ class FolderSource(IndexedSource):
 def _list_pictures(roots: Sequence[str]) -> list[str]:
     if not roots:
         raise InputError("no picture folder is given: give one, or a list of them")
-    names: list[str] = []
+    names: dict[str, str] = {}  # by where they really are: a root may be given twice, or below another
     for root in map(os.path.expanduser, roots):
         if os.path.isfile(root):
-            names.append(root)
+            names.setdefault(os.path.realpath(root), root)
             continue
         if not os.path.isdir(root):
             raise InputError(f"the picture folder {root} does not exist: check the path")
-        before = len(names)
+        empty = True
         for folder, files in walk(root):
-            names += [os.path.join(folder, file) for file in files]
-        if len(names) == before:
+            empty, real = False, os.path.realpath(folder)
+            for file in files:
+                names.setdefault(os.path.join(real, file), os.path.join(folder, file))
+        if empty:
             raise InputError(
                 f"the picture folder {root} holds no picture: give a folder of .jpg, .png or other pictures"
             )
-    return names
+    return list(names.values())
