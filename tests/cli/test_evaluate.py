@@ -110,6 +110,15 @@ def test_other_settings_are_refused_and_nothing_is_lost(first: tuple[Path, str],
     assert (first[0] / "pairs.csv").read_text() == before
 
 
+def test_an_evaluation_of_another_size_is_told_before_anything_is_measured(
+    first: tuple[Path, str], folders: Path
+) -> None:
+    code, text = evaluate(folders, *ALL, "size=64", "out=larger", f"against={first[0]}")
+    assert code == 1
+    assert f"size=64 and {first[0]} with size=48: evaluate both with the same" in text
+    assert not (folders / "larger").exists()
+
+
 def test_finished_outputs_give_the_figures_of_their_decoder(first: tuple[Path, str], folders: Path) -> None:
     code, text = evaluate(folders, *ALL[:3], METRICS, "crop=true", "outputs=first/outputs", "out=theirs")
     assert code == 1  # squares, where the contents are not
@@ -191,7 +200,7 @@ def write_decoder(path: Path) -> None:
         (["decoder=plain.pth", "model=style_swap"], "plain.pth is not a checkpoint of style_swap"),
         (["decoder=broken.ckpt"], "broken.ckpt"),
         (["decoder=reference", "against=broken.ckpt"], "broken.ckpt"),
-        (["decoder=reference", "device=cuda:99"], "device=cuda:99 is not there"),
+        (["decoder=reference", "device=cuda:99"], "device=cuda:99 does not exist"),
         (["weights.art_inception=gone.pth"], "weights.art_inception=gone.pth is not an existing file"),
         (["decoder=reference", "out=/proc/x"], "out=/proc/x cannot be written"),
         (["decoder=reference", "weights.lpips_alexnet=plain.pth"], "plain.pth is not the published lpips_alexnet"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adain.evaluation.results import compare_evaluations, verdict, won_by_controls
+from adain.evaluation.pairs import Pair
+from adain.evaluation.results import check_against, compare_evaluations, verdict, won_by_controls
 from adain.runtime.errors import InputError
 
 PAIRS = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")]
@@ -97,6 +98,24 @@ def test_figures_of_another_size_crop_or_encoder_are_refused(key: str, other: An
     ]
     with pytest.raises(InputError, match=f"{key}={other}: evaluate both with the same"):
         compare_evaluations(*folders, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "content", "says"),
+    [
+        ({"size": 32}, "a", "what is asked for is evaluated with size=32 and .*first with size=64"),
+        ({"protocol": "artfid"}, "a", "with protocol=artfid and .*first with protocol=ours"),
+        ({}, "z", "no pair of content and style in common"),
+    ],
+)
+def test_what_could_not_be_compared_is_told_before_it_is_measured(
+    given: dict[str, Any], content: str, says: str, tmp_path: Path
+) -> None:
+    first = evaluation(tmp_path / "first", PAIRS, LOSS, SSIM)
+    settings = {"size": 64, "crop": False, "encoder": "e1", "protocol": "ours"}
+    check_against(settings, [Pair("a", "x", first, first)], first)
+    with pytest.raises(InputError, match=says):
+        check_against({**settings, **given}, [Pair(content, "x", first, first)], first)
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,12 @@ def evaluate(config: DictConfig) -> None:
 
     from adain.evaluation import run
     from adain.evaluation.evaluate import evaluate_pairs, joined
+    from adain.evaluation.results import check_against
     from adain.runtime.memory import keep_freed_memory
 
     evaluation.check([one for one in (checkpoint, other) if one is not None], out)
+    if earlier is not None:
+        check_against(vars(evaluation), pairs, earlier)
     keep_freed_memory()
     with joined() as ranks:
         if resolved is not None and ranks.rank == 0:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adain.evaluation import benchmark
+from adain.evaluation.pairs import Pair
 from adain.evaluation.store import EvaluationStore, Row
 from adain.metrics.paired import bootstrap_means, compare, design, interval
 from adain.runtime.errors import InputError
@@ -131,14 +132,7 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
         InputError: If one is not an evaluation, they were made at other sizes, or they have no pair in common.
     """
     stores = [EvaluationStore(folder) for folder in (first, second)]
-    settings = [store.settings for store in stores]
-    for key in _SAME:
-        values = [found.get(key, "ours" if key == "protocol" else None) for found in settings]  # 0.2.0 had one
-        if values[0] != values[1]:
-            raise InputError(
-                f"{first} was evaluated with {key}={values[0]} and {second} with {key}={values[1]}: "
-                "evaluate both with the same"
-            )
+    _check_same(str(first), stores[0].settings, str(second), stores[1].settings)
     tables = [{(str(r["content"]), str(r["style"])): r for r in store.rows().values()} for store in stores]
     keys = [key for key in tables[0] if key in tables[1]]
     if not keys:
@@ -175,6 +169,31 @@ def compare_evaluations(first: Path, second: Path, draws: int, seed: int) -> dic
         "interval": f"95%, bootstrap over {_UNITS[design(contents, styles)]}, {draws} draws",
         "test": "sign-flip permutation test of the mean difference of those units; p is not adjusted for the number of metrics",
     }
+
+
+def check_against(settings: Mapping[str, Any], pairs: Sequence[Pair], folder: Path) -> None:
+    """Check, before anything is measured, that what comes of it can be compared with the evaluation in a folder.
+
+    Raises:
+        InputError: If it is none, was made at another size, say, or has no pair in common.
+    """
+    store = EvaluationStore(folder)
+    _check_same("what is asked for", settings, str(folder), store.settings)
+    names = {(pair.content, pair.style) for pair in pairs}
+    if not any((str(row["content"]), str(row["style"])) in names for row in store.rows().values()):
+        raise InputError(
+            f"{folder} and what is asked for have no pair of content and style in common: evaluate the same pairs"
+        )
+
+
+def _check_same(first: str, one: Mapping[str, Any], second: str, other: Mapping[str, Any]) -> None:
+    for key in _SAME:
+        values = [found.get(key, "ours" if key == "protocol" else None) for found in (one, other)]  # 0.2.0 had one
+        if values[0] != values[1]:
+            raise InputError(
+                f"{first} is evaluated with {key}={values[0]} and {second} with {key}={values[1]}: "
+                "evaluate both with the same"
+            )
 
 
 def write_comparison(folder: Path, found: Mapping[str, Any]) -> None:
