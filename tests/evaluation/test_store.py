@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from adain.evaluation.pairs import Pair
-from adain.evaluation.store import ComparisonStore, EvaluationStore
+from adain.evaluation.store import ComparisonStore, EvaluationStore, digest, folder_for, picture_digests
 from adain.runtime.errors import InputError
 
 PAIRS = [Pair("a", "x", Path("a.png"), Path("x.png")), Pair("b", "y", Path("b.png"), Path("y.png"))]
@@ -58,6 +59,32 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     ComparisonStore(tmp_path).open({"size": 64, "rows": 3})
     with pytest.raises(InputError, match="a comparison with rows=3, but rows=4 is asked for"):
         ComparisonStore(tmp_path).open({"size": 64, "rows": 4})
+
+
+def test_other_pictures_of_the_same_names_are_refused_by_name(tmp_path: Path) -> None:
+    pairs = [Pair("a.png", "x.png", tmp_path / "c" / "a.png", tmp_path / "s" / "x.png")]
+    for path in (pairs[0].content_path, pairs[0].style_path):
+        path.parent.mkdir()
+        path.write_text("one")
+    before, settings = picture_digests(pairs), {"size": 64}
+    store = EvaluationStore(tmp_path / "out")
+    store.open_pairs({**settings, "digests": before}, pairs)
+    os.utime(pairs[0].content_path, (1e9, 1e9))  # downloaded again
+    store.open_pairs({**settings, "digests": picture_digests(pairs)}, pairs)
+    pairs[0].style_path.write_text("two")
+    now = picture_digests(pairs)
+    with pytest.raises(
+        InputError, match="an evaluation of other pictures: style x.png changed since: put the file back"
+    ):
+        store.open_pairs({**settings, "digests": now}, pairs)
+    assert folder_for(tmp_path, "e_", settings, before) != folder_for(tmp_path, "e_", settings, now)
+
+    file = tmp_path / "out" / "settings.json"  # as version 0.2 wrote it, and where
+    file.write_text(json.dumps({key: value for key, value in store.settings.items() if key != "digests"}))
+    store.open_pairs({**settings, "digests": now}, pairs)
+    earlier = tmp_path / f"e_{digest(settings)}"
+    earlier.mkdir()
+    assert folder_for(tmp_path, "e_", settings, now) == earlier
 
 
 def test_a_figure_is_due_until_it_was_drawn_and_again_when_it_shows_something_else(tmp_path: Path) -> None:

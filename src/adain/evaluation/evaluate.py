@@ -20,7 +20,7 @@ from adain.evaluation.pairs import Pair, shared_stem
 from adain.evaluation.request import Evaluation
 from adain.evaluation.results import control_means, means, summarize, won_by_controls, write_results
 from adain.evaluation.run import Frame, Gallery, measure, set_figures
-from adain.evaluation.store import EvaluationStore, alone, digest
+from adain.evaluation.store import EvaluationStore, alone, digest, folder_for, picture_digests
 from adain.methods.load import load_method
 from adain.metrics.frechet import artfid, worth
 from adain.metrics.metric_suite import MetricSuite, add_losses, build_suite, conventions, features_of
@@ -115,11 +115,12 @@ def evaluate_pairs(
     if not suite.pair and not suite.sets:
         raise InputError(f"none of the metrics can be measured: {'; '.join(suite.left_out.values())}")
     settings = _settings(evaluation, suite, pairs, checkpoint, precision)
-    folder = out or _folder(evaluation, settings, pairs)
+    digests = picture_digests(pairs)
+    folder = out or _folder(evaluation, settings, pairs, digests)
     store = EvaluationStore(folder, ranks.rank)
     with alone(folder) if ranks.rank == 0 else contextlib.nullcontext():
         if ranks.rank == 0:
-            store.open_pairs(settings, pairs)
+            store.open_pairs({**settings, "digests": digests}, pairs)
         ranks.wait()
         if ranks.rank == 0 and (done := len(store.rows())):
             print(f"{done} of {len(pairs)} pairs are there already")
@@ -157,7 +158,7 @@ def _device(evaluation: Evaluation, ranks: Ranks) -> torch.device:
 def _settings(
     evaluation: Evaluation, suite: MetricSuite, pairs: Sequence[Pair], checkpoint: str | None, precision: Concrete
 ) -> dict[str, Any]:
-    """Return all that figures depend on, but for the pairs."""
+    """Return all that figures depend on, but for the pairs and their pictures."""
     finished = [pair.output_path for pair in pairs if pair.output_path]
     return {
         "of": _name(evaluation, checkpoint, finished),
@@ -186,11 +187,13 @@ def _name(evaluation: Evaluation, checkpoint: str | None, finished: Sequence[Pat
     return f"{evaluation.model} {path}"
 
 
-def _folder(evaluation: Evaluation, settings: Mapping[str, Any], pairs: Sequence[Pair]) -> Path:
+def _folder(
+    evaluation: Evaluation, settings: Mapping[str, Any], pairs: Sequence[Pair], digests: Mapping[str, str]
+) -> Path:
     """Return the folder that stands for the settings and the pairs."""
-    identity = digest([settings, [(str(p.content_path.resolve()), str(p.style_path.resolve())) for p in pairs]])
+    identity = [settings, [(str(p.content_path.resolve()), str(p.style_path.resolve())) for p in pairs]]
     label = re.sub(r"[^\w.-]+", "_", settings["of"])[-60:].strip("_.")
-    return Path(evaluation.logs) / "evaluate" / f"{label}_{evaluation.size}_{identity}"
+    return folder_for(Path(evaluation.logs) / "evaluate", f"{label}_{evaluation.size}_", identity, digests)
 
 
 def _report(

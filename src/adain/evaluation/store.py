@@ -18,6 +18,7 @@ from PIL import Image
 
 from adain.evaluation.pairs import Pair
 from adain.runtime.errors import InputError
+from adain.runtime.fetch import sha256_of
 from adain.runtime.files import lock, replacing, write_whole
 from adain.runtime.schema import current_name
 
@@ -30,6 +31,19 @@ Table = Literal["speed", "split", "losses", "ablations", "alpha", "style_weight"
 def digest(value: Any) -> str:
     """Return eight hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def picture_digests(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Return the digest of every content and style, by kind and name: another picture may take a file's place."""
+    files = {f"content {pair.content}": pair.content_path for pair in pairs}
+    files |= {f"style {pair.style}": pair.style_path for pair in pairs}
+    return {name: sha256_of(path)[:16] for name, path in files.items()}
+
+
+def folder_for(parent: Path, label: str, settings: Any, digests: Mapping[str, str]) -> Path:
+    """Return the folder that stands for settings and ``picture_digests``, or the one of version 0.2, which had none."""
+    earlier = parent / f"{label}{digest(settings)}"
+    return earlier if earlier.is_dir() else parent / f"{label}{digest([settings, digests])}"
 
 
 def current_names(value: Any) -> Any:
@@ -86,17 +100,24 @@ class Store:
         """Begin, or continue what is there.
 
         Raises:
-            InputError: If the folder holds results of other settings, naming the first that differs, or cannot be
-                written. What it holds stays as it is.
+            InputError: If the folder holds results of other settings, naming the first that differs, or of other
+                pictures (``picture_digests``), or cannot be written. What it holds stays as it is.
         """
         path = self.folder / "settings.json"
         if path.exists():
             found = self.settings
-            if different := [key for key in settings if found.get(key) != settings[key]]:
+            if different := [key for key in settings if found.get(key) != settings[key] and key != "digests"]:
                 key = different[0]
                 raise InputError(
                     f"{self.folder} holds {self.kind} with {key}={_short(found.get(key))}, but {key}={_short(settings[key])} "
                     "is asked for: give another out=FOLDER; what is there stays"
+                )
+            before, now = found.get("digests", {}), settings.get("digests", {})  # version 0.2 kept none
+            if changed := [name for name in now if before.get(name, now[name]) != now[name]]:
+                more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+                raise InputError(
+                    f"{self.folder} holds {self.kind} of other pictures: {changed[0]}{more} changed since: put the file back, "
+                    "or give another out=FOLDER; what is there stays"
                 )
             return
         try:

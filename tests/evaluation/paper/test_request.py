@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from adain.cli.plain import plain_values
 from adain.cli.preflight.compose import compose_config
 from adain.evaluation.pairs import Pair
 from adain.evaluation.paper.request import read_request
+from adain.evaluation.store import digest
 
 
 def shown(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
@@ -46,5 +48,30 @@ def test_settings_hold_all_that_results_depend_on(folders: Path) -> None:
     assert set(settings) == {
         "sizes", "repeats", "memory", "speed", "losses", "pictures", "ablations", "gatys", "style_swap", "steps",
         "start_pictures", "start_patches", "training", "seed", "pictures_of", "checkpoints", "normalization", "controls",
-        "recipes", "photographs",
+        "recipes", "photographs", "digests",
     }  # fmt: skip
+
+
+def test_another_picture_in_a_files_place_is_another_comparison(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders, tmp_path / "pictures")
+    given = [f"{kind}={tmp_path / 'pictures' / kind}" for kind in ("content", "style")]
+    words = [
+        *given,
+        f"logs={tmp_path}",
+        "losses.styles=1",
+        "ablations.contents=1",
+        "ablations.styles=1",
+        "controls.styles=1",
+    ]
+    keys = plain_values(compose_config("compare", words))
+    before = read_request(keys)
+    shutil.copy(folders / "content" / "c1.png", tmp_path / "pictures" / "content" / "c0.png")
+    after = read_request(keys)
+    assert {name for name, value in after.settings["digests"].items() if value != before.settings["digests"][name]} == {
+        "content c0.png"
+    }
+    assert before.folder(before.settings) != after.folder(after.settings)
+    settings = {key: value for key, value in before.settings.items() if key != "digests"}
+    earlier = tmp_path / "compare" / digest(settings)  # of before digests were kept
+    earlier.mkdir(parents=True)
+    assert after.folder(after.settings) == earlier

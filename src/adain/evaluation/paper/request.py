@@ -164,15 +164,16 @@ class Request:
 
     def folder(self, settings: Mapping[str, Any]) -> Path:
         """Return the folder as given, or one that stands for the settings."""
-        from adain.evaluation.store import digest
+        from adain.evaluation.store import folder_for
 
         if self.keys["out"] is not None:
             return expanded(str(self.keys["out"]))
-        return Path(self.keys["logs"]) / "compare" / digest(settings)
+        others = {key: value for key, value in settings.items() if key != "digests"}
+        return folder_for(Path(self.keys["logs"]) / "compare", "", others, settings["digests"])
 
 
 def read_request(keys: Mapping[str, Any]) -> Request:
-    """Find pictures, and find and check checkpoints; no picture is read.
+    """Find pictures, and find and check checkpoints; no picture is decoded.
 
     Args:
         keys: Those of ``conf/inference/compare.yaml``, resolved.
@@ -182,7 +183,7 @@ def read_request(keys: Mapping[str, Any]) -> Request:
     """
     from adain.data.sample import sample_source
     from adain.evaluation.pairs import cross, find_both_sides
-    from adain.evaluation.store import digest
+    from adain.evaluation.store import digest, picture_digests
 
     losses, pictures, ablations, controls = (keys[name] for name in ("losses", "pictures", "ablations", "controls"))
     contents, styles = find_both_sides(keys["content"], keys["style"])
@@ -227,6 +228,8 @@ def read_request(keys: Mapping[str, Any]) -> Request:
         [str(p.content_path.resolve()), str(p.style_path.resolve())] for p in dict.fromkeys(request.pairs)
     ]
     request.settings["photographs"] = digest([str(path.resolve()) for path in request.photographs])
+    shown = cross(photographs[: len(request.photographs)], styles[:1], "all")
+    request.settings["digests"] = picture_digests([*request.pairs, *shown])
     request.settings["checkpoints"] = {name: _identity(name, given) for name, given in keys["checkpoints"].items()}
     return request
 
