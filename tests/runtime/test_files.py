@@ -13,9 +13,9 @@ from adain.runtime.files import (
     existing,
     expanded,
     fitting_name,
-    free_folder,
     is_locked,
     lock,
+    make_free_folder,
     point_latest,
     replacing,
     write_whole,
@@ -75,7 +75,7 @@ def test_a_lock_that_is_looked_at_is_not_refused(tmp_path: Path, monkeypatch: py
 
 
 def test_everybody_gets_a_folder_of_one_name(tmp_path: Path) -> None:
-    made = [free_folder(tmp_path / "runs" / "t") for _ in range(3)]
+    made = [make_free_folder(tmp_path / "runs" / "t") for _ in range(3)]
     assert [folder.name for folder in made] == ["t", "t_2", "t_3"]
     assert all(folder.is_dir() for folder in made)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from adain.cli.ending import ending
 from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import train
 from adain.runtime.errors import UserError
-from adain.runtime.files import expanded, free_folder
+from adain.runtime.files import expanded
 from adain.runtime.quoting import quote, quoted, unquoted
-from adain.sweeps.folder import check_same_settings, find_sweep, resumed_overrides, with_seeds
+from adain.sweeps.folder import check_same_settings, find_sweep, free_folder, resumed_overrides, with_seeds
 from adain.sweeps.job import run_job
 from adain.sweeps.report import finish_sweep
 
@@ -82,8 +81,6 @@ def sweep(typed: list[str]) -> None:
     except SystemExit as end:
         code = int(end.code or 0)
     if code == 1 or not (folder / "multirun.yaml").is_file():
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # it is empty
         sys.exit(code or 1)  # it was refused before it began
     finish_sweep(folder, logs_of(arguments), code)
     sys.exit(code)

@@ -146,7 +146,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def free_folder(folder: Path) -> Path:
+def make_free_folder(folder: Path) -> Path:
     """Create the folder, or one with a number behind its name where another process created it in the same second."""
     free, number = folder, 2
     while True:

@@ -24,7 +24,7 @@ from adain.cli.preflight.training import check_recipe
 from adain.cli.preflight.values import check
 from adain.runtime.conf import group_choices, root_of
 from adain.runtime.errors import InputError, UserError
-from adain.runtime.files import free_folder
+from adain.runtime.files import make_free_folder
 
 # Our launcher files share the plugins' names on purpose, so that Hydra validates them against the plugins' keys.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
@@ -111,7 +111,7 @@ def run_composed(name: str, composed: Composed, task: TaskFunction) -> None:
         given: Any = OmegaConf.to_container(hydra.run)
         if "%S" in (written := str(given["dir"])):
             folder = Path(hydra.run.dir)
-            config.hydra.run.dir = written + free_folder(folder).name.removeprefix(folder.name)
+            config.hydra.run.dir = written + make_free_folder(folder).name.removeprefix(folder.name)
     configure_log(hydra.hydra_logging, hydra.verbose)
     callbacks = Callbacks(config)
     with initialize_config_dir(str(root_of(name)), version_base="1.3"):
