@@ -15,7 +15,7 @@ from adain.cli.preflight.compose import compose_config, preflight
 from adain.runtime.errors import UserError
 from adain.runtime.files import lock
 from adain.runtime.run_folder import TRAINING_LOCK
-from adain.training.resume import check_unchanged, check_unused, resumed_arguments
+from adain.training.resume import check_unchanged, check_unused, requeued, resumed_arguments
 from tests.helpers.runners import run_here
 from tests.helpers.settings import QUICK
 
@@ -177,6 +177,16 @@ def test_a_new_run_does_not_replace_another(run: Path) -> None:
     with pytest.raises(UserError, match=f"already holds a run: continue it with ckpt={best}, or give another folder"):
         check_unused(run)
     check_unused(run.with_name("another"))
+
+
+@pytest.mark.parametrize(("restarts", "goes_on"), [("0", False), ("1", True)])
+def test_a_job_that_slurm_began_again_is_not_a_new_run(
+    restarts: str, goes_on: bool, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    config = OmegaConf.create({"ckpt": None})
+    requeued(config, run)
+    assert config.ckpt == (str(run / "checkpoints" / "last.ckpt") if goes_on else None)
 
 
 @pytest.mark.parametrize("typed", ["hydra.run.dir=logs/runs/smoke/2026-01-01", "++hydra.run.dir=logs/latest"])
