@@ -31,7 +31,7 @@ def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
         (["prot=7861"], "did you mean port"),
         (["side=8"], "side=8 is too small"),
         (["decoder=nothing.pth", "port=0"], "nothing.pth"),
-        (["host=192.0.2.1", "port=0"], "no address of this machine"),
+        (["host=192.0.2.1", "port=0"], "not an address of this machine"),
         (["url=paint.example.org", "port=0"], "give one such as https://"),
     ],
 )

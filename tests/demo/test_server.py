@@ -35,7 +35,8 @@ def test_any_free_port() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "reason"), [("192.0.2.1", 0, "no address of this machine"), ("127.0.0.1", 70000, "no port")]
+    ("host", "port", "reason"),
+    [("192.0.2.1", 0, "not an address of this machine"), ("127.0.0.1", 70000, "port=70000 is not allowed")],
 )
 def test_mistakes(host: str, port: int, reason: str) -> None:
     with pytest.raises(InputError, match=reason):

@@ -102,7 +102,7 @@ def test_it_works_inside_inference_mode(encoder: Encoder) -> None:
         ({"optimizer": "sgd"}, "lbfgs, adam"),
         ({"initial": "contnt"}, "content, noise"),
         ({"iterations": 0}, "at least 1"),
-        ({"iterations": 2, "scales": 3}, "at least one to each"),
+        ({"iterations": 2, "scales": 3}, "at least one iteration per scale"),
     ],
 )
 def test_wrong_words_and_numbers_are_named(encoder: Encoder, given: dict[str, object], message: str) -> None:

@@ -63,7 +63,7 @@ def test_a_bare_decoder_is_adains(tmp_path: Path) -> None:
     method = load_method(checkpoint=tmp_path / "decoder.pth", device="cpu")
     assert isinstance(method, AdaINMethod)
     assert method.decoder.widths == (4, 6, 8)
-    with pytest.raises(InputError, match="no checkpoint of style_swap"):
+    with pytest.raises(InputError, match="not a checkpoint of style_swap"):
         load_method("style_swap", tmp_path / "decoder.pth")
 
 
@@ -100,7 +100,7 @@ def test_another_systems_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is of stytr2"):
         load_method(None, tmp_path / "other.ckpt", "cpu")
     torch.save({"state_dict": {}, "method": "style_swap", "hyper_parameters": {}}, tmp_path / "cut.ckpt")
-    with pytest.raises(InputError, match="no whole checkpoint"):
+    with pytest.raises(InputError, match="not a complete checkpoint"):
         load_method(None, tmp_path / "cut.ckpt", "cpu")
 
 

@@ -320,6 +320,6 @@ def test_a_file_without_weights_gets_a_short_message(data: bytes, tmp_path: Path
     path = tmp_path / "x.pth"
     path.write_bytes(data)
     warnings.simplefilter("error")  # pytest puts the filters back
-    with pytest.raises(InputError, match="no weights file") as caught:
+    with pytest.raises(InputError, match="not a weights file") as caught:
         read_state(path)
     assert "torch" not in str(caught.value).replace(str(path), "")

@@ -207,7 +207,7 @@ def test_a_checkpoint_that_fits_the_words_but_not_the_network_is_refused(uncut: 
 def test_a_bare_decoder_is_no_checkpoint_of_a_run(uncut: Run, tmp_path: Path) -> None:
     folder = copy(uncut, tmp_path)
     torch.save(uncut.decoder(), folder / "checkpoints" / "last.ckpt")
-    assert_refused_untouched(tmp_path, folder, (), "no checkpoint of a run", "model.init=")
+    assert_refused_untouched(tmp_path, folder, (), "not a checkpoint of a run", "model.init=")
 
 
 def test_the_record_changes_once_a_step_is_done(uncut: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
