@@ -187,7 +187,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch raises RuntimeError, EOFError, OSError, KeyError, ... for broken files
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise InputError(
-            f"{path} cannot be read as weights{reason}: it is cut short or no weights file, give another"
+            f"{path} cannot be read as weights{reason}: it is cut short or not a weights file, give another"
         ) from None
     if not isinstance(state, dict):
         raise InputError(f"{path} holds a {type(state).__name__}, not a state dict: give another file")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from adain.runtime.errors import UserError
-from adain.runtime.files import lock, replacing, write_whole
+from adain.runtime.files import is_locked, lock, replacing, write_whole
 
 SETTINGS = "settings.json"
 
@@ -133,8 +133,7 @@ class Manifest:
         """Return whether a shard has made a picture or is at work: until then other settings do no harm."""
         if any(self.out.glob("manifest-*.jsonl")):
             return True
-        with contextlib.ExitStack() as stack:
-            return not all(stack.enter_context(lock(path)) for path in self.out.glob(".manifest-*.lock"))
+        return any(map(is_locked, self.out.glob(".manifest-*.lock")))
 
     def _clean(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         """Keep the whole rows whose picture is there, once each, and return their outputs' keys, sorted.
