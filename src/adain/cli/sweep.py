@@ -12,9 +12,9 @@ from adain.cli.ending import ending
 from adain.cli.preflight.jobs import plan_jobs, preflight_jobs
 from adain.cli.train import train
 from adain.runtime.errors import UserError
-from adain.runtime.files import expanded
+from adain.runtime.files import expanded, free_folder
 from adain.runtime.quoting import quote, quoted, unquoted
-from adain.sweeps.folder import check_same_settings, find_sweep, free_folder, resumed_overrides, with_seeds
+from adain.sweeps.folder import check_same_settings, find_sweep, resumed_overrides, with_seeds
 from adain.sweeps.job import run_job
 from adain.sweeps.report import finish_sweep
 
@@ -65,7 +65,7 @@ def prepare(arguments: list[str]) -> tuple[list[str], Path]:
     check_same_settings(plan.folder, plan.config, {axis.key for axis in plan.axes})
     if any(a.startswith("hydra.sweep.dir=") for a in typed):
         return typed, plan.folder
-    folder = free_folder(plan.folder)
+    folder = free_folder(plan.folder)  # made after the checks
     return [*typed, f"hydra.sweep.dir={quote(str(folder))}"], folder
 
 

@@ -147,9 +147,7 @@ def write_onnx(encoder: Encoder, trained: Trained, folder: Path) -> list[Differe
         shapes = {"picture": pixels, "mean": channels, "std": channels, "alpha": None}
         _write_graph(transfer, transfer_part, inputs, ["stylized"], shapes)
         found = compare(style_encoder, transfer, style_part, transfer_part)
-        beyond = [
-            difference for difference in found if not difference.largest <= TOLERANCE
-        ]  # also what is not a number
+        beyond = [one for one in found if not one.largest <= TOLERANCE]  # also what is not a number
         if beyond:
             raise UserError(
                 f"{beyond[0].graph}.onnx differs from PyTorch by {beyond[0].largest:.2g} at {_shown(beyond[0].shape)}, over "

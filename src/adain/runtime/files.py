@@ -146,15 +146,20 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def free_folder(folder: Path) -> Path:
+    """Return the folder, or where it exists one with a number behind its name. Another process may be faster to make it."""
+    free, number = folder, 2
+    while os.path.lexists(free):
+        free, number = folder.with_name(f"{folder.name}_{number}"), number + 1
+    return free
+
+
 def make_free_folder(folder: Path) -> Path:
     """Create the folder, or one with a number behind its name where another process created it in the same second."""
-    free, number = folder, 2
     while True:
-        try:
+        free = free_folder(folder)
+        with contextlib.suppress(FileExistsError):  # another process was faster
             free.mkdir(parents=True)
-        except FileExistsError:
-            free, number = folder.with_name(f"{folder.name}_{number}"), number + 1
-        else:
             return free
 
 

@@ -41,14 +41,6 @@ def find_sweep(wanted: str, logs: Path, word: str) -> Path:
     return folder
 
 
-def free_folder(folder: Path) -> Path:
-    """Return the folder, with a number behind it where two sweeps start in one second. It is made after the checks."""
-    free, count = folder, 2
-    while free.exists():
-        free, count = folder.with_name(f"{folder.name}_{count}"), count + 1
-    return free
-
-
 def resumed_overrides(folder: Path, typed: list[str]) -> list[str]:
     """Return the overrides that a sweep was started with, then what is typed now, and its folder."""
     recorded = OmegaConf.load(folder / "multirun.yaml").hydra.overrides

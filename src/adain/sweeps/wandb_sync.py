@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import UserError, first_line
 from adain.runtime.extras import as_typed_here
 from adain.runtime.files import relative, write_whole
 from adain.sweeps.results import Job, Sweep
@@ -88,9 +88,8 @@ def sync_sweep(sweep: Sweep) -> str:
     try:
         found = wandb.sweep(settings, project=settings["project"], prior_runs=runs)
     except (wandb.Error, ValueError) as error:
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"the runs are uploaded, but W&B made no sweep of them ({reason}): give the same again"
+            f"the runs are uploaded, but W&B made no sweep of them ({first_line(error)}): give the same again"
         ) from None
     write_whole(record, json.dumps({"sweep": found, "runs": runs}, indent=2) + "\n")
     return found

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from adain.runtime.errors import UserError
+from adain.runtime.errors import UserError, first_line
 from adain.runtime.files import is_locked
 from adain.runtime.mistakes import mistake
 from adain.runtime.run_folder import TRAINING_LOCK, mark, read_summary
@@ -224,5 +224,5 @@ def lost_ranks_named(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
         last = folder / "checkpoints" / "last.ckpt"
         raise UserError(
             f"rank {trainer.global_rank} of {trainer.world_size} lost the others at step {trainer.global_step} "
-            f"({str(error).splitlines()[0][:200]}): look there for the cause, then continue with ckpt={last}"
+            f"({first_line(error)[:200]}): look there for the cause, then continue with ckpt={last}"
         ) from error

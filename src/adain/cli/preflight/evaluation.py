@@ -8,6 +8,7 @@ from typing import Any, get_args
 from omegaconf import DictConfig, OmegaConf
 
 from adain.evaluation.paper.request import checkpoint_file
+from adain.evaluation.request import is_evaluation
 from adain.evaluation.speed.checkout import check_reference
 from adain.runtime.errors import UserError
 from adain.runtime.files import expanded
@@ -28,7 +29,7 @@ def check_evaluation(config: DictConfig) -> None:
         if not OmegaConf.is_list(config.compare) or len(config.compare) != 2:
             raise UserError(f"compare={config.compare} must be two folders of evaluations: compare=FOLDER,FOLDER")
         for folder in config.compare:
-            if not (expanded(folder) / "settings.json").is_file():
+            if not is_evaluation(folder):
                 raise UserError(f"compare: {folder} is not a folder of an evaluation: give folders below logs/evaluate")
     pairs = count_or_file(config.pairs)
     if pairs == 0:

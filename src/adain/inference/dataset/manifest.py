@@ -131,9 +131,7 @@ class Manifest:
 
     def _begun(self) -> bool:
         """Return whether a shard has made a picture or is at work: until then other settings do no harm."""
-        if any(self.out.glob("manifest-*.jsonl")):
-            return True
-        return any(map(is_locked, self.out.glob(".manifest-*.lock")))
+        return any(self.out.glob("manifest-*.jsonl")) or any(map(is_locked, self.out.glob(".manifest-*.lock")))
 
     def _clean(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         """Keep the whole rows whose picture is there, once each, and return their outputs' keys, sorted.
